@@ -1,0 +1,139 @@
+"""The user's data: converted where that is exact, refused by name where it is not."""
+
+import numbers
+
+import numpy as np
+
+
+class _Alias:
+    """Shares an array's memory with NumPy as writable: Numba compiles anew for arrays that are marked read-only."""
+
+    def __init__(self, array):
+        self.array = array
+        address = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+
+
+def as_array(values, name):
+    """The values as a numeric NumPy array of any shape; TypeError or ValueError that says what came instead."""
+    if type(values).__module__.startswith("scipy.sparse"):
+        raise TypeError(f"{name} is a sparse matrix; fastml takes dense arrays: pass {name}.toarray()")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array with masked values: fill them first")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if array.dtype == object:
+        for index, value in np.ndenumerate(array):
+            if not isinstance(value, (numbers.Real, np.bool_)):
+                where = ", ".join(map(str, index))
+                raise TypeError(
+                    f"{name} has dtype object and holds {type(value).__name__} {value!r} at [{where}]: "
+                    "fastml takes numbers"
+                )
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
+    return array
+
+
+def convert(array, name, dtype):
+    """The array in `dtype`, row by row in memory; ValueError where a value has no place in that dtype.
+
+    Integers must be exact in `dtype`; floats are rounded to it, and must be finite and within its range.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.require(array, dtype=dtype, requirements=["C", "A"])
+    if array.dtype.kind in "iu":
+        with np.errstate(invalid="ignore"):
+            inexact = converted.astype(np.longdouble) != array
+        if inexact.any():
+            value = array[inexact].flat[0]
+            raise ValueError(
+                f"{name} holds the integer {value}, which {np.dtype(dtype).name} cannot hold exactly: "
+                f"scale {name}, or convert it to float yourself"
+            )
+    finite = np.isfinite(converted)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        count = int(finite.size - np.count_nonzero(finite))
+        value = array[where]
+        what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value:g}"
+        place = f"row {where[0]}" + (f", column {where[1]}" if len(where) > 1 else "")
+        reason = "" if not np.isfinite(value) else f", beyond the range of {np.dtype(dtype).name}"
+        raise ValueError(f"{name} holds {what} at {place}{reason} ({count} such values): expected finite numbers")
+    return converted if converted.flags.writeable else np.asarray(_Alias(converted))
+
+
+def as_features(x, name, dtype, width=None):
+    """x as a (rows, width) array of dtype; any width if None."""
+    array = as_array(x, name)
+    if array.ndim != 2:
+        hint = {
+            1: "for one feature pass x.reshape(-1, 1), for one row x.reshape(1, -1)",
+            0: "a single number is no data",
+        }.get(array.ndim, "flatten each row with x.reshape(len(x), -1)")
+        raise ValueError(f"{name} must have shape (rows, features), got {array.shape}: {hint}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}")
+    if width is not None and array.shape[1] != width:
+        raise ValueError(f"{name} has {array.shape[1]} features, but the model takes {width}")
+    return convert(array, name, dtype)
+
+
+def as_targets(y, name, dtype, loss_name, targets, units, rows):
+    """y as a (rows, units) array of dtype, or (rows, 1) for labels, checked for what the loss takes."""
+    array = as_array(y, name)
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}")
+    if array.ndim == 0 or len(array) != rows:
+        got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
+        raise ValueError(f"{name} must have one row for each of the {rows} rows of x, got {got}")
+    width = 1 if targets == "labels" else units
+    if array.ndim == 1 and width == 1:
+        array = array.reshape(-1, 1)
+    if array.shape != (rows, width):
+        hint = ""
+        if targets == "distributions" and (array.ndim == 1 or array.shape[1:] == (1,)):
+            hint = "; for class numbers use the loss 'sparse_categorical_crossentropy'"
+        elif targets == "labels" and array.shape == (rows, units):
+            hint = "; for one-hot rows use the loss 'categorical_crossentropy'"
+        expected = f"({rows},) or ({rows}, 1)" if width == 1 else f"({rows}, {width})"
+        raise ValueError(f"{name} has shape {array.shape}, but {loss_name} expects {expected}{hint}")
+    if targets == "labels":
+        check_labels(array, name, units)
+    converted = convert(array, name, dtype)
+    if targets in ("probabilities", "distributions"):
+        outside = (converted < 0) | (converted > 1)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ValueError(
+                f"{name} holds {array[row, column]} at row {row}, but {loss_name} expects probabilities, 0 to 1"
+            )
+    if targets == "distributions":
+        sums = converted.sum(axis=1, dtype=np.float64)
+        wrong = np.abs(sums - 1) > 1e-3
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"{name} sums to {sums[row]:g} in row {row}, but {loss_name} expects each row to be one-hot "
+                "or a distribution that sums to 1"
+            )
+    return converted
+
+
+def check_labels(array, name, units):
+    """ValueError unless the labels are whole numbers from 0 to units - 1."""
+    if array.dtype.kind == "f":
+        fraction = ~(array == np.floor(array))  # NaN included
+        if fraction.any():
+            row = int(np.argmax(fraction.any(axis=1)))
+            raise ValueError(f"{name} holds {array[row, 0]} at row {row}, but class labels are whole numbers")
+    outside = (array < 0) | (array >= units)
+    if outside.any():
+        row = int(np.argmax(outside.any(axis=1)))
+        raise ValueError(
+            f"{name} holds the label {array[row, 0]:g} at row {row}, but the {units} outputs of the model stand for "
+            f"the labels 0 to {units - 1}"
+        )

@@ -1,0 +1,57 @@
+"""Metrics: how good predictions are, as a mean over rows, with the formulas in NumPy.
+
+"accuracy" becomes the metric that fits the targets: sparse_categorical_accuracy for class numbers,
+categorical_accuracy for distributions, binary_accuracy for probabilities; for numbers (mean_squared_error) it is
+binary for one output and categorical for several.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastml.kernels import metrics as kernels
+from fastml.registry import lookup
+
+
+class Metric(NamedTuple):
+    code: int
+    labels: bool  # whether the targets are class numbers
+    score: Callable  # predictions a, targets y -> score of each row
+
+
+METRICS = {
+    "binary_accuracy": Metric(kernels.BINARY_ACCURACY, False, lambda a, y: ((a > 0.5) == (y > 0.5)).mean(axis=1)),
+    "categorical_accuracy": Metric(
+        kernels.CATEGORICAL_ACCURACY, False, lambda a, y: a.argmax(axis=1) == y.argmax(axis=1)
+    ),
+    "sparse_categorical_accuracy": Metric(
+        kernels.SPARSE_CATEGORICAL_ACCURACY, True, lambda a, y: a.argmax(axis=1) == y[:, 0]
+    ),
+    "mean_squared_error": Metric(
+        kernels.MEAN_SQUARED_ERROR, False, lambda a, y: ((a - y).astype(np.float64) ** 2).mean(axis=1)
+    ),
+    "mean_absolute_error": Metric(
+        kernels.MEAN_ABSOLUTE_ERROR, False, lambda a, y: np.abs(a - y).mean(axis=1, dtype=np.float64)
+    ),
+}
+
+
+def resolve_metric(name, loss_name, loss, units):
+    """The Metric that `name` means beside this loss and number of outputs.
+
+    Raises ValueError for an unknown name and for a metric whose targets are not the loss's.
+    """
+    if name == "accuracy":
+        several = "binary_accuracy" if units == 1 else "categorical_accuracy"
+        name = {
+            "labels": "sparse_categorical_accuracy",
+            "distributions": "categorical_accuracy",
+            "probabilities": "binary_accuracy",
+            "numbers": several,
+        }[loss.targets]
+    metric = lookup({**METRICS, "accuracy": None}, name, "metric")
+    if metric.labels != (loss.targets == "labels"):
+        wanted = "class numbers" if metric.labels else "targets with a column for each output"
+        raise ValueError(f"metric '{name}' compares with {wanted}, but the loss is '{loss_name}'; use 'accuracy'")
+    return metric

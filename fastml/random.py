@@ -1,0 +1,59 @@
+"""The random numbers of fastml in NumPy: the same Philox4x32-10 as in the compiled kernels, all at once.
+
+Every number is a function of seed, epoch, step, stream (what it is for, with the layer) and index; see
+`fastml.kernels.random` for the streams and the source.
+"""
+
+import numpy as np
+
+from fastml.kernels.random import INITIAL, SHUFFLE
+
+LOW = np.uint64(0xFFFFFFFF)
+
+
+def philox(seed, index, step, epoch, stream):
+    """Four random 32-bit words, as uint64, for each element of `index`: shape (4, …)."""
+    key = [int(seed) & 0xFFFFFFFF, int(seed) >> 32]
+    c = [np.asarray(word, dtype=np.uint64) & LOW for word in np.broadcast_arrays(index, step, epoch, stream)]
+    for _ in range(10):
+        p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [
+            (q >> np.uint64(32)) ^ c[1] ^ np.uint64(key[0]),
+            q & LOW,
+            (p >> np.uint64(32)) ^ c[3] ^ np.uint64(key[1]),
+            p & LOW,
+        ]
+        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.stack(c)
+
+
+def permutation(seed, epoch, n):
+    """The order of n rows in an epoch: a uniformly random permutation, (n,) int64."""
+    words = philox(seed, np.arange((n + 3) // 4), 0, epoch, SHUFFLE).T.ravel()[:n]
+    places = (words * np.arange(1, n + 1, dtype=np.uint64)) >> np.uint64(32)
+    order = list(range(n))
+    for i, j in enumerate(places.tolist()):
+        order[i] = order[j]
+        order[j] = i
+    return np.array(order, dtype=np.int64)
+
+
+class Stream:
+    """Random numbers for the start values of parameter number `position` of a model."""
+
+    def __init__(self, seed, position):
+        self.seed, self.position = seed, position
+
+    def uniform(self, shape):
+        """Uniform in [0, 1) with 53 random bits, float64."""
+        size = int(np.prod(shape))
+        w = philox(self.seed, np.arange(size), 0, 0, INITIAL + self.position)
+        bits = (w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))
+        return (bits * 2.0**-53).reshape(shape)
+
+    def normal(self, shape):
+        """Standard normal, float64 (Box-Muller)."""
+        size = int(np.prod(shape))
+        w = philox(self.seed, np.arange(size), 0, 0, INITIAL + self.position)
+        radius = np.sqrt(-2 * np.log((((w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))) + 1) * 2.0**-53))
+        return (radius * np.cos(2 * np.pi * w[2] * 2.0**-32)).reshape(shape)

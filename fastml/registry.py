@@ -1,0 +1,17 @@
+"""Names. A registry is a plain dict from the name that users write to what it means."""
+
+import difflib
+
+
+def lookup(registry, name, kind):
+    """``registry[name]``, or an error that says which names there are.
+
+    Raises TypeError if the name is no string, ValueError if the registry lacks it; `kind` says what is named.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{kind} must be a name, one of {', '.join(registry)}; got {type(name).__name__}")
+    if name not in registry:
+        close = difflib.get_close_matches(name, registry, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise ValueError(f"unknown {kind} '{name}'.{hint} There are: {', '.join(sorted(registry))}")
+    return registry[name]

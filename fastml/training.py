@@ -1,0 +1,159 @@
+"""The loop around an executor: chunks of steps, and between them progress, callbacks, Ctrl-C and the rescue of weights."""
+
+import time
+
+import numpy as np
+
+from fastml.callbacks import call
+from fastml.kernels.instruction import JOB
+
+CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
+SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
+ASSUMED_FLOPS = 1e9  # a second, for the length of the first chunk
+
+
+class DivergenceError(ArithmeticError):
+    """The loss became NaN or infinite. The model keeps the last finite weights."""
+
+
+class Data:
+    """Arrays that a job reads and writes, in the order of the executors' arguments."""
+
+    def __init__(self, dtype, rows, x=None, y=None, outputs=None, shuffle=False, epochs=1, columns=1):
+        empty = np.zeros((0, 1), dtype)
+        self.rows = rows
+        self.x = empty if x is None else x
+        self.y = empty if y is None else y
+        self.outputs = empty if outputs is None else outputs
+        self.order = np.zeros(rows if shuffle else 0, np.int64)
+        self.totals = np.zeros((epochs, columns))
+
+    def arguments(self):
+        return self.x, self.y, self.order, self.totals, self.outputs
+
+
+class Run:
+    """One job: a table of a program over data, in epochs of batches. Steps are counted from its start."""
+
+    def __init__(self, execute, table, program, buffers, data, batch_size, seed=0, epoch=0, t=0):
+        self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
+        self.steps_per_epoch = -(-data.rows // batch_size)
+        self.jobs = np.zeros(1, JOB)
+        job = self.jobs[0]
+        job["seed"], job["epoch"], job["t"] = seed, epoch, t
+        job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
+        self.chunk = max(1, int(CHUNK_SECONDS * ASSUMED_FLOPS / max(1, program.flops * min(batch_size, data.rows))))
+
+    @property
+    def step(self):
+        """Steps completed."""
+        return int(self.jobs["step"][0])
+
+    @property
+    def epochs(self):
+        """Epochs completed."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def t(self):
+        """Updates that the optimizer has made since it was new."""
+        return int(self.jobs["t"][0])
+
+    @property
+    def diverged(self):
+        return bool(self.jobs["diverged"][0])
+
+    def advance(self, stop):
+        """Runs the steps up to `stop`, or fewer if the loss stops being finite."""
+        self.jobs["stop"] = stop
+        self.execute(self.table, self.jobs, *self.buffers, *self.data.arguments())
+
+    def chunks(self, stop):
+        """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
+        while self.step < stop and not self.diverged:
+            start, before = time.perf_counter(), self.step
+            self.advance(min(stop, before + self.chunk))
+            seconds = max(time.perf_counter() - start, 1e-9)
+            ideal = (self.step - before) * CHUNK_SECONDS / seconds
+            self.chunk = max(1, int(min(ideal, 8 * self.chunk)))
+            yield
+
+    def means(self, epoch):
+        """Loss and metrics of a completed epoch: the means over its rows, floats."""
+        return [float(total) / self.data.rows for total in self.data.totals[epoch]]
+
+
+class Rescue:
+    """A copy of weights, optimizer state and job, from which a diverged run is replayed up to its last finite step.
+
+    Steps are a function of these alone, so the replay gives the same bits. That costs a copy each second instead of a
+    check of all weights in each step.
+    """
+
+    def __init__(self, run):
+        self.run = run
+        self.live = (run.buffers.params, run.buffers.state, run.jobs, run.data.order)
+        self.take()
+
+    def finite(self):
+        return np.isfinite(self.run.buffers.params).all()
+
+    def take(self):
+        self.copies = [array.copy() for array in self.live]
+        self.time = time.perf_counter()
+
+    def take_when_due(self):
+        if time.perf_counter() - self.time > SNAPSHOT_SECONDS and self.finite():
+            self.take()
+
+    def restore(self):
+        for array, copy in zip(self.live, self.copies, strict=True):
+            array[...] = copy
+
+    def replay(self):
+        """Takes a diverged run back to the last step after which the weights were finite."""
+        failed, back = self.run.step, 1
+        if self.finite():
+            return
+        while not self.finite():
+            self.restore()
+            self.run.advance(max(failed - back, self.run.step))
+            back *= 2
+        while self.finite():
+            self.take()
+            self.run.advance(self.run.step + 1)
+        self.restore()
+
+
+def train(run, epochs, names, progress, history, callbacks, validate, stopped):
+    """Runs all epochs of a training job.
+
+    `names` are those of the loss and metrics, `validate` is None or a function that returns more logs, `stopped` tells
+    after an epoch whether to end. Raises DivergenceError where the loss stops being finite; passes on what callbacks
+    and Ctrl-C raise. However it ends, the parameters are those after a complete step.
+    """
+    stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
+    rescue = Rescue(run)
+    logs, done = {}, 0
+    call(callbacks, "on_train_begin", {})
+    while done < epochs and not stopped():
+        for _ in run.chunks(min(done + stride, epochs) * run.steps_per_epoch):
+            for epoch in range(done, run.epochs):
+                logs = dict(zip(names, run.means(epoch), strict=True))
+                if validate:
+                    logs |= validate()
+                history.on_epoch_end(epoch, logs)
+                progress.epoch(epoch + 1, logs)
+                call(callbacks, "on_epoch_end", epoch, logs)
+                if callbacks:  # which may have changed weights or optimizer: a replay starts behind them
+                    rescue.take()
+            done = run.epochs
+            progress.update(run.step)
+            if run.diverged:
+                rescue.replay()
+                raise DivergenceError(
+                    f"the loss became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its last finite "
+                    "weights. Usual causes: a learning_rate that is too high, features or targets that are not scaled"
+                )
+            rescue.take_when_due()
+    call(callbacks, "on_train_end", logs)

@@ -1,0 +1,21 @@
+"""Kernels: the numerical loops of fastml, compiled by Numba. No classes, no strings, no allocation, no checks.
+
+Notation, everywhere in this folder
+-----------------------------------
+x       (n, d_in)       rows that enter a layer
+W, b    (d_in, d_out), (d_out,)   its weights and biases
+z       (n, d_out)      pre-activation, ``z = x·W + b``
+a       (n, d_out)      output of the activation, or the predictions of the model
+y       (n, d_out)      targets; (n, 1) where they are class labels
+d…      as its name     gradient of the loss with respect to what the name says: dx, dW, db, dz, da
+n                       rows in the batch
+d_in, d_out             width before and after a layer
+m, v    as the weights  first and second moment, the optimizer's state
+t                       updates made so far, this one included
+
+Naming: ``<op>_forward`` stands beside ``<op>_backward``; an optimizer's step is ``<name>_update``. Outputs are
+arguments and are overwritten. Scalars enter in the dtype of the arrays: a float64 among float32 halves the speed.
+
+Where to look: ``executor.py`` runs a program, a table of ``instruction.py``, by calling the kernels of the other
+files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
+"""

@@ -1,0 +1,48 @@
+"""Random numbers without state: each is a function of seed, epoch, step, stream and index alone.
+
+So the numbers do not depend on how many threads draw them, or in which order, and training can resume at any step.
+Generator: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
+"""
+
+import numpy as np
+from numba import njit
+
+# Streams: what a number is for. The low 24 bits can hold the position of a layer or parameter in the model.
+SHUFFLE = 1 << 24
+INITIAL = 2 << 24
+
+LOW = np.uint64(0xFFFFFFFF)
+HALF = np.uint64(32)
+MULTIPLIER_0 = np.uint64(0xD2511F53)
+MULTIPLIER_1 = np.uint64(0xCD9E8D57)
+WEYL_0 = np.uint64(0x9E3779B9)
+WEYL_1 = np.uint64(0xBB67AE85)
+
+
+@njit(error_model="numpy")
+def philox(seed, index, step, epoch, stream):
+    """Four random 32-bit words, as uint64, of a 64-bit seed and a counter of four 32-bit words."""
+    k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
+    c0, c1 = np.uint64(index) & LOW, np.uint64(step) & LOW
+    c2, c3 = np.uint64(epoch) & LOW, np.uint64(stream) & LOW
+    for _ in range(10):
+        p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
+        k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
+    return c0, c1, c2, c3
+
+
+@njit(error_model="numpy")
+def shuffle(seed, epoch, order):
+    """A uniformly random permutation of 0 … n-1 for this epoch (Fisher-Yates, inside out). Overwrites order.
+
+    order : (n,) int64, n < 2**32. Position i draws from i + 1 places by multiply-shift, biased by less than n / 2**32.
+    """
+    words = philox(seed, np.int64(0), np.int64(0), np.int64(epoch), np.int64(SHUFFLE))
+    for i in range(order.size):
+        lane = i % 4
+        if lane == 0:
+            words = philox(seed, np.int64(i // 4), np.int64(0), np.int64(epoch), np.int64(SHUFFLE))
+        j = np.int64((words[lane] * np.uint64(i + 1)) >> HALF)
+        order[i] = order[j]
+        order[j] = i

@@ -1,0 +1,47 @@
+"""Views into the flat buffers. They own nothing and count no references, so a step touches no shared counter."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import make_array, populate_array
+
+
+def vector(buffer, offset, size):
+    """View of ``size`` elements of the 1-D ``buffer`` from ``offset``: shape (size,)."""
+    return buffer[offset : offset + size]
+
+
+def matrix(buffer, offset, n, d):
+    """View of ``n * d`` elements of the 1-D ``buffer`` from ``offset``, row by row: shape (n, d)."""
+    return buffer[offset : offset + n * d].reshape(n, d)
+
+
+@intrinsic
+def _view(typingctx, buffer, offset, shape):
+    """An array over ``buffer[offset:]`` without an owner (a slice would carry an atomic reference count)."""
+    view = types.Array(buffer.dtype, len(shape), "C")
+
+    def codegen(context, builder, signature, args):
+        base = make_array(signature.args[0])(context, builder, args[0])
+        itemsize = context.get_abi_sizeof(context.get_data_type(buffer.dtype))
+        lengths = cgutils.unpack_tuple(builder, args[2], len(shape))
+        strides = [ir.Constant(lengths[0].type, itemsize)]
+        for length in reversed(lengths[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
+        array = make_array(view)(context, builder)
+        data = builder.gep(base.data, [args[1]])
+        populate_array(array, data=data, shape=lengths, strides=strides, itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+
+    return view(buffer, types.intp, shape), codegen
+
+
+@overload(vector)
+def _vector(buffer, offset, size):
+    return lambda buffer, offset, size: _view(buffer, offset, (size,))
+
+
+@overload(matrix)
+def _matrix(buffer, offset, n, d):
+    return lambda buffer, offset, n, d: _view(buffer, offset, (n, d))
