@@ -17,7 +17,6 @@ from fastml.sequential import Sequential
 from fastml.training import DivergenceError
 from fastml.version import __version__
 
-
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",

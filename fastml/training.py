@@ -1,4 +1,4 @@
-"""The loop around an executor: chunks of steps, and between them progress, callbacks, Ctrl-C and the rescue of weights."""
+"""The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
 
 import time
 
