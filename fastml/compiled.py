@@ -13,6 +13,7 @@ from numba.core import event
 from fastml import kernels
 from fastml.kernels.executor import build_executor
 from fastml.kernels.instruction import INSTRUCTION, JOB
+from fastml.kernels.simd import BITS
 
 DTYPES = ("float32", "float64")
 
@@ -21,8 +22,8 @@ _lock = threading.Lock()
 
 
 def source_digest():
-    """A number that changes with any source file of the kernels, int64."""
-    digest = hashlib.sha256()
+    """A number that changes with any source file of the kernels and with the width of vectors, int64."""
+    digest = hashlib.sha256(str(BITS).encode())
     for path in sorted(Path(kernels.__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return int.from_bytes(digest.digest()[:8], "little", signed=True)

@@ -3,8 +3,17 @@
 import numpy as np
 from numba import njit
 
+from fastml.kernels.simd import elementwise
 
-@njit(error_model="numpy", fastmath={"contract"})
+
+@elementwise
+def adam_step(W, dW, m, v, beta_1, rest_1, beta_2, rest_2, step, correction, epsilon):
+    m = dW.fma(rest_1, beta_1 * m)
+    v = (dW * dW).fma(rest_2, beta_2 * v)
+    return W - step * m / v.sqrt().fma(correction, epsilon), m, v
+
+
+@njit(error_model="numpy")
 def adam_update(W, dW, m, v, t, learning_rate, beta_1, beta_2, epsilon):
     """m = β₁m + (1-β₁)dW,  v = β₂v + (1-β₂)dW²,  W -= learning_rate · m̂ / (√v̂ + ε)
 
@@ -12,13 +21,8 @@ def adam_update(W, dW, m, v, t, learning_rate, beta_1, beta_2, epsilon):
     lose their meaning in float32. ε is added after the bias correction, as in the paper's algorithm and in PyTorch
     (Keras adds it before). Overwrites W, m and v, in one pass over memory.
     """
-    dtype = W.dtype.type
-    b1, b2, c1, c2 = dtype(beta_1), dtype(beta_2), dtype(1 - beta_1), dtype(1 - beta_2)
-    step = dtype(learning_rate / (1 - beta_1**t))
-    correction = dtype(1 / np.sqrt(1 - beta_2**t))
-    eps = dtype(epsilon)
-    for i in range(W.size):
-        g = dW[i]
-        m[i] = b1 * m[i] + c1 * g
-        v[i] = b2 * v[i] + c2 * (g * g)
-        W[i] -= step * m[i] / (np.sqrt(v[i]) * correction + eps)
+    real = W.dtype.type
+    step = learning_rate / (1 - beta_1**t)
+    correction = 1 / np.sqrt(1 - beta_2**t)
+    decays = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
+    adam_step((W, dW, m, v), (W, m, v), (*decays, real(step), real(correction), real(epsilon)))

@@ -2,13 +2,15 @@
 
 from numba import njit
 
+from fastml.kernels.simd import elementwise
 
-@njit(error_model="numpy", fastmath={"contract"})
+sgd_step = elementwise(lambda W, dW, minus_rate: dW.fma(minus_rate, W))
+
+
+@njit(error_model="numpy")
 def sgd_update(W, dW, learning_rate):
     """W -= learning_rate · dW
 
     W, dW : (size,), learning_rate : float64. Overwrites W.
     """
-    rate = W.dtype.type(learning_rate)
-    for i in range(W.size):
-        W[i] -= rate * dW[i]
+    sgd_step((W, dW), (W,), (W.dtype.type(-learning_rate),))

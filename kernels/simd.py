@@ -1,0 +1,232 @@
+"""Explicit vectors. A formula on `Vec` is plain Python that emits LLVM instructions at the full width of this CPU.
+
+Numba's own vectorizer uses half of an AVX-512 register and has no vectorized exp; and code that is given needs no type
+inference, so it also compiles several times faster than the loops that it replaces.
+"""
+
+import os
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+INDEX = ir.IntType(64)
+
+
+def vector_bits():
+    """Bits in a vector register: FASTML_SIMD_BITS (128, 256 or 512), or the widest that this CPU has."""
+    forced = os.environ.get("FASTML_SIMD_BITS")
+    if forced:
+        if forced not in ("128", "256", "512"):
+            raise ValueError(f"FASTML_SIMD_BITS must be 128, 256 or 512, got {forced!r}")
+        return int(forced)
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this CPU
+        features = {}
+    return 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
+
+
+BITS = vector_bits()
+
+
+def real_type(dtype):
+    """The LLVM type of a Numba float type."""
+    return {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[dtype]
+
+
+def lanes(real):
+    """Elements in a vector of this type."""
+    return BITS // (32 if isinstance(real, ir.FloatType) else 64)
+
+
+class Vec:
+    """A vector in LLVM IR. Operators emit instructions; a Python number becomes the vector of its copies."""
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    @property
+    def real(self):
+        return self.value.type.element
+
+    def of(self, other):
+        """`other` as an LLVM value of this vector's type."""
+        if isinstance(other, Vec):
+            return other.value
+        return ir.Constant(self.value.type, [ir.Constant(self.real, float(other))] * self.value.type.count)
+
+    def emit(self, instruction, other):
+        return Vec(self.builder, getattr(self.builder, instruction)(self.value, self.of(other)))
+
+    def call(self, name, *others):
+        """The LLVM intrinsic `name`, which takes vectors of this type and gives one."""
+        suffix = f"v{self.value.type.count}f{32 if isinstance(self.real, ir.FloatType) else 64}"
+        arguments = [self.value, *map(self.of, others)]
+        function = declare(self.builder, f"llvm.{name}.{suffix}", self.value.type, [a.type for a in arguments])
+        return Vec(self.builder, self.builder.call(function, arguments))
+
+    def __add__(self, other):
+        return self.emit("fadd", other)
+
+    def __sub__(self, other):
+        return self.emit("fsub", other)
+
+    def __mul__(self, other):
+        return self.emit("fmul", other)
+
+    def __truediv__(self, other):
+        return self.emit("fdiv", other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __rsub__(self, other):
+        return Vec(self.builder, self.of(other)) - self
+
+    def __neg__(self):
+        return Vec(self.builder, self.builder.fneg(self.value))
+
+    def __abs__(self):
+        return self.call("fabs")
+
+    def sqrt(self):
+        return self.call("sqrt")
+
+    def fma(self, factor, addend):
+        """self · factor + addend, rounded once."""
+        return self.call("fma", factor, addend)
+
+    def where(self, comparison, bound, yes, no):
+        """`yes` in the lanes where ``self <comparison> bound``, else `no`; a NaN compares false."""
+        mask = self.builder.fcmp_ordered(comparison, self.value, self.of(bound))
+        return Vec(self.builder, self.builder.select(mask, self.of(yes), self.of(no)))
+
+    def bits(self, change):
+        """The vector whose bit patterns, as integers, are ``change(builder, patterns, splat)`` of this one's."""
+        integer = ir.IntType(32 if isinstance(self.real, ir.FloatType) else 64)
+        kind = ir.VectorType(integer, self.value.type.count)
+
+        def splat(number):
+            return ir.Constant(kind, [ir.Constant(integer, number)] * kind.count)
+
+        patterns = change(self.builder, self.builder.bitcast(self.value, kind), splat)
+        return Vec(self.builder, self.builder.bitcast(patterns, self.value.type))
+
+
+def declare(builder, name, result, arguments):
+    """The declaration of an LLVM intrinsic; llvmlite's own helper does not know vectors."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+def broadcast(builder, scalar, width):
+    """The LLVM vector of `width` copies of a scalar."""
+    nothing = ir.Constant(ir.VectorType(scalar.type, width), ir.Undefined)
+    first = ir.IntType(32)
+    one = builder.insert_element(nothing, scalar, first(0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(first, width), [0] * width))
+
+
+def splat(builder, scalar, width):
+    """The Vec of `width` copies of a scalar."""
+    return Vec(builder, broadcast(builder, scalar, width))
+
+
+def mask_for(builder, count, width):
+    """The vector of `width` bits of which the first `count` are set."""
+    lane_numbers = ir.Constant(ir.VectorType(INDEX, width), list(range(width)))
+    return builder.icmp_signed("<", lane_numbers, broadcast(builder, count, width))
+
+
+def load(builder, pointer, real, mask=None):
+    """The Vec at a pointer to its first element; 0 in lanes outside the mask, which are not read."""
+    kind = ir.VectorType(real, lanes(real))
+    size = 4 if isinstance(real, ir.FloatType) else 8
+    if mask is None:
+        return Vec(builder, builder.load(builder.bitcast(pointer, kind.as_pointer()), align=size))
+    name = f"llvm.masked.load.v{kind.count}f{8 * size}.p0"
+    arguments = [builder.bitcast(pointer, kind.as_pointer()), ir.Constant(ir.IntType(32), size), mask]
+    arguments.append(ir.Constant(kind, [ir.Constant(real, 0.0)] * kind.count))
+    return Vec(builder, builder.call(declare(builder, name, kind, [a.type for a in arguments]), arguments))
+
+
+def store(builder, vec, pointer, mask=None):
+    """Writes a Vec at a pointer to its first element; lanes outside the mask are not written."""
+    kind = vec.value.type
+    size = 4 if isinstance(vec.real, ir.FloatType) else 8
+    target = builder.bitcast(pointer, kind.as_pointer())
+    if mask is None:
+        builder.store(vec.value, target, align=size)
+        return
+    name = f"llvm.masked.store.v{kind.count}f{8 * size}.p0"
+    arguments = [vec.value, target, ir.Constant(ir.IntType(32), size), mask]
+    builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
+
+
+def elementwise(formula):
+    """``run(inputs, outputs, scalars)`` for Numba: outputs[k][i] = formula(inputs[…][i], …, scalars, …)[k].
+
+    All are tuples: inputs and outputs of C-contiguous arrays of one dtype and size, scalars of that dtype (at least
+    one; a formula may ignore it). The formula takes and gives a Vec for each. Outputs may be inputs.
+    """
+
+    @intrinsic
+    def run(typingctx, inputs, outputs, scalars):
+        def codegen(context, builder, signature, args):
+            real = real_type(inputs[0].dtype)
+            width = lanes(real)
+            arrays = [
+                make_array(kind)(context, builder, array)
+                for kinds, packed in zip((inputs, outputs), args[:2], strict=True)
+                for kind, array in zip(kinds, cgutils.unpack_tuple(builder, packed, len(kinds)), strict=True)
+            ]
+            pointers = [array.data for array in arrays]
+            constants = [splat(builder, s, width) for s in cgutils.unpack_tuple(builder, args[2], len(scalars))]
+
+            def block(start, mask=None):
+                places = [builder.gep(pointer, [start]) for pointer in pointers]
+                values = [load(builder, place, real, mask) for place in places[: len(inputs)]]
+                results = formula(*values, *constants)
+                results = results if isinstance(results, tuple) else (results,)
+                for place, result in zip(places[len(inputs) :], results, strict=True):
+                    store(builder, result, place, mask)
+
+            size = arrays[0].nitems
+            whole = builder.and_(size, ir.Constant(INDEX, -width))
+            with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (start, _):
+                block(start)
+            rest = builder.sub(size, whole)
+            with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
+                block(whole, mask_for(builder, rest, width))
+            return context.get_dummy_value()
+
+        return types.void(inputs, outputs, scalars), codegen
+
+    return run
+
+
+def fold(builder, count, start, body):
+    """Repeats ``values = body(index, values)`` for index 0 … count - 1 and returns the last values, kept in registers."""
+    before = builder.block
+    loop, after = builder.append_basic_block("fold"), builder.append_basic_block("folded")
+    builder.cbranch(builder.icmp_signed(">", count, INDEX(0)), loop, after)
+    builder.position_at_end(loop)
+    index = builder.phi(INDEX)
+    carried = [builder.phi(value.type) for value in start]
+    results = body(index, carried)
+    following = builder.add(index, INDEX(1))
+    for phi, first, value in zip([index, *carried], [INDEX(0), *start], [following, *results], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(value, builder.block)
+    end = builder.block
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
+    builder.position_at_end(after)
+    finals = []
+    for first, value in zip(start, results, strict=True):
+        phi = builder.phi(value.type)
+        phi.add_incoming(first, before)
+        phi.add_incoming(value, end)
+        finals.append(phi)
+    return finals
