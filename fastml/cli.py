@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message):
-        self.exit(FAILED, f"{self.prog}: {message} (try {self.prog} --help)\n")
+        self.exit(FAILED, f"{self.prog}: {message}\n")
 
 
 def whole_number(low, high):

@@ -137,3 +137,13 @@ def check_labels(array, name, units):
             f"{name} holds the label {array[row, 0]:g} at row {row}, but the {units} outputs of the model stand for "
             f"the labels 0 to {units - 1}"
         )
+
+
+def split(x, y, share):
+    """(x, y) without the last rows, and these as a pair."""
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
+    kept = int(len(x) * (1 - share))
+    if not 0 < kept < len(x):
+        raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")
+    return x[:kept], y[:kept], (x[kept:], y[kept:])

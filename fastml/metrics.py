@@ -20,20 +20,32 @@ class Metric(NamedTuple):
     score: Callable  # predictions a, targets y -> score of each row
 
 
+def binary_accuracy(a, y):
+    return ((a > 0.5) == (y > 0.5)).mean(axis=1)
+
+
+def categorical_accuracy(a, y):
+    return a.argmax(axis=1) == y.argmax(axis=1)
+
+
+def sparse_categorical_accuracy(a, y):
+    return a.argmax(axis=1) == y[:, 0]
+
+
+def mean_squared_error(a, y):
+    return ((a - y).astype(np.float64) ** 2).mean(axis=1)
+
+
+def mean_absolute_error(a, y):
+    return np.abs(a - y).mean(axis=1, dtype=np.float64)
+
+
 METRICS = {
-    "binary_accuracy": Metric(kernels.BINARY_ACCURACY, False, lambda a, y: ((a > 0.5) == (y > 0.5)).mean(axis=1)),
-    "categorical_accuracy": Metric(
-        kernels.CATEGORICAL_ACCURACY, False, lambda a, y: a.argmax(axis=1) == y.argmax(axis=1)
-    ),
-    "sparse_categorical_accuracy": Metric(
-        kernels.SPARSE_CATEGORICAL_ACCURACY, True, lambda a, y: a.argmax(axis=1) == y[:, 0]
-    ),
-    "mean_squared_error": Metric(
-        kernels.MEAN_SQUARED_ERROR, False, lambda a, y: ((a - y).astype(np.float64) ** 2).mean(axis=1)
-    ),
-    "mean_absolute_error": Metric(
-        kernels.MEAN_ABSOLUTE_ERROR, False, lambda a, y: np.abs(a - y).mean(axis=1, dtype=np.float64)
-    ),
+    "binary_accuracy": Metric(kernels.BINARY_ACCURACY, False, binary_accuracy),
+    "categorical_accuracy": Metric(kernels.CATEGORICAL_ACCURACY, False, categorical_accuracy),
+    "sparse_categorical_accuracy": Metric(kernels.SPARSE_CATEGORICAL_ACCURACY, True, sparse_categorical_accuracy),
+    "mean_squared_error": Metric(kernels.MEAN_SQUARED_ERROR, False, mean_squared_error),
+    "mean_absolute_error": Metric(kernels.MEAN_ABSOLUTE_ERROR, False, mean_absolute_error),
 }
 
 

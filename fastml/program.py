@@ -61,17 +61,18 @@ class Buffers(NamedTuple):
     work: np.ndarray
 
     @classmethod
-    def for_program(cls, program, dtype, old=None):
-        """Buffers for a program, all zero; with `old`, over the same parameters, gradients and state."""
-        work = aligned_zeros(program.work_size, dtype)
-        if old is not None:
-            return old._replace(work=work)
-        params, grads = (aligned_zeros(program.params_size, dtype) for _ in range(2))
-        return cls(params, grads, aligned_zeros(program.state_size, dtype), work)
+    def for_program(cls, program, dtype):
+        """New buffers, all zero."""
+        sizes = program.params_size, program.params_size, program.state_size, program.work_size
+        return cls(*(aligned_zeros(size, dtype) for size in sizes))
 
-    def fresh_state(self, program):
-        """The same buffers, but the optimizer state is that of a new optimizer."""
-        return self._replace(state=aligned_zeros(program.state_size, self.params.dtype))
+    def with_work(self, program):
+        """The same parameters, gradients and state, with the workspace of another program of the model."""
+        return self._replace(work=aligned_zeros(program.work_size, self.params.dtype))
+
+    def for_training(self, program):
+        """The same parameters with the state of a new optimizer."""
+        return self.with_work(program)._replace(state=aligned_zeros(program.state_size, self.params.dtype))
 
 
 def aligned_zeros(size, dtype):
@@ -198,3 +199,16 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
         work_size=to.work_size,
         flops=6 * products,
     )
+
+
+def check_output(layers, name, loss, units=None):
+    """ValueError unless the last layer gives what the loss takes; `units` is the number of outputs, where known."""
+    last = layers[-1].expand()[-1] if layers else None
+    activation = last.activation if isinstance(last, Activation) else "linear"
+    if layers and loss.link != "linear" and activation not in (loss.link, "linear"):
+        raise ValueError(
+            f"{name} takes logits: the last layer's activation must be '{loss.link}', which is fused with the loss, or "
+            f"'linear', not '{activation}'"
+        )
+    if units == 1 and loss.link == "softmax":
+        raise ValueError(f"{name} needs an output for each class, at least 2; for one output use binary_crossentropy")

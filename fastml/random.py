@@ -11,6 +11,15 @@ from fastml.kernels.random import INITIAL, SHUFFLE
 LOW = np.uint64(0xFFFFFFFF)
 
 
+def check_seed(seed):
+    """The seed as an int of 64 bits; TypeError or ValueError otherwise."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed}")
+    return int(seed)
+
+
 def philox(seed, index, step, epoch, stream):
     """Four random 32-bit words, as uint64, for each element of `index`: shape (4, …)."""
     key = [int(seed) & 0xFFFFFFFF, int(seed) >> 32]

@@ -2,24 +2,23 @@
 
 import secrets
 import threading
+from functools import partial
 
 import numpy as np
 
-from fastml import compiled, reference
 from fastml.callbacks import History, call
-from fastml.data import as_array, as_features, as_targets, convert
-from fastml.layers import Activation, Layer, positive_integer
+from fastml.compiled import DTYPES
+from fastml.data import as_array, as_features, as_targets, convert, split
+from fastml.engine import EXECUTORS, Engine
+from fastml.layers import Layer, positive_integer
 from fastml.losses import LOSSES
 from fastml.metrics import resolve_metric
 from fastml.optimizers import resolve_optimizer
-from fastml.program import Buffers, lower
+from fastml.program import check_output
 from fastml.progress import make_progress
+from fastml.random import check_seed
 from fastml.registry import lookup
 from fastml.summary import format_summary
-from fastml.training import Data, Run, train
-
-EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
-BLOCK = 256  # rows at a time, where they do not influence each other
 
 
 class Sequential:
@@ -53,7 +52,7 @@ class Sequential:
             self.dtype = np.dtype(dtype).name
         except TypeError:
             self.dtype = None
-        if self.dtype not in compiled.DTYPES:
+        if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         self.seed = secrets.randbits(64) if seed is None else check_seed(seed)
         self.input_dim = None if input_dim is None else positive_integer("input_dim", input_dim)
@@ -63,8 +62,8 @@ class Sequential:
         self.executor = "compiled"
         self.stop_training = False
         self.history = None
-        self._program = self._buffers = None
-        self._epochs = self._updates = 0
+        self._engine = None  # from the moment that the width of the data is known
+        self._fitting = False
         self._lock = threading.RLock()
         if isinstance(layers, Layer):
             raise TypeError("layers must be a list of layers, got a single layer")
@@ -84,8 +83,10 @@ class Sequential:
         """Appends a layer. Not possible once the model has weights."""
         if not isinstance(layer, Layer):
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}")
-        if self._program:
+        if self._engine:
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
+        if any(layer is other for other in self.layers):
+            raise ValueError(f"{layer!r} is in the model already: make a new layer, weights are not shared")
         self.layers.append(layer)
 
     def build(self, input_dim=None):
@@ -97,7 +98,7 @@ class Sequential:
             self.input_dim = input_dim
         if self.input_dim is None:
             raise ValueError("the width of the data is not known yet: give input_dim, or fit or predict first")
-        self._prepare(1)
+        self._build(self.input_dim)
 
     def compile(self, optimizer="adam", loss="mean_squared_error", metrics=(), *, executor="compiled"):
         """Says how to train.
@@ -124,11 +125,10 @@ class Sequential:
             resolve_metric(name, loss, LOSSES[loss], units=1)
         lookup(EXECUTORS, executor, "executor")
         with self._lock:
+            self._check_idle("compile")
             self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, tuple(metrics), executor
-            self._updates = 0
-            if self._program:
-                self._lower(self._program.batch)
-                self._buffers = self._buffers.fresh_state(self._program)
+            if self._engine:
+                self._aim()
 
     def fit(
         self,
@@ -179,6 +179,7 @@ class Sequential:
         """
         self._check_compiled("fit")
         with self._lock:
+            self._check_idle("fit")
             batch_size = positive_integer("batch_size", batch_size)
             epochs = positive_integer("epochs", epochs)
             x, y = self._data(x, y)
@@ -194,20 +195,23 @@ class Sequential:
             self.history = History()
             call(callbacks, "set_model", self)
 
-            self._prepare(min(batch_size, len(x)))
-            program, names = self._program, self._names()
-            data = Data(self.dtype, len(x), x, y, shuffle=shuffle, epochs=epochs, columns=len(names))
-            counters = {"seed": self.seed, "epoch": self._epochs, "t": self._updates}
-            execute = self._refreshing(program.training)
-            run = Run(execute, program.training, program, self._buffers, data, batch_size, **counters)
-            validate = validation and (lambda: self._evaluate(*validation, prefix="val_"))
-            progress = make_progress(verbose, epochs * run.steps_per_epoch, epochs)
+            self._fitting = True
             try:
-                train(run, epochs, names, progress, self.history, callbacks, validate, lambda: self.stop_training)
+                self._engine.fit(
+                    x,
+                    y,
+                    batch_size,
+                    epochs,
+                    shuffle,
+                    partial(make_progress, verbose),
+                    names=self._names(),
+                    history=self.history,
+                    callbacks=callbacks,
+                    validate=validation and (lambda: self._logs(*validation, prefix="val_")),
+                    stopped=lambda: self.stop_training,
+                )
             finally:
-                progress.close()
-                self._updates = run.t
-                self._epochs += -(-run.step // run.steps_per_epoch)
+                self._fitting = False
             return self.history
 
     def evaluate(self, x, y, return_dict=False):
@@ -219,7 +223,7 @@ class Sequential:
         self._check_compiled("evaluate")
         with self._lock:
             x, y = self._data(x, y)
-            logs = self._evaluate(x, y)
+            logs = self._logs(x, y)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
@@ -229,11 +233,9 @@ class Sequential:
         with self._lock:
             self._check_layers()
             x = as_features(x, "x", self.dtype, self.input_dim)
-            self.input_dim = x.shape[1]
-            self._prepare(min(BLOCK, len(x)))
-            outputs = np.empty((len(x), self._program.d_out), self.dtype)
-            data = Data(self.dtype, len(x), x, outputs=outputs)
-            self._run_once(self._program.prediction, data, self._program.batch)
+            self._build(x.shape[1])
+            outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
+            self._engine.predict(x, outputs)
         return outputs
 
     def gradients(self, x, y):
@@ -241,30 +243,28 @@ class Sequential:
         self._check_compiled("gradients")
         with self._lock:
             x, y = self._data(x, y)
-            self._prepare(len(x))
-            run = self._run_once(self._program.gradient, Data(self.dtype, len(x), x, y), len(x))
-            return run.means(0)[0], [p.view(self._buffers.grads).copy() for p in self._program.parameters]
+            return self._engine.gradients(x, y)
 
     def get_weights(self):
         """Copies of the weights, layer by layer: W (d_in, units), b (units,), …"""
         with self._lock:
             self._check_built("get_weights")
-            return [p.view(self._buffers.params).copy() for p in self._program.parameters]
+            return [weights.copy() for weights in self._engine.weights()]
 
     def set_weights(self, weights):
         """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
         with self._lock:
             self._check_built("set_weights")
-            parameters = self._program.parameters
-            if len(weights) != len(parameters):
-                raise ValueError(f"weights must be {len(parameters)} arrays, got {len(weights)}")
+            targets = self._engine.weights()
+            if len(weights) != len(targets):
+                raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
             arrays = [as_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
-            for k, (array, parameter) in enumerate(zip(arrays, parameters, strict=True)):
-                if array.shape != parameter.shape:
-                    raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {parameter.shape}")
+            for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
+                if array.shape != target.shape:
+                    raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
             arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
-            for array, parameter in zip(arrays, parameters, strict=True):
-                parameter.view(self._buffers.params)[...] = array
+            for array, target in zip(arrays, targets, strict=True):
+                target[...] = array
 
     def summary(self):
         """Prints the layers, their shapes and numbers of parameters."""
@@ -276,10 +276,15 @@ class Sequential:
         if self.loss is None:
             raise RuntimeError(f"call compile(optimizer, loss) before {method}")
 
+    def _check_idle(self, method):
+        if self._fitting:
+            raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
+
     def _check_built(self, method):
-        if not self._program and self.input_dim is None:
-            raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
-        self._prepare(1)
+        if not self._engine:
+            if self.input_dim is None:
+                raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
+            self._build(self.input_dim)
 
     def _data(self, x, y, x_name="x", y_name="y"):
         """x and y, checked and converted; the width of x becomes the model's."""
@@ -289,7 +294,7 @@ class Sequential:
         loss = LOSSES[self.loss]
         check_output(self.layers, self.loss, loss, units)
         y = as_targets(y, y_name, self.dtype, self.loss, loss.targets, units, len(x))
-        self.input_dim = x.shape[1]
+        self._build(x.shape[1])
         return x, y
 
     def _validation_data(self, validation_data):
@@ -309,80 +314,26 @@ class Sequential:
         if not self.layers:
             raise ValueError("the model has no layers: add one, such as Dense(10)")
 
-    def _prepare(self, batch):
-        """Makes sure that there is a program, and that it takes `batch` rows at a time."""
-        self._check_layers()
-        if self._program is None or self._program.batch < batch:
-            self._lower(batch)
+    def _build(self, input_dim):
+        """Makes the engine, once the width of the data is known."""
+        if not self._engine:
+            self._check_layers()
+            self.input_dim = input_dim
+            self._engine = Engine(self.layers, input_dim, self.dtype, self.seed)
+            if self.loss:
+                self._aim()
 
-    def _lower(self, batch):
-        arguments = {}
-        if self.loss:
-            loss = LOSSES[self.loss]
-            units = self._units(self.input_dim)
-            metrics = [resolve_metric(name, self.loss, loss, units) for name in self.metrics]
-            arguments = {"loss": loss, "metrics": metrics, "optimizer": self.optimizer}
-        self._program = lower(self.layers, self.input_dim, batch, self.dtype, **arguments)
-        new = self._buffers is None
-        self._buffers = Buffers.for_program(self._program, self.dtype, self._buffers)
-        if new:
-            self._program.initialize(self._buffers, self.seed)
-
-    def _refreshing(self, table):
-        """The executor, told before each chunk what the optimizer's hyper-parameters are now."""
-        execute = EXECUTORS[self.executor]
-
-        def refreshed(*arguments):
-            for field, value in self.optimizer.constants().items():
-                table[field][-1] = value
-            execute(*arguments)
-
-        return refreshed
-
-    def _run_once(self, table, data, batch_size):
-        run = Run(EXECUTORS[self.executor], table, self._program, self._buffers, data, batch_size)
-        for _ in run.chunks(run.steps_per_epoch):
-            pass
-        return run
-
-    def _evaluate(self, x, y, prefix=""):
-        """A dict from the names of loss and metrics, with a prefix, to their means over the rows."""
-        self._prepare(min(BLOCK, len(x)))
-        data = Data(self.dtype, len(x), x, y, columns=len(self._names()))
-        means = self._run_once(self._program.evaluation, data, self._program.batch).means(0)
-        return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}
+    def _aim(self):
+        """Hands what `compile` took to the engine."""
+        loss = LOSSES[self.loss]
+        units = self._units(self.input_dim)
+        metrics = [resolve_metric(name, self.loss, loss, units) for name in self.metrics]
+        self._engine.compile(loss, metrics, self.optimizer, self.executor)
 
     def _names(self):
         return ["loss", *self.metrics]
 
-
-def check_seed(seed):
-    """The seed as an int of 64 bits; TypeError or ValueError otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed}")
-    return int(seed)
-
-
-def check_output(layers, name, loss, units=None):
-    """ValueError unless the last layer gives what the loss takes; `units` is the number of outputs, where known."""
-    last = layers[-1].expand()[-1] if layers else None
-    activation = last.activation if isinstance(last, Activation) else "linear"
-    if layers and loss.link != "linear" and activation not in (loss.link, "linear"):
-        raise ValueError(
-            f"{name} takes logits: the last layer's activation must be '{loss.link}', which is fused with the loss, or "
-            f"'linear', not '{activation}'"
-        )
-    if units == 1 and loss.link == "softmax":
-        raise ValueError(f"{name} needs an output for each class, at least 2; for one output use binary_crossentropy")
-
-
-def split(x, y, share):
-    """(x, y) without the last rows, and these as a pair."""
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
-        raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
-    kept = int(len(x) * (1 - share))
-    if not 0 < kept < len(x):
-        raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")
-    return x[:kept], y[:kept], (x[kept:], y[kept:])
+    def _logs(self, x, y, prefix=""):
+        """A dict from the names of loss and metrics, with a prefix, to their means over the rows."""
+        means = self._engine.evaluate(x, y)
+        return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}

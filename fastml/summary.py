@@ -6,7 +6,7 @@ import numpy as np
 def format_summary(model):
     """The layers of a model with output width and parameters, as aligned text."""
     weights = model.get_weights() if model.input_dim else []
-    parameters = model._program.parameters if weights else []
+    parameters = model._engine.program.parameters if weights else []
     rows, width = [("layer", "output", "parameters")], model.input_dim
     for position, layer in enumerate(model.layers):
         width = layer.units_out(width) if width else getattr(layer, "units", None)

@@ -125,12 +125,13 @@ class Rescue:
         self.restore()
 
 
-def train(run, epochs, names, progress, history, callbacks, validate, stopped):
+def train(run, epochs, names, history, callbacks, validate, stopped, progress):
     """Runs all epochs of a training job.
 
-    `names` are those of the loss and metrics, `validate` is None or a function that returns more logs, `stopped` tells
-    after an epoch whether to end. Raises DivergenceError where the loss stops being finite; passes on what callbacks
-    and Ctrl-C raise. However it ends, the parameters are those after a complete step.
+    `names` are those of the loss and metrics, `history` is a History, `validate` None or a function that returns more
+    logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises DivergenceError where
+    the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the parameters are those
+    after a complete step.
     """
     stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
     rescue = Rescue(run)

@@ -208,7 +208,7 @@ def elementwise(formula):
 
 
 def fold(builder, count, start, body):
-    """Repeats ``values = body(index, values)`` for index 0 … count - 1 and returns the last values, kept in registers."""
+    """Repeats ``values = body(index, values)`` for index 0 … count - 1; returns the last values, kept in registers."""
     before = builder.block
     loop, after = builder.append_basic_block("fold"), builder.append_basic_block("folded")
     builder.cbranch(builder.icmp_signed(">", count, INDEX(0)), loop, after)
