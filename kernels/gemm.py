@@ -21,26 +21,27 @@ def smaller(builder, p, q):
     return builder.select(builder.icmp_signed("<", p, q), p, q)
 
 
-def emit_tile(builder, real, a, a_row, a_term, b, c, columns, rows_left, terms, width_left, vectors):
-    """c[r, :] += Σₚ a[r, p]·b[p, :] for ROWS rows and up to `vectors` vectors of columns.
+def emit_tile(builder, real, a, a_row, a_term, b, bias, c, columns, rows_left, terms, width_left, bias_left, vectors):
+    """c[r, :] = bias + Σₚ a[r, p]·b[p, :] for ROWS rows and up to `vectors` vectors of columns.
 
-    a, b, c point to the tile's first elements; rows_left and width_left say how much of the result is left.
+    a, b, bias, c point to the tile's first elements; rows_left and width_left say how much of the result is left, and
+    bias_left how much of the bias: 0 makes it zero.
     """
     width = lanes(real)
-    last = mask_for(builder, builder.sub(width_left, INDEX((vectors - 1) * width)), width)
-    masks = [None] * (vectors - 1) + [last]
 
-    def place(pointer, vector):
-        return builder.gep(pointer, [INDEX(vector * width)])
+    def masks(left):  # all vectors but the last are full
+        return [None] * (vectors - 1) + [mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width)]
+
+    def read(pointer, vector, mask):
+        return load(builder, builder.gep(pointer, [INDEX(vector * width)]), real, mask)
 
     rows = [smaller(builder, INDEX(r), builder.sub(rows_left, INDEX(1))) for r in range(ROWS)]
     a_rows = [builder.gep(a, [builder.mul(row, a_row)]) for row in rows]
-    c_rows = [builder.gep(c, [builder.mul(row, columns)]) for row in rows]
-    start = [load(builder, place(c_row, v), real, masks[v]).value for c_row in c_rows for v in range(vectors)]
+    inside = masks(width_left)
 
     def multiply_add(p, sums):
         b_row = builder.gep(b, [builder.mul(p, columns)])
-        b_vectors = [load(builder, place(b_row, v), real, masks[v]) for v in range(vectors)]
+        b_vectors = [read(b_row, v, inside[v]) for v in range(vectors)]
         offset = builder.mul(p, a_term)
         results = []
         for r in range(ROWS):
@@ -49,52 +50,55 @@ def emit_tile(builder, real, a, a_row, a_term, b, c, columns, rows_left, terms, 
                 results.append(factor.fma(b_vectors[v], Vec(builder, sums[r * vectors + v])).value)
         return results
 
-    sums = fold(builder, terms, start, multiply_add)
+    some = [mask_for(builder, builder.sub(bias_left, INDEX(v * width)), width) for v in range(vectors)]
+    start = [read(bias, v, some[v]).value for v in range(vectors)]
+    sums = fold(builder, terms, start * ROWS, multiply_add)
     for r in range(ROWS):
+        c_row = builder.gep(c, [builder.mul(rows[r], columns)])
         for v in range(vectors):
-            store(builder, Vec(builder, sums[r * vectors + v]), place(c_rows[r], v), masks[v])
+            place = builder.gep(c_row, [INDEX(v * width)])
+            store(builder, Vec(builder, sums[r * vectors + v]), place, inside[v])
 
 
 @intrinsic
-def _product_add(typingctx, a, a_row, a_term, b, c):
-    """All tiles of c += a·b, where element (i, p) of a stands at ``i * a_row + p * a_term``."""
+def _product(typingctx, a, a_row, a_term, b, bias, c):
+    """All tiles of `product`."""
 
     def codegen(context, builder, signature, args):
         real = real_type(c.dtype)
         width = lanes(real)
-        pointers = [make_array(t)(context, builder, v) for t, v in ((a, args[0]), (b, args[3]), (c, args[4]))]
-        a_data, b_data, c_data = (array.data for array in pointers)
-        (terms, columns), (rows, _) = (cgutils.unpack_tuple(builder, array.shape, 2) for array in pointers[1:])
+        kinds = ((a, args[0]), (b, args[3]), (bias, args[4]), (c, args[5]))
+        arrays = [make_array(kind)(context, builder, value) for kind, value in kinds]
+        a_data, b_data, bias_data, c_data = (array.data for array in arrays)
+        terms, columns = cgutils.unpack_tuple(builder, arrays[1].shape, 2)
+        rows = builder.extract_value(arrays[3].shape, 0)
         with cgutils.for_range_slice(builder, INDEX(0), columns, INDEX(VECTORS * width)) as (j, _):
-            left = builder.sub(columns, j)
+            left = smaller(builder, builder.sub(columns, j), INDEX(VECTORS * width))
+            bias_left = smaller(builder, builder.sub(arrays[2].nitems, j), left)
             for vectors in range(1, VECTORS + 1):
                 above = builder.icmp_signed(">", left, INDEX((vectors - 1) * width))
                 fits = builder.icmp_signed("<=", left, INDEX(vectors * width))
-                chosen = above if vectors == VECTORS else builder.and_(above, fits)
                 with (
-                    builder.if_then(chosen),
+                    builder.if_then(builder.and_(above, fits)),
                     cgutils.for_range_slice(builder, INDEX(0), rows, INDEX(ROWS)) as (i, _),
                 ):
                     a_tile = builder.gep(a_data, [builder.mul(i, args[1])])
-                    b_tile = builder.gep(b_data, [j])
+                    b_tile, bias_tile = builder.gep(b_data, [j]), builder.gep(bias_data, [j])
                     c_tile = builder.gep(c_data, [builder.add(builder.mul(i, columns), j)])
-                    here = smaller(builder, left, INDEX(vectors * width))
-                    emit_tile(
-                        builder, real, a_tile, args[1], args[2], b_tile, c_tile,
-                        columns, builder.sub(rows, i), terms, here, vectors,
-                    )  # fmt: skip
+                    pointers = a_tile, args[1], args[2], b_tile, bias_tile, c_tile
+                    emit_tile(builder, real, *pointers, columns, builder.sub(rows, i), terms, left, bias_left, vectors)
         return context.get_dummy_value()
 
-    return types.void(a, types.intp, types.intp, b, c), codegen
+    return types.void(a, types.intp, types.intp, b, bias, c), codegen
 
 
 @njit(error_model="numpy")
-def product_add(a, a_row, a_term, b, c):
-    """c += a·b, where element (i, p) of a stands at ``i * a_row + p * a_term`` of its memory.
+def product(a, a_row, a_term, b, bias, c):
+    """c = a·b + bias, where element (i, p) of a stands at ``i * a_row + p * a_term`` of its memory.
 
-    a : any shape, b : (k, d), c : (n, d), C-contiguous. Overwrites c.
+    a : any shape, b : (k, d), bias : (d,), or (0,) for none, c : (n, d), all C-contiguous. Overwrites c.
     """
-    _product_add(a, a_row, a_term, b, c)
+    _product(a, a_row, a_term, b, bias, c)
 
 
 @njit(error_model="numpy")

@@ -17,6 +17,11 @@ def matrix(buffer, offset, n, d):
     return buffer[offset : offset + n * d].reshape(n, d)
 
 
+def nothing(array):
+    """An empty vector of the array's dtype: shape (0,)."""
+    return array.ravel()[:0]
+
+
 @intrinsic
 def _view(typingctx, buffer, offset, shape):
     """An array over ``buffer[offset:]`` without an owner (a slice would carry an atomic reference count)."""
@@ -45,3 +50,8 @@ def _vector(buffer, offset, size):
 @overload(matrix)
 def _matrix(buffer, offset, n, d):
     return lambda buffer, offset, n, d: _view(buffer, offset, (n, d))
+
+
+@overload(nothing)
+def _nothing(array):
+    return lambda array: _view(array, 0, (0,))
