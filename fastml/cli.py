@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 from importlib.metadata import version
@@ -88,6 +89,16 @@ def usable_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def interrupt(*_):
+    """Ends the process at Ctrl-C, in one line.
+
+    An exception would do in most places, but it is lost where LLVM, while it compiles, calls back into Python. No
+    command leaves anything to tidy up.
+    """
+    os.write(2, b"\nfastml: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
 def main(argv=None):
     """Runs the command line; returns the exit code."""
     parser = make_parser()
@@ -95,12 +106,11 @@ def main(argv=None):
     if not arguments.command:
         parser.print_help()
         return 0
+    if argv is None:  # this process is the command's own
+        signal.signal(signal.SIGINT, interrupt)
     try:
         arguments.function(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("fastml: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:

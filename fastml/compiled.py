@@ -1,9 +1,11 @@
 """The compiled executor: built once, kept on disk, called like the reference."""
 
 import hashlib
+import signal
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -45,6 +47,22 @@ def executor():
         return build_executor(digest, cache=False)
 
 
+@contextmanager
+def _interrupts_later():
+    """Holds a Ctrl-C back until the end: inside of LLVM's callbacks Python would drop it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held and callable(before):
+            before(*held[0])
+
+
 class _Announce(event.Listener):
     """Says in one line that the executor is compiled, where it is not found on disk."""
 
@@ -54,7 +72,7 @@ class _Announce(event.Listener):
     def on_start(self, started):
         if started.data["dispatcher"] is executor() and sys.stderr.isatty():
             print(
-                f"fastml: compiling the {self.dtype} executor, once on this machine; it takes some seconds …",
+                f"fastml: compiling the {self.dtype} executor, once on this machine: some seconds …",
                 file=sys.stderr,
                 flush=True,
             )
@@ -70,7 +88,7 @@ def warmup(dtype=None):
     """
     compiled = {}
     for name in DTYPES if dtype is None else (np.dtype(dtype).name,):
-        with _lock, event.install_listener("numba:compile", _Announce(name)):
+        with _lock, _interrupts_later(), event.install_listener("numba:compile", _Announce(name)):
             misses = sum(executor().stats.cache_misses.values())
             empty, rows = np.zeros(0, name), np.zeros((0, 1), name)
             executor()(

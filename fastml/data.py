@@ -143,7 +143,7 @@ def split(x, y, share):
     """(x, y) without the last rows, and these as a pair."""
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
         raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
-    kept = int(len(x) * (1 - share))
+    kept = len(x) - round(len(x) * share)
     if not 0 < kept < len(x):
         raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")
     return x[:kept], y[:kept], (x[kept:], y[kept:])

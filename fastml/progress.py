@@ -32,6 +32,9 @@ class Lines(Progress):
         print(f"epoch {done}/{self.epochs}  {format_logs(logs)}", flush=True)
 
 
+FORMAT = "{desc}|{bar:20}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}"
+
+
 class Bar(Progress):
     """A bar over all steps (tqdm)."""
 
@@ -39,10 +42,10 @@ class Bar(Progress):
         from tqdm.auto import tqdm
 
         super().__init__(steps, epochs)
-        self.bar = tqdm(total=steps, desc=f"epoch 0/{epochs}", unit=" steps", dynamic_ncols=True)
+        self.bar = tqdm(total=steps, desc=f"epoch 0/{epochs} ", bar_format=FORMAT, dynamic_ncols=True)
 
     def epoch(self, done, logs):
-        self.bar.desc = f"epoch {done}/{self.epochs}: "
+        self.bar.desc = f"epoch {done}/{self.epochs} "
         self.bar.postfix = format_logs(logs)
 
     def update(self, step):

@@ -95,10 +95,9 @@ class Sequential:
             input_dim = positive_integer("input_dim", input_dim)
             if self.input_dim not in (None, input_dim):
                 raise ValueError(f"input_dim is {self.input_dim} already, got {input_dim}")
-            self.input_dim = input_dim
-        if self.input_dim is None:
+        elif self.input_dim is None:
             raise ValueError("the width of the data is not known yet: give input_dim, or fit or predict first")
-        self._build(self.input_dim)
+        self._build(input_dim or self.input_dim)
 
     def compile(self, optimizer="adam", loss="mean_squared_error", metrics=(), *, executor="compiled"):
         """Says how to train.
@@ -128,7 +127,7 @@ class Sequential:
             self._check_idle("compile")
             self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, tuple(metrics), executor
             if self._engine:
-                self._aim()
+                self._aim(self._engine)
 
     def fit(
         self,
@@ -318,17 +317,17 @@ class Sequential:
         """Makes the engine, once the width of the data is known."""
         if not self._engine:
             self._check_layers()
-            self.input_dim = input_dim
-            self._engine = Engine(self.layers, input_dim, self.dtype, self.seed)
+            engine = Engine(self.layers, input_dim, self.dtype, self.seed)
             if self.loss:
-                self._aim()
+                self._aim(engine)
+            self._engine, self.input_dim = engine, input_dim
 
-    def _aim(self):
+    def _aim(self, engine):
         """Hands what `compile` took to the engine."""
         loss = LOSSES[self.loss]
-        units = self._units(self.input_dim)
+        units = self._units(engine.d_in)
         metrics = [resolve_metric(name, self.loss, loss, units) for name in self.metrics]
-        self._engine.compile(loss, metrics, self.optimizer, self.executor)
+        engine.compile(loss, metrics, self.optimizer, self.executor)
 
     def _names(self):
         return ["loss", *self.metrics]

@@ -1,0 +1,50 @@
+# Every target makes .venv on first use and reuses it. Another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Matrix products of the NumPy rival stay on one thread, like ours.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help demo test bench lint format clean
+
+help:
+	@echo "make demo     train a classifier of handwritten digits and compare with NumPy"
+	@echo "make test     run the tests"
+	@echo "make bench    measure the kernels and the training step against NumPy"
+	@echo "make lint     check the source with ruff"
+	@echo "make format   format the source with ruff"
+	@echo "make clean    remove .venv and everything that was built or cached here"
+
+demo: .venv/installed
+	@$(BIN)/fastml demo
+
+test: .venv/installed
+	@$(BIN)/python -m pytest
+
+bench: .venv/installed
+	@$(ONE_THREAD) $(BIN)/python -m pytest bench --benchmark-columns=median,iqr,rounds \
+		--benchmark-group-by=group --benchmark-sort=name --benchmark-warmup=on --benchmark-max-time=0.3
+
+lint: .venv/ruff
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: .venv/ruff
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean:
+	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: made once everything is installed, made again when the dependencies change.
+.venv/installed: pyproject.toml
+	@echo "Setting up .venv with $(PYTHON): once, a minute or so …"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+.venv/ruff: .venv/installed
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,61 @@
+"""The two executors agree: compiled kernels and NumPy reference train the same weights from the same program."""
+
+import numpy as np
+import pytest
+from helpers import TOLERANCE, make_data, make_model, metrics_for, outputs_for
+
+from fastml import ACTIVATIONS, LOSSES, OPTIMIZERS, SGD, Dense, Sequential
+from fastml.compiled import DTYPES
+
+MODELS = [(hidden, loss, output) for hidden in ACTIVATIONS for loss in LOSSES for output in outputs_for(loss)]
+MODELS += [("tanh", "mean_squared_error", output) for output in ACTIVATIONS if output != "linear"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("hidden, loss, output", MODELS)
+def test_executors_agree_after_20_steps(hidden, loss, output, optimizer, dtype):
+    """50 rows in shuffled batches of 16, the last of 2, through 5 epochs: weights and all logs are equal."""
+    x, y = make_data(loss, rows=50)
+    compiled, reference = (
+        make_model(loss, optimizer, hidden, output, dtype=dtype, metrics=metrics_for(loss), executor=executor)
+        for executor in ("compiled", "numpy")
+    )
+    histories = [m.fit(x, y, batch_size=16, epochs=5, verbose=0).history for m in (compiled, reference)]
+    for got, expected in zip(compiled.get_weights(), reference.get_weights(), strict=True):
+        assert got.dtype == expected.dtype == dtype
+        assert np.abs(got - expected).max() <= TOLERANCE[dtype]
+    assert list(histories[0]) == list(histories[1]) == ["loss", *metrics_for(loss)]
+    for name in histories[0]:
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=0, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("widths", [(1, 1, 1), (1, 17, 2), (33, 3, 16), (64, 65, 5), (100, 31, 1)])
+def test_executors_agree_for_odd_widths(widths, dtype):
+    """Widths beside every multiple of a vector, with gradients that flow through two layers."""
+    d_in, hidden, units = widths
+    x, y = make_data("mean_squared_error", rows=37, d_in=d_in, units=units)
+    weights = []
+    for executor in ("compiled", "numpy"):
+        layers = [Dense(hidden, "tanh"), Dense(hidden, "sigmoid"), Dense(units)]
+        model = Sequential(layers, seed=3, dtype=dtype)
+        model.compile(SGD(0.1), "mean_squared_error", executor=executor)
+        model.fit(x, y, batch_size=10, epochs=5, verbose=0)
+        weights.append(model.get_weights())
+    for got, expected in zip(*weights, strict=True):
+        assert np.abs(got - expected).max() <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_predict_evaluate_and_gradients_agree(loss, dtype):
+    x, y = make_data(loss)
+    models = [make_model(loss, metrics=["accuracy"], dtype=dtype, executor=e) for e in ("compiled", "numpy")]
+    atol = TOLERANCE[dtype]
+    np.testing.assert_allclose(*(m.predict(x) for m in models), rtol=0, atol=atol)
+    np.testing.assert_allclose(*(m.evaluate(x, y) for m in models), rtol=0, atol=atol)
+    (loss_a, grads_a), (loss_b, grads_b) = (m.gradients(x, y) for m in models)
+    assert loss_a == pytest.approx(loss_b, rel=0, abs=atol)
+    for got, expected in zip(grads_a, grads_b, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=atol)

@@ -1,0 +1,245 @@
+"""The compiled executor: when it is compiled, where it is kept, and that it is never stale.
+
+The first compilation takes about ten seconds, so the tests that need one share it: a copy of the package is installed
+where it cannot be written to, compiles into the user's cache folder, is found there again, and is compiled anew once a
+kernel has changed. Folders are closed to writing by permissions and, since those do not stop root, by a file that
+stands where a folder would have to be made.
+"""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from helpers import make_data, make_model
+from numba.core import event
+
+import fastml
+from fastml import compiled, kernels
+
+REPORT = """
+    import json, os, warnings
+    from numba.core import event
+    compilations = []
+    class Count(event.Listener):
+        def on_start(self, started): compilations.append(str(started.data["dispatcher"]))
+        def on_end(self, ended): pass
+    event.register("numba:compile", Count())
+    import fastml
+    at_import = len(compilations)
+    def train(layers, dtype="float32", optimizer="sgd", loss="mean_squared_error", width=2):
+        model = fastml.Sequential(layers, seed=1, dtype=dtype, input_dim=width)
+        model.compile(optimizer, loss)
+        before = model.get_weights()
+        x = [[(i * j) % 5 for j in range(width)] for i in range(9)]
+        y = [i % 2 for i in range(9)] if "sparse" in loss else [[i % 2] * model._units(width) for i in range(9)]
+        model.fit(x, y, epochs=3, verbose=0)
+        return any((a != b).any() for a, b in zip(before, model.get_weights()))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        learned = train([fastml.Dense(2, "tanh"), fastml.Dense(1)])
+    report = {
+        "file": fastml.__file__, "at_import": at_import, "compilations": len(compilations), "learned": learned,
+        "warnings": [f"{w.category.__name__}: {w.message}" for w in warned],
+    }
+"""
+
+
+def report(code="", **arguments):
+    """What a new process says that imports fastml and trains a small net; `code` may add to it."""
+    script = textwrap.dedent(REPORT) + textwrap.dedent(code) + "\nprint(json.dumps(report))"
+    result = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=180, check=True, **arguments
+    )
+    return json.loads(result.stdout)
+
+
+class Terminal:
+    """A pseudo-terminal to give to a process as its standard error."""
+
+    def __enter__(self):
+        self.master, self.slave = pty.openpty()
+        return self
+
+    def text(self):
+        shown = b""
+        while select.select([self.master], [], [], 0)[0]:
+            shown += os.read(self.master, 65536)
+        return shown.decode()
+
+    def __exit__(self, *error):
+        os.close(self.master)
+        os.close(self.slave)
+
+
+class Install:
+    """A copy of the package that is read-only, and a home for the user who runs it."""
+
+    def __init__(self, root):
+        self.site, self.home = root / "site", root / "home"
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(fastml.__file__).parent, self.site / "fastml", ignore=ignore)
+        self.kernels = self.site / "fastml" / "kernels"
+        shutil.copytree(Path(kernels.__file__).parent, self.kernels, ignore=ignore, dirs_exist_ok=True)
+        (self.kernels / "__pycache__").write_text("a file, so that no folder can be made here")
+        self.home.mkdir()
+        self.permit(0o555, 0o444)
+
+    def permit(self, folders, files):
+        for path in (self.site, *self.site.rglob("*")):
+            path.chmod(folders if path.is_dir() else files)
+
+    def change_kernel(self):
+        """Gives a kernel that the executor imports another body, and its file the same time as before."""
+        path = self.kernels / "sgd.py"
+        times = path.stat()
+        path.chmod(0o644)
+        with path.open("a", encoding="utf-8") as file:
+            file.write('\n\n@njit(error_model="numpy")\ndef sgd_update(W, dW, learning_rate):\n    """Nothing."""\n')
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        path.chmod(0o444)
+
+    def report(self, code="", **arguments):
+        keep = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+        paths = {"HOME": str(self.home), "PYTHONPATH": str(self.site), "PYTHONDONTWRITEBYTECODE": "1"}
+        result = report(code, cwd=self.home, env={**keep, **paths}, **arguments)
+        assert Path(result["file"]).is_relative_to(self.site)
+        return result
+
+
+@pytest.fixture
+def install(tmp_path):
+    install = Install(tmp_path)
+    yield install
+    install.permit(0o755, 0o644)
+    install.home.chmod(0o755)
+
+
+def test_read_only_install(install):
+    """It compiles once, into the user's cache folder, says so in one line, and follows a changed kernel."""
+    with Terminal() as terminal:
+        first = install.report(stderr=terminal.slave)
+        shown = terminal.text()
+    assert first["learned"] and first["at_import"] == 0 and first["compilations"] > 0 and first["warnings"] == []
+    assert shown.count("\n") == 1 and "compiling the float32 executor" in shown
+    kept = list((install.home / ".cache").rglob("*.nbc"))
+    assert len(kept) == 1
+    assert not list(install.site.rglob("*.nbc"))
+
+    with Terminal() as terminal:
+        second = install.report(stderr=terminal.slave)
+        assert terminal.text() == ""
+    assert second["learned"] and second["compilations"] == 0
+
+    install.change_kernel()
+    changed = install.report(stderr=subprocess.PIPE)
+    assert not changed["learned"], "the changed kernel does nothing, so machine code of the old one ran"
+    assert changed["compilations"] > 0
+
+
+def test_no_folder_to_write_to(install):
+    """A warning, and the training goes on with what this process compiled. No terminal, no line."""
+    (install.home / ".cache").write_text("a file, so that no folder can be made here")
+    install.home.chmod(0o555)
+    result = install.report(stderr=subprocess.PIPE)
+    assert result["learned"] and result["compilations"] > 0
+    assert len(result["warnings"]) == 1
+    assert result["warnings"][0].startswith("RuntimeWarning:") and "NUMBA_CACHE_DIR" in result["warnings"][0]
+
+
+def test_a_new_process_with_a_warm_cache_compiles_nothing():
+    """Whatever the model. Importing fastml loads nothing from the cache either."""
+    for dtype in compiled.DTYPES:
+        compiled.warmup(dtype)
+    result = report("""
+        assert not fastml.compiled.executor().stats.cache_misses
+        for layers, arguments in (
+            ([fastml.Dense(3, "relu"), fastml.Dense(2, "softmax")], {"loss": "sparse_categorical_crossentropy"}),
+            ([fastml.Dense(65, "sigmoid"), fastml.Dense(9, "tanh"), fastml.Dense(1, "sigmoid")],
+             {"loss": "binary_crossentropy", "optimizer": "adam", "width": 33}),
+            ([fastml.Dense(3, "softmax"), fastml.Activation("relu"), fastml.Dense(4)], {"dtype": "float64"}),
+        ):
+            assert train(layers, **arguments)
+        report["compilations"] = len(compilations)
+    """)
+    assert result["learned"] and result["compilations"] == 0
+
+
+def test_importing_compiles_and_loads_nothing():
+    result = subprocess.run(
+        [sys.executable, "-c", "import fastml; print(fastml.compiled.executor.cache_info().currsize)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "0\n", "the executor was asked for at import"
+
+
+def test_another_architecture_compiles_nothing():
+    """Depth, widths, activation, loss and optimizer are data to the executor, in the same process too."""
+    x, y = make_data("mean_squared_error")
+    make_model().fit(x, y, verbose=0)
+    compilations = []
+
+    class Count(event.Listener):
+        def on_start(self, started):
+            compilations.append(started.data["dispatcher"])
+
+        def on_end(self, ended):
+            pass
+
+    with event.install_listener("numba:compile", Count()):
+        for activation in fastml.ACTIVATIONS:
+            for loss in fastml.LOSSES:
+                for optimizer in fastml.OPTIMIZERS:
+                    x, y = make_data(loss, d_in=17, units=6)
+                    model = make_model(loss, optimizer, activation, units=6, metrics=["accuracy"])
+                    model.fit(x, y, verbose=0, validation_split=0.5)
+                    model.predict(x)
+                    model.gradients(x, y)
+        layers = [fastml.Dense(width) for width in (1, 2, 100, 3)]
+        deep = fastml.Sequential(layers, dtype="float64")
+        deep.compile()
+        deep.fit(x, x[:, :3], verbose=0)
+    assert compilations == []
+
+
+def test_warmup_says_what_it_compiled():
+    """After a first call nothing is left to do."""
+    compiled.warmup()
+    assert compiled.warmup() == {"float32": False, "float64": False}
+    assert compiled.warmup("float64") == {"float64": False}
+
+
+@pytest.fixture
+def kernel_copy(tmp_path, monkeypatch):
+    """A copy of the kernels' folder, which `source_digest` takes for the real one."""
+    folder = tmp_path / "kernels"
+    shutil.copytree(Path(kernels.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(kernels, "__file__", str(folder / "__init__.py"))
+    return folder
+
+
+def test_the_digest_depends_on_sources_alone(kernel_copy, monkeypatch):
+    copy = compiled.source_digest()
+    monkeypatch.undo()
+    assert copy == compiled.source_digest()
+    assert -(2**63) <= copy < 2**63
+
+
+def test_the_digest_follows_every_kernel_file(kernel_copy):
+    digests = [compiled.source_digest()]
+    for path in sorted(kernel_copy.glob("*.py")):
+        path.write_text(path.read_text() + "\n# changed\n")
+        digests.append(compiled.source_digest())
+    (kernel_copy / "new.py").write_text("")
+    digests.append(compiled.source_digest())
+    (kernel_copy / "new.py").rename(kernel_copy / "renamed.py")
+    digests.append(compiled.source_digest())
+    assert len(set(digests)) == len(digests)

@@ -1,0 +1,99 @@
+"""What the source files promise each other."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import fastml
+from fastml import kernels
+
+KERNELS = sorted(Path(kernels.__file__).parent.glob("*.py"))
+PACKAGE = sorted(Path(fastml.__file__).parent.glob("*.py"))
+MOST_LINES = 350
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def compiled_functions():
+    """Each function below @njit in the kernels, also nested ones, with the decorator's keywords."""
+    for path in KERNELS:
+        for node in ast.walk(tree(path)):
+            for decorator in getattr(node, "decorator_list", ()):
+                function = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if ast.unparse(function).split(".")[-1] in ("njit", "jit"):
+                    keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
+                    yield pytest.param(node, keywords, id=f"{path.stem}.{node.name}")
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=name_of)
+def test_kernels_import_nothing_of_ours_above_them(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            ours = module.split(".")[0] in ("fastml", "kernels", "tests", "bench")
+            assert not ours or module.startswith("fastml.kernels"), f"line {node.lineno} imports {module}"
+
+
+@pytest.mark.parametrize("node, keywords", list(compiled_functions()))
+def test_compiled_functions_divide_like_numpy_and_keep_nan(node, keywords):
+    """Without error_model="numpy" each division is a branch; fastmath=True folds isnan away."""
+    values = {keyword.arg: keyword.value for keyword in keywords}
+    assert "error_model" in values and ast.literal_eval(values["error_model"]) == "numpy"
+    if "fastmath" in values:
+        flags = ast.literal_eval(values["fastmath"])
+        assert flags is False or (flags is not True and not {"nnan", "ninf", "fast"} & set(flags))
+
+
+@pytest.mark.parametrize("node, keywords", list(compiled_functions()))
+def test_kernels_say_what_they_do(node, keywords):
+    assert ast.get_docstring(node)
+
+
+@pytest.mark.parametrize("path", KERNELS + PACKAGE, ids=name_of)
+def test_files_are_short_and_say_what_they_hold(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert ast.get_docstring(tree(path))
+
+
+@pytest.mark.parametrize("name", [name for name in fastml.__all__ if name != "__version__"])
+def test_public_names_exist_and_say_what_they_do(name):
+    thing = getattr(fastml, name)
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        assert (thing.__doc__ or "").strip()
+        for method, function in vars(thing).items() if inspect.isclass(thing) else ():
+            inherited = any(getattr(getattr(base, method, None), "__doc__", None) for base in thing.__mro__[1:])
+            simple = method in ("set_model", "constants")
+            if inspect.isfunction(function) and not method.startswith("_") and not inherited and not simple:
+                assert (function.__doc__ or "").strip(), f"{name}.{method} has no docstring"
+    else:
+        assert isinstance(thing, dict) and thing
+
+
+@pytest.mark.parametrize("registry", ["ACTIVATIONS", "INITIALIZERS", "LOSSES", "METRICS", "OPTIMIZERS"])
+def test_registries_are_plain_dicts_of_lower_case_names(registry):
+    entries = getattr(fastml, registry)
+    assert type(entries) is dict
+    assert all(name == name.lower() and name.isidentifier() for name in entries)
+
+
+def test_public_names_are_listed_once():
+    assert len(set(fastml.__all__)) == len(fastml.__all__)
+
+
+def test_initializers_say_what_they_do():
+    for initializer in fastml.INITIALIZERS.values():
+        assert initializer.__doc__

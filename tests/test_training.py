@@ -1,0 +1,361 @@
+"""The loop around an executor: determinism, interruption, divergence."""
+
+import _thread
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+from helpers import make_data, make_model, same_bits
+
+from fastml import LOSSES, OPTIMIZERS, SGD, Callback, Dense, DivergenceError, Sequential, reference, training
+from fastml.compiled import DTYPES
+from fastml.engine import EXECUTORS
+
+# Determinism
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_same_seed_gives_the_same_bits(loss, executor, dtype):
+    x, y = make_data(loss)
+    models = [make_model(loss, "adam", dtype=dtype, executor=executor, seed=seed) for seed in (6, 6, 7)]
+    histories = [m.fit(x, y, epochs=5, verbose=0).history for m in models]
+    a, b, other = (m.get_weights() for m in models)
+    assert same_bits(a, b) and histories[0] == histories[1]
+    assert not same_bits(a, other)
+
+
+def test_the_order_of_rows_follows_the_seed():
+    """Two models with the same weights but other seeds see the rows in another order."""
+    x, y = make_data("mean_squared_error")
+    a, b = make_model(seed=1, input_dim=5), make_model(seed=2, input_dim=5)
+    b.set_weights(a.get_weights())
+    for model in (a, b):
+        model.fit(x, y, verbose=0)
+    assert not same_bits(a.get_weights(), b.get_weights())
+
+
+def test_each_epoch_has_an_order_of_its_own():
+    """With one row a step, an epoch that used the order of the one before would leave other weights."""
+    orders = []
+    x = np.arange(8.0).reshape(-1, 1)
+    for epochs in (1, 2):
+        model = make_model(units=1, seed=4, executor="numpy")
+        gathered = []
+        original = reference.step
+
+        def spy(*arguments, original=original, gathered=gathered):
+            gathered.append(int(arguments[8][0]))
+            return original(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reference, "step", spy)
+            model.fit(x, x, batch_size=1, epochs=epochs, verbose=0)
+        orders.append(gathered)
+    first, second = orders[1][:8], orders[1][8:]
+    assert orders[0] == first
+    assert sorted(first) == sorted(second) == list(range(8))
+    assert first != second
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("seconds", [0, 1e-4, 100])
+def test_the_length_of_chunks_does_not_matter(seconds, executor, monkeypatch):
+    x, y = make_data("mean_squared_error")
+    usual, other = make_model(optimizer="adam", executor=executor), make_model(optimizer="adam", executor=executor)
+    expected = usual.fit(x, y, batch_size=8, epochs=7, verbose=0).history
+    monkeypatch.setattr(training, "CHUNK_SECONDS", seconds)
+    assert other.fit(x, y, batch_size=8, epochs=7, verbose=0).history == expected
+    assert same_bits(usual.get_weights(), other.get_weights())
+
+
+# Interruption
+
+
+class Interrupt:
+    """Presses Ctrl-C after some seconds, and remembers when."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def press(self):
+        self.time = time.perf_counter()
+        _thread.interrupt_main()
+
+    def __enter__(self):
+        self.timer = threading.Timer(self.after, self.press)
+        self.timer.start()
+        return self
+
+    def __exit__(self, *error):
+        self.timer.cancel()
+        self.timer.join()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_ctrl_c_stops_at_once_and_keeps_the_last_complete_step(executor):
+    """In the middle of an epoch. A fresh model trained on the rows of exactly these steps has the same bits."""
+    rows, batch = 200_000, 2
+    x, y = np.random.default_rng(0).normal(size=(2, rows, 8)).astype(np.float32)
+
+    def build():
+        layers = [Dense(256, "tanh"), Dense(256, "tanh"), Dense(8)]
+        model = Sequential(layers, seed=3)
+        model.compile("adam", "mean_squared_error", executor=executor)
+        return model
+
+    model, fresh = build(), build()
+    model.fit(x[:10], y[:10], verbose=0)  # loads the executor
+    fresh.fit(x[:10], y[:10], verbose=0)
+    before = model._engine.updates
+    with Interrupt(after=0.3) as interrupt, pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=batch, epochs=100, shuffle=False, verbose=0)
+    assert time.perf_counter() - interrupt.time < 0.5
+    steps = model._engine.updates - before
+    assert 0 < steps < rows // batch
+    fresh.fit(x[: steps * batch], y[: steps * batch], batch_size=batch, shuffle=False, verbose=0)
+    assert fresh._engine.updates == model._engine.updates
+    assert same_bits(model.get_weights(), fresh.get_weights())
+    for m in (model, fresh):
+        m.fit(x[:100], y[:100], shuffle=False, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights()), "the optimizer's state is not that of a complete step"
+
+
+def test_ctrl_c_between_many_short_epochs():
+    """History holds the completed epochs, and the model goes on from there."""
+    x, y = make_data("mean_squared_error")
+    model, fresh = make_model(optimizer="adam"), make_model(optimizer="adam")
+    model.predict(x)
+    with Interrupt(after=0.2), pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=50, epochs=10**6, verbose=0)
+    done = len(model.history.epoch)
+    assert 0 < done <= model._engine.updates
+    fresh.fit(x, y, batch_size=50, epochs=model._engine.updates, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+    assert model.history.history["loss"] == fresh.history.history["loss"][:done]
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_ctrl_c_in_the_middle_of_a_reference_step(when, monkeypatch):
+    """Python can be interrupted between any two lines of an update: that step must not count, nor leave a trace."""
+    x, y = make_data("mean_squared_error")
+    model, fresh = (make_model(optimizer="adam", executor="numpy") for _ in range(2))
+    op, calls = OPTIMIZERS["adam"].op, []
+    original = reference.UPDATE[op]
+
+    def interrupted(s, W, dW, state, t):
+        calls.append(t)
+        if len(calls) == 6:
+            if when == "within":
+                state[0] *= 0.5  # the first line of an update
+            raise KeyboardInterrupt
+        original(s, W, dW, state, t)
+
+    monkeypatch.setitem(reference.UPDATE, op, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=50, epochs=9, shuffle=False, verbose=0)
+    monkeypatch.undo()
+    fresh.fit(x, y, batch_size=50, epochs=5, shuffle=False, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+    assert model._engine.updates == 5
+    for m in (model, fresh):
+        m.fit(x, y, batch_size=50, epochs=3, shuffle=False, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+# Divergence
+
+
+def overflowing(executor="compiled"):
+    """A model and data with one huge row: its loss is finite, but its gradients are beyond float32.
+
+    In batches of 10 the fourth update makes the weights infinite, and the fifth loss shows it.
+    """
+    x, y = make_data("mean_squared_error")
+    x[35] *= 1e25
+    model = Sequential([Dense(3)], seed=1)
+    model.compile(SGD(0.01), "mean_squared_error", executor=executor)
+    return model, x, y
+
+
+SCHEDULE = {"batch_size": 10, "shuffle": False, "verbose": 0}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_overflowing_weights_are_taken_back_to_the_last_finite_ones(executor):
+    """They are those of a run over the three batches before."""
+    model, x, y = overflowing(executor)
+    fresh, _, _ = overflowing(executor)
+    with pytest.raises(DivergenceError, match="in epoch 1 of 4"):
+        model.fit(x, y, epochs=4, **SCHEDULE)
+    fresh.fit(x[:30], y[:30], **SCHEDULE)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    assert model._engine.updates == 3
+    assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+def test_the_optimizer_is_taken_back_with_the_weights():
+    """Adam's moments are those of the kept step: training goes on as if the overflow had not been."""
+    x, y = make_data("mean_squared_error")
+    huge = x.copy()
+    huge[35] *= 1e25
+    models = [make_model(optimizer="adam", hidden="linear", dtype="float32") for _ in range(2)]
+    with pytest.raises(DivergenceError):
+        models[0].fit(huge, y, **SCHEDULE)
+    models[1].fit(x[:30], y[:30], **SCHEDULE)
+    for model in models:
+        model.fit(x, y, **SCHEDULE)
+    assert same_bits(models[0].get_weights(), models[1].get_weights())
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_loss_that_overflows_with_finite_weights_leaves_them(executor):
+    x, y = make_data("mean_squared_error")
+    model = make_model(executor=executor, input_dim=5)
+    before = model.get_weights()
+    with pytest.raises(DivergenceError, match="in epoch 1 of 3"):
+        model.fit(x, 1e200 * y, epochs=3, verbose=0)
+    assert same_bits(model.get_weights(), before)
+    assert model._engine.updates == 0
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
+
+
+def test_the_loss_diverges_in_the_middle_of_an_epoch():
+    """The third of four batches overflows: two updates are kept, and the error names the epoch."""
+    x, y = make_data("mean_squared_error")
+    y[40:44] = 1e200
+    model, fresh = make_model(), make_model()
+    with pytest.raises(DivergenceError, match="in epoch 1 of 2"):
+        model.fit(x, y, batch_size=20, epochs=2, shuffle=False, verbose=0)
+    fresh.fit(x[:40], y[:40], batch_size=20, shuffle=False, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+@pytest.mark.parametrize("chunk", [0, 1e-5, 0.05])
+def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, monkeypatch):
+    """Also over several epochs of shuffled batches: the replay sees the rows in the same orders."""
+    x, y = make_data("mean_squared_error")
+    models = [make_model(optimizer=SGD(1.5), hidden="linear", dtype="float32") for _ in range(2)]
+    for model in models:
+        with pytest.raises(DivergenceError):
+            model.fit(x, y, batch_size=16, epochs=1000, verbose=0)
+        monkeypatch.setattr(training, "SNAPSHOT_SECONDS", seconds)
+        monkeypatch.setattr(training, "CHUNK_SECONDS", chunk)
+    assert models[0]._engine.updates == models[1]._engine.updates
+    assert same_bits(*(m.get_weights() for m in models))
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+def test_a_replay_of_shuffled_epochs_ends_before_the_overflow(seconds, monkeypatch):
+    """Row by row; the order says after how many rows the huge one comes."""
+    monkeypatch.setattr(training, "SNAPSHOT_SECONDS", seconds)
+    model, x, y = overflowing()
+    fresh, _, _ = overflowing()
+    with pytest.raises(DivergenceError):
+        model.fit(x, y, batch_size=1, epochs=3, verbose=0)
+    order = reference.permutation(model.seed, 0, 50)
+    before = order[: order.tolist().index(35)]
+    assert len(before) == model._engine.updates > 0
+    fresh.fit(x[before], y[before], batch_size=1, shuffle=False, verbose=0)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+def test_history_keeps_the_epochs_before_the_divergence():
+    x, y = make_data("mean_squared_error")
+    model = make_model(optimizer=SGD(1.5), hidden="linear", dtype="float32")
+    with pytest.raises(DivergenceError) as caught:
+        model.fit(x, y, epochs=1000, verbose=0)
+    losses = model.history.history["loss"]
+    assert len(losses) == len(model.history.epoch) > 0
+    assert np.isfinite(losses).all()
+    assert f"in epoch {len(losses) + 1} of 1000" in str(caught.value)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_weights_that_overflow_in_the_last_step(executor):
+    """No later loss would tell: `fit` itself must not end with weights that are not finite."""
+    model, x, y = overflowing(executor)
+    fresh, _, _ = overflowing(executor)
+    with pytest.raises(DivergenceError):
+        model.fit(x[:40], y[:40], **SCHEDULE)
+    fresh.fit(x[:30], y[:30], **SCHEDULE)
+    assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+def run_python(code, seconds=30):
+    """Runs a script that must end: a hang is a failure here."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+@pytest.mark.parametrize("extra", ["", "callbacks=[fastml.Callback()], ", "validation_data=(x[:9], y[:9]), "])
+def test_divergence_with_a_look_at_python_after_each_epoch(extra):
+    """The overflow is an epoch's last step: a callback or validation comes before the loss that shows it."""
+    result = run_python(f"""
+        import numpy as np, fastml
+        x, y = np.random.default_rng(0).normal(size=(2, 50, 3))
+        x[35] *= 1e25
+        model = fastml.Sequential([fastml.Dense(3)], seed=1)
+        model.compile(fastml.SGD(0.01), "mean_squared_error")
+        try:
+            model.fit(x, y, batch_size=50, epochs=20, {extra}verbose=0)
+        except fastml.DivergenceError as error:
+            print("finite" if all(np.isfinite(w).all() for w in model.get_weights()) else "not finite", error)
+    """)
+    assert result.stdout.startswith("finite the loss became NaN or infinite in epoch"), result.stderr
+
+
+def test_a_model_fits_again_after_an_overflow_in_the_last_step():
+    """Whatever the first `fit` says, the second must end."""
+    result = run_python("""
+        import numpy as np, fastml
+        x, y = np.random.default_rng(0).normal(size=(2, 50, 3))
+        x[35] *= 1e25
+        model = fastml.Sequential([fastml.Dense(3)], seed=1)
+        model.compile(fastml.SGD(0.01), "mean_squared_error")
+        for _ in range(3):
+            try:
+                model.fit(x, y, batch_size=50, verbose=0)
+            except fastml.DivergenceError:
+                pass
+        print("finite" if all(np.isfinite(w).all() for w in model.get_weights()) else "not finite")
+    """)
+    assert result.stdout == "finite\n", result.stderr
+
+
+def test_on_train_end_is_not_called_after_a_divergence():
+    class Ended(Callback):
+        ended = False
+
+        def on_train_end(self, logs):
+            self.ended = True
+
+    callback = Ended()
+    x, y = make_data("mean_squared_error")
+    with pytest.raises(DivergenceError):
+        make_model().fit(x, 1e200 * y, callbacks=[callback], verbose=0)
+    assert not callback.ended
+
+
+def test_models_train_in_several_threads_at_once():
+    """The executor holds no state of its own: threads get the bits that they get alone."""
+    x, y = make_data("mean_squared_error")
+    alone = [make_model(seed=seed) for seed in range(4)]
+    together = [make_model(seed=seed) for seed in range(4)]
+    for model in alone:
+        model.fit(x, y, epochs=200, verbose=0)
+    threads = [threading.Thread(target=m.fit, args=(x, y), kwargs={"epochs": 200, "verbose": 0}) for m in together]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(alone, together, strict=True):
+        assert same_bits(a.get_weights(), b.get_weights())
