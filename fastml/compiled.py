@@ -1,11 +1,9 @@
 """The compiled executor: built once, kept on disk, called like the reference."""
 
 import hashlib
-import signal
 import sys
 import threading
 import warnings
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 from numba.core import event
 
 from fastml import kernels
+from fastml.interrupts import hold_interrupts
 from fastml.kernels.executor import build_executor
 from fastml.kernels.instruction import INSTRUCTION, JOB
 from fastml.kernels.simd import BITS
@@ -47,22 +46,6 @@ def executor():
         return build_executor(digest, cache=False)
 
 
-@contextmanager
-def _interrupts_later():
-    """Holds a Ctrl-C back until the end: inside of LLVM's callbacks Python would drop it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held and callable(before):
-            before(*held[0])
-
-
 class _Announce(event.Listener):
     """Says in one line that the executor is compiled, where it is not found on disk."""
 
@@ -88,7 +71,7 @@ def warmup(dtype=None):
     """
     compiled = {}
     for name in DTYPES if dtype is None else (np.dtype(dtype).name,):
-        with _lock, _interrupts_later(), event.install_listener("numba:compile", _Announce(name)):
+        with _lock, hold_interrupts(), event.install_listener("numba:compile", _Announce(name)):
             misses = sum(executor().stats.cache_misses.values())
             empty, rows = np.zeros(0, name), np.zeros((0, 1), name)
             executor()(

@@ -32,10 +32,19 @@ def as_array(values, name):
                     f"{name} has dtype object and holds {type(value).__name__} {value!r} at [{where}]: "
                     "fastml takes numbers"
                 )
+            if isinstance(value, numbers.Integral) and not exact_in_float64(value):
+                raise ValueError(f"{name} holds the integer {value}, which float64 cannot hold exactly")
         array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
     return array
+
+
+def exact_in_float64(integer):
+    try:
+        return int(float(integer)) == int(integer)
+    except OverflowError:
+        return False
 
 
 def convert(array, name, dtype):
@@ -143,7 +152,7 @@ def split(x, y, share):
     """(x, y) without the last rows, and these as a pair."""
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
         raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
-    kept = len(x) - round(len(x) * share)
+    kept = int(round(len(x) * (1 - share), 9))  # 10 · (1 - 0.9) is a little less than 1
     if not 0 < kept < len(x):
         raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")
     return x[:kept], y[:kept], (x[kept:], y[kept:])

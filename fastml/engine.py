@@ -1,7 +1,7 @@
 """The engine of a model: its weights in flat buffers, the programs over them, and how far training has come."""
 
 from fastml import compiled, reference
-from fastml.program import Buffers, lower
+from fastml.program import Buffers, aligned, lower
 from fastml.training import Data, Run, train
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
@@ -21,12 +21,15 @@ class Engine:
         self.buffers = Buffers.for_program(self.program, dtype)
         self.program.initialize(self.buffers, seed)
 
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.buffers = Buffers(*map(aligned, self.buffers))  # pickle and copy put arrays anywhere
+
     def compile(self, loss, metrics, optimizer, executor):
         """Sets the aim of training, with a new state of the optimizer: a Loss, Metrics, an Optimizer, a name."""
-        self.aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
-        self.executor = executor
-        self.updates = 0
-        self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **self.aim)
+        aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
+        self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
+        self.aim, self.executor, self.updates = aim, executor, 0
         self.buffers = self.buffers.for_training(self.program)
 
     def weights(self):

@@ -33,7 +33,7 @@ class Program(NamedTuple):
     offsets in all its programs, whatever their batch.
     """
 
-    training: np.ndarray  # forward, loss, metrics, backward, update
+    training: np.ndarray  # forward, loss and its check, metrics, backward, update
     gradient: np.ndarray  # forward, loss, backward
     evaluation: np.ndarray  # forward, loss, metrics
     prediction: np.ndarray  # forward, outputs
@@ -73,6 +73,13 @@ class Buffers(NamedTuple):
     def for_training(self, program):
         """The same parameters with the state of a new optimizer."""
         return self.with_work(program)._replace(state=aligned_zeros(program.state_size, self.params.dtype))
+
+
+def aligned(array):
+    """A copy that starts at a multiple of 64 bytes."""
+    copy = aligned_zeros(array.size, array.dtype)
+    copy[:] = array
+    return copy
 
 
 def aligned_zeros(size, dtype):
@@ -174,6 +181,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
         for k, metric in enumerate(metrics):
             to.emit(instruction.METRIC, kind=metric.code, a=predictions, y=y, d_in=d_y, d_out=width, total=1 + k)
         scores = to.take()
+        to.emit(instruction.STOP_UNLESS_FINITE)
+        guard = to.take()
         to.emit(instruction.LOSS_BACKWARD, kind=loss.code, a=predictions, y=y, dz=dz, d_in=d_y, d_out=width)
         for k in reversed(range(len(backwards))):
             dz = backwards[k](dz, inputs=k > 0)
@@ -181,7 +190,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
         to.emit(optimizer.op, size=to.params_size, **optimizer.constants())
         update = to.take()
         tables = {
-            "training": table(gather, forward, value, scores, backward, update),
+            "training": table(gather, forward, value, guard, scores, backward, update),
             "gradient": table(gather, forward, value, backward),
             "evaluation": table(gather, forward, value, scores),
         }

@@ -7,6 +7,7 @@ the signature of the compiled executor and shares no formula with it.
 import numpy as np
 
 from fastml.activations import ACTIVATIONS
+from fastml.interrupts import hold_interrupts
 from fastml.kernels import instruction as op
 from fastml.losses import LOSSES
 from fastml.metrics import METRICS
@@ -29,16 +30,16 @@ def run(program, jobs, params, grads, state, work, x, y, order, totals, outputs)
         if batch == 0 and order.size:
             order[:] = permutation(job["seed"], job["epoch"] + epoch, len(order))
         rows = order[first:last] if order.size else slice(first, last)
-        with np.errstate(all="ignore"):
+        with hold_interrupts(), np.errstate(all="ignore"):
             finite = step(program, job, params, grads, state, work, x, y, rows, last - first, totals[epoch], outputs)
+            job["step"] += finite
         if not finite:
             job["diverged"] = 1
             return
-        job["step"] += 1
 
 
 def step(program, job, params, grads, state, work, x, y, rows, n, totals, outputs):
-    """One batch of n rows. Returns False as soon as the loss is not finite, before anything is updated."""
+    """One batch of n rows. Returns False where the loss must be finite and is not, before anything is updated."""
 
     def matrix(buffer, offset, d, n=n):
         return buffer[offset : offset + n * d].reshape(n, d)
@@ -63,6 +64,7 @@ def step(program, job, params, grads, state, work, x, y, rows, n, totals, output
                 losses, a = LOSS[s["kind"]].forward(matrix(work, s["z"], d_out), matrix(work, s["y"], d_in))
                 matrix(work, s["a"], d_out)[...] = a
                 totals[s["total"]] += losses.sum()
+            case op.STOP_UNLESS_FINITE:
                 if not np.isfinite(losses.sum()):
                     return False
             case op.METRIC:

@@ -125,9 +125,10 @@ class Sequential:
         lookup(EXECUTORS, executor, "executor")
         with self._lock:
             self._check_idle("compile")
-            self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, tuple(metrics), executor
+            metrics = tuple(metrics)
             if self._engine:
-                self._aim(self._engine)
+                self._aim(self._engine, optimizer, loss, metrics, executor)
+            self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
 
     def fit(
         self,
@@ -182,7 +183,7 @@ class Sequential:
             batch_size = positive_integer("batch_size", batch_size)
             epochs = positive_integer("epochs", epochs)
             x, y = self._data(x, y)
-            validation = self._validation_data(validation_data)
+            validation = self._validation_data(validation_data, x.shape[1])
             if validation_split:
                 if validation:
                     raise ValueError("give validation_data or validation_split, not both")
@@ -190,6 +191,7 @@ class Sequential:
             if hasattr(callbacks, "on_epoch_end"):
                 raise TypeError("callbacks must be a list of callbacks, got a single one")
             callbacks = list(callbacks or ())
+            self._build(x.shape[1])
             self.stop_training = False
             self.history = History()
             call(callbacks, "set_model", self)
@@ -222,6 +224,7 @@ class Sequential:
         self._check_compiled("evaluate")
         with self._lock:
             x, y = self._data(x, y)
+            self._build(x.shape[1])
             logs = self._logs(x, y)
         if return_dict:
             return logs
@@ -242,6 +245,7 @@ class Sequential:
         self._check_compiled("gradients")
         with self._lock:
             x, y = self._data(x, y)
+            self._build(x.shape[1])
             return self._engine.gradients(x, y)
 
     def get_weights(self):
@@ -285,23 +289,21 @@ class Sequential:
                 raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
             self._build(self.input_dim)
 
-    def _data(self, x, y, x_name="x", y_name="y"):
-        """x and y, checked and converted; the width of x becomes the model's."""
+    def _data(self, x, y, width=None, name=""):
+        """x and y, checked and converted; `width` is what x must have if the model does not know it yet."""
         self._check_layers()
-        x = as_features(x, x_name, self.dtype, self.input_dim)
+        x = as_features(x, name + "x", self.dtype, self.input_dim or width)
         units = self._units(x.shape[1])
         loss = LOSSES[self.loss]
         check_output(self.layers, self.loss, loss, units)
-        y = as_targets(y, y_name, self.dtype, self.loss, loss.targets, units, len(x))
-        self._build(x.shape[1])
-        return x, y
+        return x, as_targets(y, name + "y", self.dtype, self.loss, loss.targets, units, len(x))
 
-    def _validation_data(self, validation_data):
+    def _validation_data(self, validation_data, width):
         if validation_data is None:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             raise ValueError("validation_data must be a tuple (x, y)")
-        return self._data(*validation_data, "validation_data x", "validation_data y")
+        return self._data(*validation_data, width, "validation_data ")
 
     def _units(self, d_in):
         """Width of the output for inputs of width d_in."""
@@ -319,15 +321,14 @@ class Sequential:
             self._check_layers()
             engine = Engine(self.layers, input_dim, self.dtype, self.seed)
             if self.loss:
-                self._aim(engine)
+                self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
             self._engine, self.input_dim = engine, input_dim
 
-    def _aim(self, engine):
-        """Hands what `compile` took to the engine."""
-        loss = LOSSES[self.loss]
+    def _aim(self, engine, optimizer, loss, metrics, executor):
+        """Hands what `compile` takes to the engine."""
         units = self._units(engine.d_in)
-        metrics = [resolve_metric(name, self.loss, loss, units) for name in self.metrics]
-        engine.compile(loss, metrics, self.optimizer, self.executor)
+        metrics = [resolve_metric(name, loss, LOSSES[loss], units) for name in metrics]
+        engine.compile(LOSSES[loss], metrics, optimizer, executor)
 
     def _names(self):
         return ["loss", *self.metrics]

@@ -13,7 +13,7 @@ ASSUMED_FLOPS = 1e9  # a second, for the length of the first chunk
 
 
 class DivergenceError(ArithmeticError):
-    """The loss became NaN or infinite. The model keeps the last finite weights."""
+    """The loss or a weight became NaN or infinite. The model keeps the last finite weights."""
 
 
 class Data:
@@ -138,7 +138,11 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
     logs, done = {}, 0
     call(callbacks, "on_train_begin", {})
     while done < epochs and not stopped():
-        for _ in run.chunks(min(done + stride, epochs) * run.steps_per_epoch):
+        stop = min(done + stride, epochs) * run.steps_per_epoch
+        for _ in run.chunks(stop):
+            broken = run.diverged or (run.step == stop and not rescue.finite())
+            if broken:
+                rescue.replay()
             for epoch in range(done, run.epochs):
                 logs = dict(zip(names, run.means(epoch), strict=True))
                 if validate:
@@ -150,11 +154,11 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
                     rescue.take()
             done = run.epochs
             progress.update(run.step)
-            if run.diverged:
-                rescue.replay()
+            if broken:
                 raise DivergenceError(
-                    f"the loss became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its last finite "
-                    "weights. Usual causes: a learning_rate that is too high, features or targets that are not scaled"
+                    f"the loss or a weight became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its "
+                    "last finite weights. Usual causes: a learning_rate that is too high, or features or targets that "
+                    "are not scaled"
                 )
             rescue.take_when_due()
     call(callbacks, "on_train_end", logs)

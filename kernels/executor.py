@@ -19,6 +19,7 @@ from fastml.kernels.instruction import (
     LOSS_FORWARD,
     METRIC,
     SGD_UPDATE,
+    STOP_UNLESS_FINITE,
     STORE_OUTPUTS,
 )
 from fastml.kernels.losses import loss_backward, loss_forward
@@ -55,6 +56,7 @@ def build_executor(digest, cache=True):
             if first == 0:
                 shuffle(job.seed, job.epoch + epoch, order)
 
+            loss = 0.0
             for i in range(program.size):
                 s = program[i]
                 if s.op == GATHER_INPUTS:
@@ -78,6 +80,7 @@ def build_executor(digest, cache=True):
                         matrix(work, s.a, n, s.d_out),
                     )
                     totals[epoch, s.total] += loss
+                elif s.op == STOP_UNLESS_FINITE:
                     if not np.isfinite(loss):
                         job.diverged = 1
                         return

@@ -26,7 +26,7 @@ def test_the_tables_of_a_small_net():
     loss, scores = [op.GATHER_TARGETS, op.LOSS_FORWARD], [op.METRIC]
     first, last = [op.DENSE_BACKWARD_WEIGHTS], [op.DENSE_BACKWARD_WEIGHTS, op.DENSE_BACKWARD_INPUTS]
     backward = [op.LOSS_BACKWARD, *last, op.ACTIVATION_BACKWARD, *first]
-    assert ops(program.training) == forward + loss + scores + backward + [op.SGD_UPDATE]
+    assert ops(program.training) == forward + loss + [op.STOP_UNLESS_FINITE] + scores + backward + [op.SGD_UPDATE]
     assert ops(program.gradient) == forward + loss + backward
     assert ops(program.evaluation) == forward + loss + scores
     assert ops(program.prediction) == forward + [op.STORE_OUTPUTS]

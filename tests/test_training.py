@@ -1,6 +1,7 @@
 """The loop around an executor: determinism, interruption, divergence."""
 
 import _thread
+import signal
 import subprocess
 import sys
 import textwrap
@@ -143,7 +144,7 @@ def test_ctrl_c_between_many_short_epochs():
 
 @pytest.mark.parametrize("when", ["before", "within"])
 def test_ctrl_c_in_the_middle_of_a_reference_step(when, monkeypatch):
-    """Python can be interrupted between any two lines of an update: that step must not count, nor leave a trace."""
+    """Python can be interrupted between any two lines of an update: that step is finished first."""
     x, y = make_data("mean_squared_error")
     model, fresh = (make_model(optimizer="adam", executor="numpy") for _ in range(2))
     op, calls = OPTIMIZERS["adam"].op, []
@@ -151,19 +152,19 @@ def test_ctrl_c_in_the_middle_of_a_reference_step(when, monkeypatch):
 
     def interrupted(s, W, dW, state, t):
         calls.append(t)
-        if len(calls) == 6:
-            if when == "within":
-                state[0] *= 0.5  # the first line of an update
-            raise KeyboardInterrupt
+        if len(calls) == 6 and when == "before":
+            signal.raise_signal(signal.SIGINT)
         original(s, W, dW, state, t)
+        if len(calls) == 6 and when == "within":
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setitem(reference.UPDATE, op, interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, batch_size=50, epochs=9, shuffle=False, verbose=0)
     monkeypatch.undo()
-    fresh.fit(x, y, batch_size=50, epochs=5, shuffle=False, verbose=0)
+    fresh.fit(x, y, batch_size=50, epochs=6, shuffle=False, verbose=0)
     assert same_bits(model.get_weights(), fresh.get_weights())
-    assert model._engine.updates == 5
+    assert model._engine.updates == 6
     for m in (model, fresh):
         m.fit(x, y, batch_size=50, epochs=3, shuffle=False, verbose=0)
     assert same_bits(model.get_weights(), fresh.get_weights())
@@ -310,7 +311,7 @@ def test_divergence_with_a_look_at_python_after_each_epoch(extra):
         except fastml.DivergenceError as error:
             print("finite" if all(np.isfinite(w).all() for w in model.get_weights()) else "not finite", error)
     """)
-    assert result.stdout.startswith("finite the loss became NaN or infinite in epoch"), result.stderr
+    assert result.stdout.startswith("finite the loss or a weight became NaN or infinite in epoch"), result.stderr
 
 
 def test_a_model_fits_again_after_an_overflow_in_the_last_step():

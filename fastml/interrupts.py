@@ -1,0 +1,25 @@
+"""Ctrl-C where it would do harm."""
+
+import signal
+import threading
+from contextlib import contextmanager
+
+
+@contextmanager
+def hold_interrupts():
+    """Lets a Ctrl-C count only at the end of the block.
+
+    A step of the reference executor must be whole, as one of the compiled executor is; and in the callbacks of LLVM,
+    while it compiles, Python drops the exception. Other threads than the main one get no Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = []
+    handler = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held and callable(handler):
+            handler(*held[0])
