@@ -28,7 +28,7 @@ tanh_backward = elementwise(lambda a, da: da * (1.0 - a * a))
 exp_nonpositive = elementwise(vmath.exp_nonpositive)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def activation_forward(kind, z, a):
     """a = f(z), where kind names f.
 
@@ -44,7 +44,7 @@ def activation_forward(kind, z, a):
         softmax_forward(z, a)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def activation_backward(kind, a, da, dz):
     """dz = da · f′(z), where kind names f.
 
@@ -60,7 +60,7 @@ def activation_backward(kind, a, da, dz):
         softmax_backward(a, da, dz)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def softmax_forward(z, a):
     """aᵢⱼ = exp(zᵢⱼ) / Σₖ exp(zᵢₖ)
 
@@ -70,7 +70,7 @@ def softmax_forward(z, a):
     normalize_exp_rows(a)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def shift_rows(z, a):
     """aᵢⱼ = zᵢⱼ - maxₖ zᵢₖ: softmax does not change by that, and its exponentials cannot overflow.
 
@@ -85,7 +85,7 @@ def shift_rows(z, a):
             a[i, j] = z[i, j] - top
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def normalize_exp_rows(a):
     """aᵢⱼ = exp(aᵢⱼ) / totalᵢ with totalᵢ = Σₖ exp(aᵢₖ); returns Σᵢ log totalᵢ, which the losses need, as float64.
 
@@ -104,7 +104,7 @@ def normalize_exp_rows(a):
     return logs
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def softmax_backward(a, da, dz):
     """dzⱼ = aⱼ · (daⱼ - Σₖ daₖ·aₖ), the product with the Jacobian aⱼ·(δⱼₖ - aₖ).
 

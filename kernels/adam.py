@@ -13,7 +13,7 @@ def adam_step(W, dW, m, v, beta_1, rest_1, beta_2, rest_2, step, correction, eps
     return W - step * m / v.sqrt().fma(correction, epsilon), m, v
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def adam_update(W, dW, m, v, t, learning_rate, beta_1, beta_2, epsilon):
     """m = β₁m + (1-β₁)dW,  v = β₂v + (1-β₂)dW²,  W -= learning_rate · m̂ / (√v̂ + ε)
 

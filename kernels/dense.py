@@ -9,7 +9,7 @@ from fastml.kernels.views import nothing
 NEXT = np.intp(1)  # from one term of a sum to the next; a plain 1 in a call would be a type of its own to Numba
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def dense_forward(x, W, b, z):
     """z = x·W + b
 
@@ -18,7 +18,7 @@ def dense_forward(x, W, b, z):
     product(x, W.shape[0], NEXT, W, b, z)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def dense_backward_weights(x, dz, dW, db):
     """dW = xᵀ·dz,  db = Σᵢ dzᵢ
 
@@ -32,7 +32,7 @@ def dense_backward_weights(x, dz, dW, db):
     product(x, NEXT, dW.shape[0], dz, nothing(db), dW)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def dense_backward_inputs(dz, W, Wt, dx):
     """dx = dz·Wᵀ
 

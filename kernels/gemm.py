@@ -92,7 +92,7 @@ def _product(typingctx, a, a_row, a_term, b, bias, c):
     return types.void(a, types.intp, types.intp, b, bias, c), codegen
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy")  # not inline: its tiles would be compiled for each of its three callers
 def product(a, a_row, a_term, b, bias, c):
     """c = a·b + bias, where element (i, p) of a stands at ``i * a_row + p * a_term`` of its memory.
 
@@ -101,7 +101,7 @@ def product(a, a_row, a_term, b, bias, c):
     _product(a, a_row, a_term, b, bias, c)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def transpose(a, at):
     """at = aᵀ
 

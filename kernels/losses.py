@@ -20,7 +20,7 @@ SPARSE_CATEGORICAL_CROSSENTROPY = 4
 scaled_difference = elementwise(lambda a, y, scale: scale * (a - y))
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def loss_forward(kind, z, y, a):
     """Returns Σᵢ loss(zᵢ, yᵢ), where kind names the loss.
 
@@ -35,7 +35,7 @@ def loss_forward(kind, z, y, a):
     return mean_squared_error_forward(z, y, a)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def loss_backward(kind, a, y, dz):
     """dz = ∂(mean over the rows of the loss) / ∂z, where kind names the loss.
 
@@ -59,7 +59,7 @@ def loss_backward(kind, a, y, dz):
         scaled_difference((a, y), (dz,), (real(2.0 / (n * d)),))
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def mean_squared_error_forward(z, y, a):
     """Σᵢ (1/d) Σⱼ (zᵢⱼ - yᵢⱼ)², without the ½ of some texts;  a = z"""
     n, d = z.shape
@@ -72,7 +72,7 @@ def mean_squared_error_forward(z, y, a):
     return total / d
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def sigmoid_cross_entropy_forward(z, y, a):
     """Σᵢ (1/d) Σⱼ max(z, 0) - z·y + log(1 + e^-|z|), which is -log of Bernoulli(y; sigmoid z);  a = sigmoid z"""
     n, d = z.shape
@@ -86,7 +86,7 @@ def sigmoid_cross_entropy_forward(z, y, a):
     return total / d
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def softmax_cross_entropy_forward(z, y, a):
     """Σᵢ Σⱼ yᵢⱼ·(log Σₖ exp zᵢₖ - zᵢⱼ), which is -log of Categorical(y; softmax z);  a = softmax z
 
@@ -101,7 +101,7 @@ def softmax_cross_entropy_forward(z, y, a):
     return normalize_exp_rows(a) - likelihood
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def sparse_softmax_cross_entropy_forward(z, y, a):
     """Σᵢ log Σₖ exp zᵢₖ - zᵢ,yᵢ: softmax_cross_entropy_forward with the class numbers y : (n, 1) as targets."""
     shift_rows(z, a)

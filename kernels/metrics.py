@@ -11,7 +11,7 @@ MEAN_SQUARED_ERROR = 4
 MEAN_ABSOLUTE_ERROR = 5
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def metric(kind, a, y):
     """Returns Σᵢ score(aᵢ, yᵢ), where kind names the metric.
 
@@ -28,7 +28,7 @@ def metric(kind, a, y):
     return mean_absolute_error(a, y)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def binary_accuracy(a, y):
     """Σᵢ share of the outputs j with (aᵢⱼ > ½) = (yᵢⱼ > ½)"""
     n, d = a.shape
@@ -39,7 +39,7 @@ def binary_accuracy(a, y):
     return hits / d
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def largest(a, i):
     """Column of the largest element of row i, the first one if several are."""
     best = 0
@@ -49,7 +49,7 @@ def largest(a, i):
     return best
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def categorical_accuracy(a, y):
     """Number of rows whose largest prediction stands where the largest target does."""
     hits = 0
@@ -58,7 +58,7 @@ def categorical_accuracy(a, y):
     return float(hits)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def sparse_categorical_accuracy(a, y):
     """Number of rows whose largest prediction stands at the class number y : (n, 1)."""
     hits = 0
@@ -67,7 +67,7 @@ def sparse_categorical_accuracy(a, y):
     return float(hits)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def mean_absolute_error(a, y):
     """Σᵢ (1/d) Σⱼ |aᵢⱼ - yᵢⱼ|"""
     n, d = a.shape

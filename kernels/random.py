@@ -19,7 +19,7 @@ WEYL_0 = np.uint64(0x9E3779B9)
 WEYL_1 = np.uint64(0xBB67AE85)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def philox(seed, index, step, epoch, stream):
     """Four random 32-bit words, as uint64, of a 64-bit seed and a counter of four 32-bit words."""
     k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
@@ -32,7 +32,7 @@ def philox(seed, index, step, epoch, stream):
     return c0, c1, c2, c3
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def shuffle(seed, epoch, order):
     """A uniformly random permutation of 0 … n-1 for this epoch (Fisher-Yates, inside out). Overwrites order.
 

@@ -3,7 +3,7 @@
 from numba import njit
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def gather_rows(data, order, first, rows):
     """Copies one batch: ``rows[i] = data[order[first + i]]``, or ``data[first + i]`` where order is empty.
 
@@ -16,7 +16,7 @@ def gather_rows(data, order, first, rows):
             rows[i, j] = data[row, j]
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def store_rows(rows, first, data):
     """Copies one batch back: ``data[first + i] = rows[i]``.
 

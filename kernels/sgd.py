@@ -7,7 +7,7 @@ from fastml.kernels.simd import elementwise
 sgd_step = elementwise(lambda W, dW, minus_rate: dW.fma(minus_rate, W))
 
 
-@njit(error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def sgd_update(W, dW, learning_rate):
     """W -= learning_rate · dW
 
