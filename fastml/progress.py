@@ -32,7 +32,7 @@ class Lines(Progress):
         print(f"epoch {done}/{self.epochs}  {format_logs(logs)}", flush=True)
 
 
-FORMAT = "{desc}|{bar:20}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}"
+FORMAT = "{desc}|{bar:16}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}"
 
 
 class Bar(Progress):
