@@ -187,7 +187,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
         for k in reversed(range(len(backwards))):
             dz = backwards[k](dz, inputs=k > 0)
         backward = to.take()
-        to.emit(optimizer.op, size=to.params_size, **optimizer.constants())
+        to.emit(optimizer.op, **optimizer.constants())
         update = to.take()
         tables = {
             "training": table(gather, forward, value, guard, scores, backward, update),

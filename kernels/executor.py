@@ -27,7 +27,7 @@ from fastml.kernels.metrics import metric
 from fastml.kernels.random import shuffle
 from fastml.kernels.rows import gather_rows, store_rows
 from fastml.kernels.sgd import sgd_update
-from fastml.kernels.views import matrix, vector
+from fastml.kernels.views import borrowed, matrix, vector
 
 
 def build_executor(digest, cache=True):
@@ -47,7 +47,9 @@ def build_executor(digest, cache=True):
         uses them, of the same dtype. order : (rows,) int64 to shuffle each epoch, (0,) not to. totals : (epochs,
         1 + metrics) float64, sums over the rows of an epoch. Overwrites all but program, x and y.
         """
-        job = jobs[0]
+        program, job = borrowed(program), borrowed(jobs)[0]
+        params, grads, state, work = borrowed(params), borrowed(grads), borrowed(state), borrowed(work)
+        x, y, order, totals, outputs = borrowed(x), borrowed(y), borrowed(order), borrowed(totals), borrowed(outputs)
         job.digest = digest
         while job.step < job.stop:
             epoch = job.step // job.steps_per_epoch

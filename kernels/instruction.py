@@ -30,7 +30,6 @@ INSTRUCTION = np.dtype(
         ("kind", np.int64),  # which activation, loss or metric
         ("d_in", np.int64),
         ("d_out", np.int64),
-        ("size", np.int64),  # parameters that an update covers
         ("total", np.int64),  # column of the totals that a loss or metric adds to
         ("W", np.int64),
         ("b", np.int64),

@@ -17,6 +17,11 @@ def matrix(buffer, offset, n, d):
     return buffer[offset : offset + n * d].reshape(n, d)
 
 
+def borrowed(array):
+    """The same 1-D or 2-D array without its owner: what is assigned or passed on counts no reference."""
+    return array
+
+
 def nothing(array):
     """An empty vector of the array's dtype: shape (0,)."""
     return array.ravel()[:0]
@@ -50,6 +55,11 @@ def _vector(buffer, offset, size):
 @overload(matrix)
 def _matrix(buffer, offset, n, d):
     return lambda buffer, offset, n, d: _view(buffer, offset, (n, d))
+
+
+@overload(borrowed)
+def _borrowed(array):
+    return lambda array: _view(array, 0, array.shape)
 
 
 @overload(nothing)
