@@ -1,5 +1,7 @@
 """Callbacks: what happens between epochs."""
 
+from fastml.data import as_list
+
 
 class Callback:
     """Called while `fit` runs. Any object with some of these methods will do; this class only lists them.
@@ -37,6 +39,20 @@ class History(Callback):
             return "History(no epochs)"
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs, last: {last})"
+
+
+HOOKS = ("on_train_begin", "on_epoch_end", "on_train_end")
+
+
+def check_callbacks(callbacks):
+    """The callbacks as a list; TypeError for what is none."""
+    if any(hasattr(callbacks, hook) for hook in HOOKS):
+        raise TypeError("callbacks must be a list of callbacks, got a single one")
+    callbacks = as_list(callbacks, "callbacks", "callbacks")
+    for callback in callbacks:
+        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+            raise TypeError(f"a callback is an object with one of {', '.join(HOOKS)}; got {callback!r}")
+    return callbacks
 
 
 def call(callbacks, method, *args):

@@ -92,8 +92,8 @@ def usable_cores():
 def interrupt(*_):
     """Ends the process at Ctrl-C, in one line.
 
-    An exception would do in most places, but it is lost where LLVM, while it compiles, calls back into Python. No
-    command leaves anything to tidy up.
+    KeyboardInterrupt would wait for the end of a compilation (see `fastml.interrupts`), and no command leaves anything
+    to tidy up.
     """
     os.write(2, b"\nfastml: interrupted\n")
     os._exit(INTERRUPTED)

@@ -30,6 +30,17 @@ def source_digest():
     return int.from_bytes(digest.digest()[:8], "little", signed=True)
 
 
+def check_dtype(dtype):
+    """The name of a dtype that there is an executor for; ValueError for others."""
+    try:
+        name = None if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        name = None
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return name
+
+
 @cache
 def executor():
     """The executor's dispatcher. Nothing is compiled before its first call for a dtype."""
@@ -70,7 +81,7 @@ def warmup(dtype=None):
     Returns a dict from dtype to whether it had to be compiled.
     """
     compiled = {}
-    for name in DTYPES if dtype is None else (np.dtype(dtype).name,):
+    for name in DTYPES if dtype is None else (check_dtype(dtype),):
         with _lock, hold_interrupts(), event.install_listener("numba:compile", _Announce(name)):
             misses = sum(executor().stats.cache_misses.values())
             empty, rows = np.zeros(0, name), np.zeros((0, 1), name)

@@ -24,6 +24,8 @@ def as_array(values, name):
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    except Exception as error:
+        raise TypeError(f"{name}, a {type(values).__name__}, cannot be read as an array: {error}") from error
     if array.dtype == object:
         for index, value in np.ndenumerate(array):
             if not isinstance(value, (numbers.Real, np.bool_)):
@@ -38,6 +40,15 @@ def as_array(values, name):
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
     return array
+
+
+def as_list(values, name, what):
+    """The values as a list, [] for None; TypeError where they are no list of things."""
+    if values is None:
+        return []
+    if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name} must be a list of {what}, got {type(values).__name__} {values!r}")
+    return list(values)
 
 
 def exact_in_float64(integer):
@@ -55,14 +66,15 @@ def convert(array, name, dtype):
     with np.errstate(over="ignore", invalid="ignore"):
         converted = np.require(array, dtype=dtype, requirements=["C", "A"])
     if array.dtype.kind in "iu":
-        with np.errstate(invalid="ignore"):
-            inexact = converted.astype(np.longdouble) != array
-        if inexact.any():
-            value = array[inexact].flat[0]
-            raise ValueError(
-                f"{name} holds the integer {value}, which {np.dtype(dtype).name} cannot hold exactly: "
-                f"scale {name}, or convert it to float yourself"
-            )
+        real = np.dtype(dtype).type
+        bound = 2 ** (np.finfo(real).nmant + 1)  # up to here every integer is exact
+        if int(array.max(initial=0)) > bound or int(array.min(initial=0)) < -bound:
+            for value in array[(array > bound) | (array < -bound)].tolist():
+                if int(real(value)) != value:
+                    raise ValueError(
+                        f"{name} holds the integer {value}, which {real.__name__} cannot hold exactly: "
+                        f"scale {name}, or convert it to float yourself"
+                    )
     finite = np.isfinite(converted)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -113,6 +125,8 @@ def as_targets(y, name, dtype, loss_name, targets, units, rows):
     if targets == "labels":
         check_labels(array, name, units)
     converted = convert(array, name, dtype)
+    if targets == "labels":  # a kernel writes where they point: nobody may change them after the check
+        return converted.copy()
     if targets in ("probabilities", "distributions"):
         outside = (converted < 0) | (converted > 1)
         if outside.any():
@@ -149,9 +163,12 @@ def check_labels(array, name, units):
 
 
 def split(x, y, share):
-    """(x, y) without the last rows, and these as a pair."""
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+    """x and y without the last rows, and these as a pair, or None where the share is 0."""
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < 1:
         raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
+    if share == 0:
+        return x, y, None
+    share = float(share)
     kept = int(round(len(x) * (1 - share), 9))  # 10 · (1 - 0.9) is a little less than 1
     if not 0 < kept < len(x):
         raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")

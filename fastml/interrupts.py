@@ -10,16 +10,18 @@ def hold_interrupts():
     """Lets a Ctrl-C count only at the end of the block.
 
     A step of the reference executor must be whole, as one of the compiled executor is; and in the callbacks of LLVM,
-    while it compiles, Python drops the exception. Other threads than the main one get no Ctrl-C.
+    while it compiles, Python drops the exception. Only Python's own handler is held back: who has installed another
+    has their reasons. Other threads than the main one get no Ctrl-C.
     """
-    if threading.current_thread() is not threading.main_thread():
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
         yield
         return
     held = []
-    handler = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if held and callable(handler):
+        if held:
             handler(*held[0])

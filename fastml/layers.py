@@ -8,16 +8,16 @@ from fastml.kernels import instruction
 from fastml.registry import lookup
 
 
-def positive_integer(name, value):
-    """The value as an int of at least 1; TypeError or ValueError otherwise."""
+def positive_integer(name, value, most=2**31 - 1):
+    """The value as an int from 1 to `most`; TypeError or ValueError otherwise."""
     try:
         if isinstance(value, bool):
             raise TypeError
         count = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}") from None
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, got {count}")
+    if not 1 <= count <= most:
+        raise ValueError(f"{name} must be from 1 to {most}, got {count}")
     return count
 
 
@@ -68,14 +68,13 @@ class Dense(Layer):
         return self.units
 
     def expand(self):
-        if self.activation == "linear":
-            return [self]
-        return [self, Activation(self.activation)]
+        return [self, *Activation(self.activation).expand()]
 
     def lower(self, to, x, d_in):
-        W = to.parameter("W", (d_in, self.units), INITIALIZERS[self.kernel_initializer])
-        b = to.parameter("b", (self.units,), INITIALIZERS[self.bias_initializer])
+        W = to.parameter((d_in, self.units), INITIALIZERS[self.kernel_initializer])
+        b = to.parameter((self.units,), INITIALIZERS[self.bias_initializer])
         z = to.rows(self.units)
+        to.kept.add(x)
         sizes = {"d_in": d_in, "d_out": self.units}
         to.emit(instruction.DENSE_FORWARD, x=x, W=W, b=b, z=z, **sizes)
 
@@ -100,17 +99,20 @@ class Activation(Layer):
         lookup(ACTIVATIONS, activation, "activation")
         self.activation = activation
 
+    def expand(self):
+        return [] if self.activation == "linear" else [self]
+
     def lower(self, to, z, d_in):
         kind = ACTIVATIONS[self.activation].code
-        if self.activation == "linear":
-            return z, lambda da, inputs: da
-        to.emit(instruction.ACTIVATION_FORWARD, kind=kind, z=z, a=z, d_out=d_in)
+        a = to.rows(d_in) if z in to.kept else z
+        to.kept.add(a)
+        to.emit(instruction.ACTIVATION_FORWARD, kind=kind, z=z, a=a, d_out=d_in)
 
         def backward(da, inputs):
-            to.emit(instruction.ACTIVATION_BACKWARD, kind=kind, a=z, da=da, dz=da, d_out=d_in)
+            to.emit(instruction.ACTIVATION_BACKWARD, kind=kind, a=a, da=da, dz=da, d_out=d_in)
             return da
 
-        return z, backward
+        return a, backward
 
     def __repr__(self):
         return f"Activation({self.activation!r})"

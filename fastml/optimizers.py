@@ -8,35 +8,38 @@ from fastml.kernels import instruction
 from fastml.registry import lookup
 
 
-def number(name, value, low, high=math.inf, open_low=False):
-    """The value as a float within [low, high), or (low, high); ValueError or TypeError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not low <= value < high or (open_low and value == low):
-        raise ValueError(f"{name} must be in {'(' if open_low else '['}{low}, {high}), got {value}")
-    return float(value)
+class Constant:
+    """A hyper-parameter: a float from `low`, or above it if `open_low`, to below `high`. Checked whenever it is set."""
+
+    def __init__(self, low, high=math.inf, open_low=False):
+        self.low, self.high, self.open_low = low, high, open_low
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, optimizer, owner):
+        return self if optimizer is None else optimizer.__dict__[self.name]
+
+    def __set__(self, optimizer, value):
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{self.name} must be a number, got {type(value).__name__}")
+        if not self.low <= value < self.high or (self.open_low and value == self.low):
+            bracket = "(" if self.open_low else "["
+            raise ValueError(f"{self.name} must be in {bracket}{self.low}, {self.high}), got {value}")
+        optimizer.__dict__[self.name] = float(value)
 
 
 class Optimizer:
-    """How gradients change parameters. `learning_rate` may be changed at any time, also while `fit` runs."""
+    """How gradients change parameters. Its constants may be set at any time, also while `fit` runs."""
 
     op = 0  # the instruction that carries the update out
     slots = 0  # state arrays, each as long as the parameters
 
-    def __init__(self, learning_rate):
-        self.learning_rate = learning_rate
-
-    @property
-    def learning_rate(self):
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, value):
-        self._learning_rate = number("learning_rate", value, 0)
+    learning_rate = Constant(0)
 
     def constants(self):
         """The hyper-parameters as fields of the update instruction."""
-        return {"learning_rate": self.learning_rate}
+        return dict(self.__dict__)
 
     @staticmethod
     def update(s, W, dW, state, t):
@@ -53,7 +56,7 @@ class SGD(Optimizer):
     op = instruction.SGD_UPDATE
 
     def __init__(self, learning_rate=0.01):
-        super().__init__(learning_rate)
+        self.learning_rate = learning_rate
 
     @staticmethod
     def update(s, W, dW, state, t):
@@ -71,14 +74,15 @@ class Adam(Optimizer):
     op = instruction.ADAM_UPDATE
     slots = 2
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        super().__init__(learning_rate)
-        self.beta_1 = number("beta_1", beta_1, 0, 1)
-        self.beta_2 = number("beta_2", beta_2, 0, 1)
-        self.epsilon = number("epsilon", epsilon, 0)
+    beta_1 = Constant(0, 1)
+    beta_2 = Constant(0, 1)
+    epsilon = Constant(0, open_low=True)
 
-    def constants(self):
-        return {**super().constants(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
 
     @staticmethod
     def update(s, W, dW, state, t):
@@ -96,8 +100,10 @@ OPTIMIZERS = {"sgd": SGD, "adam": Adam}
 
 def resolve_optimizer(optimizer):
     """An Optimizer from a name or from itself."""
-    if isinstance(optimizer, Optimizer):
+    if isinstance(optimizer, tuple(OPTIMIZERS.values())):
         return optimizer
+    if isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer {optimizer!r} is none of {', '.join(cls.__name__ for cls in OPTIMIZERS.values())}")
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         raise TypeError(f"optimizer is the class {optimizer.__name__}: pass {optimizer.__name__}() or its name")
     return lookup(OPTIMIZERS, optimizer, "optimizer")()

@@ -16,7 +16,6 @@ class Parameter(NamedTuple):
     """A weight matrix or bias vector: where it stands in the flat parameters, and how it starts."""
 
     layer: int
-    name: str
     offset: int
     shape: tuple
     initializer: Callable
@@ -39,7 +38,6 @@ class Program(NamedTuple):
     prediction: np.ndarray  # forward, outputs
     parameters: list
     batch: int
-    d_in: int
     d_out: int
     params_size: int
     state_size: int
@@ -75,13 +73,6 @@ class Buffers(NamedTuple):
         return self.with_work(program)._replace(state=aligned_zeros(program.state_size, self.params.dtype))
 
 
-def aligned(array):
-    """A copy that starts at a multiple of 64 bytes."""
-    copy = aligned_zeros(array.size, array.dtype)
-    copy[:] = array
-    return copy
-
-
 def aligned_zeros(size, dtype):
     """Zeros that start at a multiple of 64 bytes."""
     bytes_ = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, dtype=np.uint8)
@@ -94,26 +85,27 @@ class Lowering:
 
     def __init__(self, batch, dtype):
         self.batch = batch
-        self.step = ALIGNMENT // np.dtype(dtype).itemsize
+        self.line = ALIGNMENT // np.dtype(dtype).itemsize
         self.instructions = []
         self.parameters = []
         self.layer = 0
+        self.kept = set()  # places of the workspace that a backward instruction will read
         self.params_size = self.work_size = 0
 
-    def aligned(self, size):
-        return -(-size // self.step) * self.step
+    def padded(self, size):
+        return -(-size // self.line) * self.line
 
-    def parameter(self, name, shape, initializer):
+    def parameter(self, shape, initializer):
         """Adds a parameter; returns its offset."""
         offset = self.params_size
-        self.parameters.append(Parameter(self.layer, name, offset, shape, initializer))
-        self.params_size += self.aligned(int(np.prod(shape)))
+        self.parameters.append(Parameter(self.layer, offset, shape, initializer))
+        self.params_size += self.padded(int(np.prod(shape)))
         return offset
 
     def room(self, size):
         """Takes `size` elements of the workspace; returns their offset."""
         offset = self.work_size
-        self.work_size += self.aligned(size)
+        self.work_size += self.padded(size)
         return offset
 
     def rows(self, width):
@@ -152,7 +144,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
 
     chain = [(position, part) for position, layer in enumerate(layers) for part in layer.expand()]
     link = None
-    if loss and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
+    if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
         link = chain.pop()[1]  # the loss takes the logits and applies this activation itself
 
     a, width, backwards = x, d_in, []
@@ -164,9 +156,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
             backwards.append(backward)
     forward = to.take()
 
-    if link:
-        link.lower(to, a, width)
-    to.emit(instruction.STORE_OUTPUTS, a=a, d_out=width)
+    predicted = link.lower(to, a, width)[0] if link else a
+    to.emit(instruction.STORE_OUTPUTS, a=predicted, d_out=width)
     outputs = to.take()
 
     if loss and not to.parameters:
@@ -175,15 +166,15 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
     if loss:
         d_y = 1 if loss.targets == "labels" else width
         y, predictions, dz = to.rows(d_y), to.rows(width), to.rows(width)
-        to.emit(instruction.GATHER_TARGETS, y=y, d_out=d_y)
-        to.emit(instruction.LOSS_FORWARD, kind=loss.code, z=a, y=y, a=predictions, d_in=d_y, d_out=width, total=0)
+        to.emit(instruction.GATHER_TARGETS, y=y, d_y=d_y)
+        to.emit(instruction.LOSS_FORWARD, kind=loss.code, z=a, y=y, a=predictions, d_y=d_y, d_out=width, total=0)
         value = to.take()
         for k, metric in enumerate(metrics):
-            to.emit(instruction.METRIC, kind=metric.code, a=predictions, y=y, d_in=d_y, d_out=width, total=1 + k)
+            to.emit(instruction.METRIC, kind=metric.code, a=predictions, y=y, d_y=d_y, d_out=width, total=1 + k)
         scores = to.take()
         to.emit(instruction.STOP_UNLESS_FINITE)
         guard = to.take()
-        to.emit(instruction.LOSS_BACKWARD, kind=loss.code, a=predictions, y=y, dz=dz, d_in=d_y, d_out=width)
+        to.emit(instruction.LOSS_BACKWARD, kind=loss.code, a=predictions, y=y, dz=dz, d_y=d_y, d_out=width)
         for k in reversed(range(len(backwards))):
             dz = backwards[k](dz, inputs=k > 0)
         backward = to.take()
@@ -201,7 +192,6 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
         prediction=table(gather, forward, outputs),
         parameters=to.parameters,
         batch=batch,
-        d_in=d_in,
         d_out=width,
         params_size=to.params_size,
         state_size=to.params_size * optimizer.slots if optimizer else 0,
@@ -212,7 +202,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None):
 
 def check_output(layers, name, loss, units=None):
     """ValueError unless the last layer gives what the loss takes; `units` is the number of outputs, where known."""
-    last = layers[-1].expand()[-1] if layers else None
+    chain = [part for layer in layers for part in layer.expand()]
+    last = chain[-1] if chain else None
     activation = last.activation if isinstance(last, Activation) else "linear"
     if layers and loss.link != "linear" and activation not in (loss.link, "linear"):
         raise ValueError(

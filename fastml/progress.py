@@ -61,10 +61,15 @@ def in_notebook():
     return instance is not None and type(instance).__name__ == "ZMQInteractiveShell"
 
 
+def check_verbose(verbose):
+    """The value as it is; ValueError for what `make_progress` does not know."""
+    if not isinstance(verbose, (int, str)) or verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
+    return verbose
+
+
 def make_progress(verbose, steps, epochs):
     """The Progress that `verbose` asks for: 0 nothing, 1 a bar, 2 a line an epoch, "auto" a bar where one looks."""
-    if verbose not in (0, 1, 2, "auto"):
-        raise ValueError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
     if verbose == "auto":
         verbose = int(sys.stderr.isatty() or in_notebook())
     return (Progress, Bar, Lines)[verbose](steps, epochs)

@@ -53,7 +53,7 @@ def step(program, job, params, grads, state, work, x, y, rows, n, totals, output
             case op.GATHER_INPUTS:
                 matrix(work, s["x"], d_in)[...] = x[rows]
             case op.GATHER_TARGETS:
-                matrix(work, s["y"], d_out)[...] = y[rows]
+                matrix(work, s["y"], s["d_y"])[...] = y[rows]
             case op.DENSE_FORWARD:
                 W, b = weights(params, s)
                 matrix(work, s["z"], d_out)[...] = matrix(work, s["x"], d_in) @ W + b
@@ -61,18 +61,18 @@ def step(program, job, params, grads, state, work, x, y, rows, n, totals, output
                 f = ACTIVATION[s["kind"]]
                 matrix(work, s["a"], d_out)[...] = f.forward(matrix(work, s["z"], d_out))
             case op.LOSS_FORWARD:
-                losses, a = LOSS[s["kind"]].forward(matrix(work, s["z"], d_out), matrix(work, s["y"], d_in))
+                losses, a = LOSS[s["kind"]].forward(matrix(work, s["z"], d_out), matrix(work, s["y"], s["d_y"]))
                 matrix(work, s["a"], d_out)[...] = a
                 totals[s["total"]] += losses.sum()
             case op.STOP_UNLESS_FINITE:
                 if not np.isfinite(losses.sum()):
                     return False
             case op.METRIC:
-                scores = METRIC[s["kind"]].score(matrix(work, s["a"], d_out), matrix(work, s["y"], d_in))
+                scores = METRIC[s["kind"]].score(matrix(work, s["a"], d_out), matrix(work, s["y"], s["d_y"]))
                 totals[s["total"]] += scores.sum()
             case op.LOSS_BACKWARD:
                 f = LOSS[s["kind"]]
-                dz = f.backward(matrix(work, s["a"], d_out), matrix(work, s["y"], d_in))
+                dz = f.backward(matrix(work, s["a"], d_out), matrix(work, s["y"], s["d_y"]))
                 matrix(work, s["dz"], d_out)[...] = dz
             case op.ACTIVATION_BACKWARD:
                 f = ACTIVATION[s["kind"]]
@@ -87,7 +87,9 @@ def step(program, job, params, grads, state, work, x, y, rows, n, totals, output
                 matrix(work, s["dx"], d_in)[...] = matrix(work, s["dz"], d_out) @ W.T
             case op.STORE_OUTPUTS:
                 outputs[rows] = matrix(work, s["a"], d_out)
-            case update:
+            case update if update in UPDATE:
                 job["t"] += 1
                 UPDATE[update](s, params, grads, state.reshape(-1, params.size), job["t"])
+            case unknown:
+                raise ValueError(f"there is no instruction {unknown}")
     return True

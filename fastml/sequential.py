@@ -6,16 +6,16 @@ from functools import partial
 
 import numpy as np
 
-from fastml.callbacks import History, call
-from fastml.compiled import DTYPES
-from fastml.data import as_array, as_features, as_targets, convert, split
+from fastml.callbacks import History, call, check_callbacks
+from fastml.compiled import check_dtype
+from fastml.data import as_array, as_features, as_list, as_targets, convert, split
 from fastml.engine import EXECUTORS, Engine
 from fastml.layers import Layer, positive_integer
 from fastml.losses import LOSSES
 from fastml.metrics import resolve_metric
 from fastml.optimizers import resolve_optimizer
 from fastml.program import check_output
-from fastml.progress import make_progress
+from fastml.progress import check_verbose, make_progress
 from fastml.random import check_seed
 from fastml.registry import lookup
 from fastml.summary import format_summary
@@ -48,12 +48,7 @@ class Sequential:
     """
 
     def __init__(self, layers=None, *, input_dim=None, dtype="float32", seed=None):
-        try:
-            self.dtype = np.dtype(dtype).name
-        except TypeError:
-            self.dtype = None
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        self.dtype = check_dtype(dtype)
         self.seed = secrets.randbits(64) if seed is None else check_seed(seed)
         self.input_dim = None if input_dim is None else positive_integer("input_dim", input_dim)
         self.layers = []
@@ -67,21 +62,21 @@ class Sequential:
         self._lock = threading.RLock()
         if isinstance(layers, Layer):
             raise TypeError("layers must be a list of layers, got a single layer")
-        for layer in layers or ():
+        for layer in as_list(layers, "layers", "layers"):
             self.add(layer)
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.RLock())
+        self.__dict__.update(state, _lock=threading.RLock(), _fitting=False)
 
     def __repr__(self):
         return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r})"
 
     def add(self, layer):
         """Appends a layer. Not possible once the model has weights."""
-        if not isinstance(layer, Layer):
+        if not isinstance(layer, Layer) or type(layer).lower is Layer.lower:
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}")
         if self._engine:
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
@@ -117,15 +112,15 @@ class Sequential:
         Raises ValueError for unknown names and for a loss that does not fit the output layer.
         """
         optimizer = resolve_optimizer(optimizer)
-        check_output(self.layers, loss, lookup(LOSSES, loss, "loss"))
-        if isinstance(metrics, str):
-            raise TypeError(f"metrics must be a list of names, got the name {metrics!r}: write [{metrics!r}]")
+        check_output(self._built_layers(), loss, lookup(LOSSES, loss, "loss"))
+        metrics = as_list(metrics, "metrics", "names")
         for name in metrics:
             resolve_metric(name, loss, LOSSES[loss], units=1)
+        if len(set(metrics)) < len(metrics):
+            raise ValueError(f"metrics names one twice: {metrics}")
         lookup(EXECUTORS, executor, "executor")
         with self._lock:
             self._check_idle("compile")
-            metrics = tuple(metrics)
             if self._engine:
                 self._aim(self._engine, optimizer, loss, metrics, executor)
             self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
@@ -175,22 +170,24 @@ class Sequential:
         DivergenceError
             Where the loss becomes NaN or infinite; the model keeps the last finite weights.
         KeyboardInterrupt
-            At Ctrl-C, within about 50 ms; the model keeps the weights of the last complete step.
+            At Ctrl-C, within about 50 ms, or after the compilation if it is the first training on this machine;
+            the model keeps the weights of the last complete step.
         """
         self._check_compiled("fit")
         with self._lock:
             self._check_idle("fit")
             batch_size = positive_integer("batch_size", batch_size)
-            epochs = positive_integer("epochs", epochs)
+            epochs = positive_integer("epochs", epochs, most=10**8)
+            check_verbose(verbose)
+            callbacks = check_callbacks(callbacks)
+            if not isinstance(shuffle, (bool, np.bool_)):
+                raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
             x, y = self._data(x, y)
             validation = self._validation_data(validation_data, x.shape[1])
-            if validation_split:
-                if validation:
-                    raise ValueError("give validation_data or validation_split, not both")
-                x, y, validation = split(x, y, validation_split)
-            if hasattr(callbacks, "on_epoch_end"):
-                raise TypeError("callbacks must be a list of callbacks, got a single one")
-            callbacks = list(callbacks or ())
+            x, y, rest = split(x, y, validation_split)
+            if rest and validation:
+                raise ValueError("give validation_data or validation_split, not both")
+            validation = validation or rest
             self._build(x.shape[1])
             self.stop_training = False
             self.history = History()
@@ -258,7 +255,7 @@ class Sequential:
         """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
         with self._lock:
             self._check_built("set_weights")
-            targets = self._engine.weights()
+            targets, weights = self._engine.weights(), as_list(weights, "weights", "arrays")
             if len(weights) != len(targets):
                 raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
             arrays = [as_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
@@ -271,7 +268,7 @@ class Sequential:
 
     def summary(self):
         """Prints the layers, their shapes and numbers of parameters."""
-        print(format_summary(self))
+        print(format_summary(self._built_layers(), self.input_dim, self.dtype))
 
     # What follows is the way from the description to a run.
 
@@ -295,7 +292,7 @@ class Sequential:
         x = as_features(x, name + "x", self.dtype, self.input_dim or width)
         units = self._units(x.shape[1])
         loss = LOSSES[self.loss]
-        check_output(self.layers, self.loss, loss, units)
+        check_output(self._built_layers(), self.loss, loss, units)
         return x, as_targets(y, name + "y", self.dtype, self.loss, loss.targets, units, len(x))
 
     def _validation_data(self, validation_data, width):
@@ -307,9 +304,13 @@ class Sequential:
 
     def _units(self, d_in):
         """Width of the output for inputs of width d_in."""
-        for layer in self.layers:
+        for layer in self._built_layers():
             d_in = layer.units_out(d_in)
         return d_in
+
+    def _built_layers(self):
+        """The layers as the engine has copied them, once there is one."""
+        return self._engine.layers if self._engine else self.layers
 
     def _check_layers(self):
         if not self.layers:

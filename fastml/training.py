@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from fastml.callbacks import call
+from fastml.interrupts import hold_interrupts
 from fastml.kernels.instruction import JOB
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
@@ -19,13 +20,13 @@ class DivergenceError(ArithmeticError):
 class Data:
     """Arrays that a job reads and writes, in the order of the executors' arguments."""
 
-    def __init__(self, dtype, rows, x=None, y=None, outputs=None, shuffle=False, epochs=1, columns=1):
+    def __init__(self, dtype, x, y=None, outputs=None, shuffle=False, epochs=1, columns=1):
         empty = np.zeros((0, 1), dtype)
-        self.rows = rows
-        self.x = empty if x is None else x
+        self.rows = len(x)
+        self.x = x
         self.y = empty if y is None else y
         self.outputs = empty if outputs is None else outputs
-        self.order = np.zeros(rows if shuffle else 0, np.int64)
+        self.order = np.zeros(len(x) if shuffle else 0, np.int64)
         self.totals = np.zeros((epochs, columns))
 
     def arguments(self):
@@ -96,10 +97,12 @@ class Rescue:
         self.take()
 
     def finite(self):
-        return np.isfinite(self.run.buffers.params).all()
+        return np.isfinite(self.run.buffers.params).all() and np.isfinite(self.run.buffers.state).all()
 
     def take(self):
         self.copies = [array.copy() for array in self.live]
+        self.epoch = self.run.epochs
+        self.sums = self.run.data.totals[self.epoch : self.epoch + 1].copy()
         self.time = time.perf_counter()
 
     def take_when_due(self):
@@ -109,20 +112,23 @@ class Rescue:
     def restore(self):
         for array, copy in zip(self.live, self.copies, strict=True):
             array[...] = copy
+        self.run.data.totals[self.epoch : self.epoch + 1] = self.sums
+        self.run.data.totals[self.epoch + 1 :] = 0
 
     def replay(self):
-        """Takes a diverged run back to the last step after which the weights were finite."""
+        """Takes a run back to the last step after which weights and optimizer state were finite."""
         failed, back = self.run.step, 1
-        if self.finite():
-            return
-        while not self.finite():
-            self.restore()
-            self.run.advance(max(failed - back, self.run.step))
-            back *= 2
-        while self.finite():
-            self.take()
-            self.run.advance(self.run.step + 1)
-        self.restore()
+        with hold_interrupts():
+            while not self.finite():
+                self.restore()
+                self.run.advance(max(failed - back, self.run.step))
+                back *= 2
+            while self.run.step < failed and not self.run.diverged:
+                self.take()
+                self.run.advance(self.run.step + 1)
+                if not self.finite():
+                    self.restore()
+                    return
 
 
 def train(run, epochs, names, history, callbacks, validate, stopped, progress):
@@ -133,10 +139,20 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
     the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the parameters are those
     after a complete step.
     """
-    stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
-    rescue = Rescue(run)
-    logs, done = {}, 0
     call(callbacks, "on_train_begin", {})
+    rescue = Rescue(run)
+    try:
+        logs = epochs_of(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
+    except BaseException:
+        rescue.replay()
+        raise
+    call(callbacks, "on_train_end", logs)
+
+
+def epochs_of(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
+    """The epochs of `train`; returns the logs of the last."""
+    stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
+    logs, done = {}, 0
     while done < epochs and not stopped():
         stop = min(done + stride, epochs) * run.steps_per_epoch
         for _ in run.chunks(stop):
@@ -161,4 +177,4 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
                     "are not scaled"
                 )
             rescue.take_when_due()
-    call(callbacks, "on_train_end", logs)
+    return logs

@@ -64,7 +64,7 @@ def build_executor(digest, cache=True):
                 if s.op == GATHER_INPUTS:
                     gather_rows(x, order, first, matrix(work, s.x, n, s.d_in))
                 elif s.op == GATHER_TARGETS:
-                    gather_rows(y, order, first, matrix(work, s.y, n, s.d_out))
+                    gather_rows(y, order, first, matrix(work, s.y, n, s.d_y))
                 elif s.op == DENSE_FORWARD:
                     dense_forward(
                         matrix(work, s.x, n, s.d_in),
@@ -78,7 +78,7 @@ def build_executor(digest, cache=True):
                     loss = loss_forward(
                         s.kind,
                         matrix(work, s.z, n, s.d_out),
-                        matrix(work, s.y, n, s.d_in),
+                        matrix(work, s.y, n, s.d_y),
                         matrix(work, s.a, n, s.d_out),
                     )
                     totals[epoch, s.total] += loss
@@ -87,14 +87,12 @@ def build_executor(digest, cache=True):
                         job.diverged = 1
                         return
                 elif s.op == METRIC:
-                    totals[epoch, s.total] += metric(
-                        s.kind, matrix(work, s.a, n, s.d_out), matrix(work, s.y, n, s.d_in)
-                    )
+                    totals[epoch, s.total] += metric(s.kind, matrix(work, s.a, n, s.d_out), matrix(work, s.y, n, s.d_y))
                 elif s.op == LOSS_BACKWARD:
                     loss_backward(
                         s.kind,
                         matrix(work, s.a, n, s.d_out),
-                        matrix(work, s.y, n, s.d_in),
+                        matrix(work, s.y, n, s.d_y),
                         matrix(work, s.dz, n, s.d_out),
                     )
                 elif s.op == ACTIVATION_BACKWARD:

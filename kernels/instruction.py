@@ -30,6 +30,7 @@ INSTRUCTION = np.dtype(
         ("kind", np.int64),  # which activation, loss or metric
         ("d_in", np.int64),
         ("d_out", np.int64),
+        ("d_y", np.int64),  # width of the targets: 1 for class labels
         ("total", np.int64),  # column of the totals that a loss or metric adds to
         ("W", np.int64),
         ("b", np.int64),
@@ -59,7 +60,7 @@ JOB = np.dtype(
         ("steps_per_epoch", np.int64),
         ("batch_size", np.int64),
         ("rows", np.int64),
-        ("digest", np.int64),  # of the kernels that ran it; the executor sets it
+        ("digest", np.int64),  # of the kernels that ran it; the executor sets it, which keeps it in its cache key
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
     ],
     align=True,
