@@ -22,13 +22,16 @@ class Engine:
         self.executor = "compiled"
         self.epochs = 0  # that the model has trained; they count for the random numbers
         self.updates = 0  # that the optimizer has made
+        self.run = None  # the training under way
         self.program = lower(self.layers, d_in, 1, dtype)
         self.buffers = Buffers.for_program(self.program, dtype)
         self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
-        """Without what can be made again: programs, gradients and workspace."""
-        return {**self.__dict__, "program": None, "buffers": (self.buffers.params, self.buffers.state)}
+        """Without what can be made again; a copy that a callback makes goes on where the training is."""
+        epochs, updates = self._progress()
+        kept = {"program": None, "run": None, "buffers": (self.buffers.params, self.buffers.state)}
+        return {**self.__dict__, **kept, "epochs": epochs, "updates": updates}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -58,11 +61,12 @@ class Engine:
         table, counters = self.program.training, {"seed": self.seed, "epoch": self.epochs, "t": self.updates}
         run = Run(self._with_current_constants, table, self.program, self.buffers, data, batch_size, **counters)
         progress = make_progress(epochs * run.steps_per_epoch, epochs)
+        self.run = run
         try:
             train(run, epochs, progress=progress, **loop)
         finally:
-            self.updates = run.t
-            self.epochs += -(-run.step // run.steps_per_epoch)
+            self.epochs, self.updates = self._progress()
+            self.run = None
             progress.close()
 
     def evaluate(self, x, y):
@@ -82,6 +86,12 @@ class Engine:
         buffers = self.buffers.with_work(program)  # all rows at once may need much, and only now
         run = self._once(program.gradient, Data(self.dtype, x, y), len(x), program, buffers)
         return run.means(0)[0], [p.view(buffers.grads).copy() for p in program.parameters]
+
+    def _progress(self):
+        """Epochs and updates with those of the training under way; an epoch that was begun counts."""
+        if self.run is None:
+            return self.epochs, self.updates
+        return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t
 
     def _columns(self):
         return 1 + len(self.aim["metrics"])

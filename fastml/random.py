@@ -55,14 +55,16 @@ class Stream:
 
     def uniform(self, shape):
         """Uniform in [0, 1) with 53 random bits, float64."""
-        size = int(np.prod(shape))
-        w = philox(self.seed, np.arange(size), 0, 0, INITIAL + self.position)
-        bits = (w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))
-        return (bits * 2.0**-53).reshape(shape)
+        bits, _ = self._draw(shape)
+        return bits * 2.0**-53
 
     def normal(self, shape):
         """Standard normal, float64 (Box-Muller)."""
-        size = int(np.prod(shape))
-        w = philox(self.seed, np.arange(size), 0, 0, INITIAL + self.position)
-        radius = np.sqrt(-2 * np.log((((w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))) + 1) * 2.0**-53))
-        return (radius * np.cos(2 * np.pi * w[2] * 2.0**-32)).reshape(shape)
+        bits, angle = self._draw(shape)
+        return np.sqrt(-2 * np.log((bits + 1) * 2.0**-53)) * np.cos(2 * np.pi * angle * 2.0**-32)
+
+    def _draw(self, shape):
+        """Whole numbers of 53 and of 32 random bits."""
+        w = philox(self.seed, np.arange(int(np.prod(shape))), 0, 0, INITIAL + self.position)
+        bits = (w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))
+        return bits.reshape(shape), w[2].reshape(shape)

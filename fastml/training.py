@@ -142,14 +142,14 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
     call(callbacks, "on_train_begin", {})
     rescue = Rescue(run)
     try:
-        logs = epochs_of(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
+        logs = train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
     except BaseException:
         rescue.replay()
         raise
     call(callbacks, "on_train_end", logs)
 
 
-def epochs_of(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
+def train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
     """The epochs of `train`; returns the logs of the last."""
     stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
     logs, done = {}, 0

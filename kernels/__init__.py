@@ -16,9 +16,9 @@ t                       updates made so far, this one included
 Naming: ``<op>_forward`` stands beside ``<op>_backward``; an optimizer's step is ``<name>_update``. Outputs are
 arguments and are overwritten. Scalars enter in the dtype of the arrays: a float64 among float32 halves the speed.
 
-Every kernel says ``@njit(inline="always", error_model="numpy")``. Inlined by Numba, the executor compiles in two thirds
+A kernel says ``@njit(inline="always", error_model="numpy")``. Inlined by Numba, the executor compiles in two thirds
 of the time: a function apart costs a compilation, a wrapper and machine code of its own. Without the error model, each
-division is checked for zero, which keeps loops from being vectorized.
+division is checked for zero, which keeps loops from being vectorized. The exceptions say why.
 
 Where to look: ``executor.py`` runs a program, a table of ``instruction.py``, by calling the kernels of the other
 files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.

@@ -60,16 +60,25 @@ def loss_backward(kind, a, y, dz):
 
 
 @njit(inline="always", error_model="numpy")
-def mean_squared_error_forward(z, y, a):
-    """Σᵢ (1/d) Σⱼ (zᵢⱼ - yᵢⱼ)², without the ½ of some texts;  a = z"""
-    n, d = z.shape
+def squared_error(a, y):
+    """Σᵢ (1/d) Σⱼ (aᵢⱼ - yᵢⱼ)², as float64"""
+    n, d = a.shape
     total = 0.0
     for i in range(n):
         for j in range(d):
-            a[i, j] = z[i, j]
-            error = np.float64(z[i, j] - y[i, j])
+            error = np.float64(a[i, j] - y[i, j])
             total += error * error
     return total / d
+
+
+@njit(inline="always", error_model="numpy")
+def mean_squared_error_forward(z, y, a):
+    """Σᵢ (1/d) Σⱼ (zᵢⱼ - yᵢⱼ)², without the ½ of some texts;  a = z"""
+    n, d = z.shape
+    for i in range(n):
+        for j in range(d):
+            a[i, j] = z[i, j]
+    return squared_error(z, y)
 
 
 @njit(inline="always", error_model="numpy")

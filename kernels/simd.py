@@ -168,8 +168,8 @@ def store(builder, vec, pointer, mask=None):
 def elementwise(formula):
     """``run(inputs, outputs, scalars)`` for Numba: outputs[k][i] = formula(inputs[…][i], …, scalars, …)[k].
 
-    All are tuples: inputs and outputs of C-contiguous arrays of one dtype and size, scalars of that dtype (at least
-    one; a formula may ignore it). The formula takes and gives a Vec for each. Outputs may be inputs.
+    All are tuples: inputs and outputs of C-contiguous arrays of one dtype and size, scalars of that dtype. The formula
+    takes and gives a Vec for each. Outputs may be inputs.
     """
 
     @intrinsic

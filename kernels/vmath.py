@@ -5,19 +5,24 @@ import math
 from llvmlite import ir
 
 
+def lowest(x):
+    """A bound below which eˣ may not be a normal number."""
+    return -87.0 if isinstance(x.real, ir.FloatType) else -708.0
+
+
 def powers_of_two(x):
     """(scale, p) with eˣ = scale·p + scale, for x ≤ 0 or NaN.
 
     x = k·ln 2 + r with |r| ≤ ½ ln 2, scale = 2ᵏ, p = eʳ - 1 by its Taylor series, so that p is exact to about 1 ulp
     also near 0. Adding 1.5·2^(mantissa bits) rounds x / ln 2 to a whole number that stands in the lowest bits; shifted
-    into the exponent they make 2ᵏ. x below the smallest normal eˣ counts as that bound.
+    into the exponent they make 2ᵏ. x below `lowest` counts as that.
     """
     single = isinstance(x.real, ir.FloatType)
-    mantissa, bias, terms, low = (23, 127, 7, -87.0) if single else (52, 1023, 13, -708.0)
+    mantissa, bias, terms = (23, 127, 7) if single else (52, 1023, 13)
     ln2_high, ln2_low = (
         (0.693359375, -2.1219444005469057e-4) if single else (0.6931471803691238, 1.9082149292705877e-10)
     )
-    x = x.where("<", low, low, x)
+    x = x.where("<", lowest(x), lowest(x), x)
     shifted = x.fma(1 / math.log(2), 1.5 * 2.0**mantissa)
     k = shifted - 1.5 * 2.0**mantissa
     r = k.fma(-ln2_low, k.fma(-ln2_high, x))
@@ -29,10 +34,9 @@ def powers_of_two(x):
 
 
 def exp_nonpositive(x):
-    """eˣ for x ≤ 0 or NaN; below 1e-37 (float32) or 1e-307 (float64) it is 0."""
+    """eˣ for x ≤ 0 or NaN, to about 1 ulp; 0 for x below -87 (float32) or -708 (float64)."""
     scale, p = powers_of_two(x)
-    low = -87.0 if isinstance(x.real, ir.FloatType) else -708.0
-    return x.where("<", low, 0.0, scale.fma(p, scale))
+    return x.where("<", lowest(x), 0.0, scale.fma(p, scale))
 
 
 def sigmoid(x):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, outputs_for
 
-from fastml import ACTIVATIONS, LOSSES
+from fastml import ACTIVATIONS, LOSSES, Activation, Dense, Sequential
 
 STEP = 1e-5
 BOUND = 1e-8  # of the largest gradient: the differences themselves err by about STEP² and 1e-16 / STEP
@@ -87,3 +87,31 @@ def test_a_gradient_step_is_what_sgd_does():
     model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0)
     for w, old, g in zip(model.get_weights(), before, gradients, strict=True):
         np.testing.assert_allclose(w, old - 0.01 * g, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("executor", ["compiled", "numpy"])
+@pytest.mark.parametrize("second", ACTIVATIONS)
+@pytest.mark.parametrize("first", ACTIVATIONS)
+def test_gradients_through_activations_in_a_row(first, second, executor):
+    """Each has the output of the one before as its input, and all outputs are needed on the way back."""
+    x, y = make_data("mean_squared_error", rows=6, d_in=3)
+    layers = [Activation("tanh"), Dense(5, first), Activation(second), Activation("tanh"), Dense(3, second)]
+    model = Sequential([*layers, Activation(first)], seed=1, dtype="float64", input_dim=3)
+    model.compile("sgd", "mean_squared_error", executor=executor)
+    rng = np.random.default_rng(8)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    _, gradients = model.gradients(x, y)
+    expected = central_differences(model, x, y)
+    largest = max(np.abs(g).max() for g in expected)
+    for got, wanted in zip(gradients, expected, strict=True):
+        assert np.abs(got - wanted).max() <= BOUND * max(1, largest)
+
+
+def test_prediction_and_evaluation_agree_behind_a_linear_activation():
+    """A linear layer behind the softmax does not hide it from the loss."""
+    x, y = make_data("sparse_categorical_crossentropy")
+    layers = [Dense(3, "softmax"), Activation("linear")]
+    model = Sequential(layers, seed=1, dtype="float64")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    likelihood = model.predict(x)[np.arange(len(y)), y]
+    assert model.evaluate(x, y) == pytest.approx(-np.log(likelihood).mean(), rel=1e-12)

@@ -121,7 +121,7 @@ def test_parameters_do_not_overlap(dtype):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_sizes(optimizer):
     program = lowered([Dense(4, "relu"), Dense(3)], optimizer=optimizer)
-    assert (program.batch, program.d_in, program.d_out) == (16, 5, 3)
+    assert (program.batch, program.d_out) == (16, 3)
     assert program.state_size == OPTIMIZERS[optimizer].slots * program.params_size
     assert program.flops == 6 * (5 * 4 + 4 * 3)
     update = program.training[-1]
@@ -140,10 +140,8 @@ def test_the_place_of_parameters_does_not_depend_on_the_batch():
 def test_labels_are_one_column_wide():
     program = lowered([Dense(3)], "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
     table = program.training
-    assert table[table["op"] == op.GATHER_TARGETS]["d_out"] == 1
-    for operation in (op.LOSS_FORWARD, op.METRIC, op.LOSS_BACKWARD):
-        row = table[table["op"] == operation]
-        assert (row["d_in"], row["d_out"]) == (1, 3)
+    for operation in (op.GATHER_TARGETS, op.LOSS_FORWARD, op.METRIC, op.LOSS_BACKWARD):
+        assert table[table["op"] == operation]["d_y"] == 1
 
 
 def test_each_metric_has_a_column_of_the_totals():
