@@ -12,13 +12,13 @@ class Callback:
     def set_model(self, model):
         self.model = model
 
-    def on_train_begin(self, logs):
+    def on_train_begin(self, logs: dict) -> None:
         """Before the first epoch; `logs` is an empty dict."""
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         """After each epoch, counted from 0; `logs` maps loss, metrics and their val_ twins to floats."""
 
-    def on_train_end(self, logs):
+    def on_train_end(self, logs: dict) -> None:
         """After the last epoch, with its logs; not called when an error or Ctrl-C ends the training."""
 
 

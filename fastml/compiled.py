@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numba.core import event
+from numpy.typing import DTypeLike
 
 from fastml import kernels
 from fastml.interrupts import hold_interrupts
@@ -75,7 +76,7 @@ class _Announce(event.Listener):
         pass
 
 
-def warmup(dtype=None):
+def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
     """Compiles the executor for a dtype (for float32 and float64 if None), or loads it from disk.
 
     Returns a dict from dtype to whether it had to be compiled.

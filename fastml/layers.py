@@ -55,7 +55,13 @@ class Dense(Layer):
         Start values of W and b: glorot_uniform, he_normal or zeros.
     """
 
-    def __init__(self, units, activation="linear", kernel_initializer="glorot_uniform", bias_initializer="zeros"):
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "linear",
+        kernel_initializer: str = "glorot_uniform",
+        bias_initializer: str = "zeros",
+    ) -> None:
         self.units = positive_integer("units", units)
         self.activation = "linear" if activation is None else activation
         self.kernel_initializer = kernel_initializer
@@ -95,7 +101,7 @@ class Dense(Layer):
 class Activation(Layer):
     """An activation function as a layer of its own: linear, relu, sigmoid, tanh or softmax (over each row)."""
 
-    def __init__(self, activation):
+    def __init__(self, activation: str) -> None:
         lookup(ACTIVATIONS, activation, "activation")
         self.activation = activation
 

@@ -55,7 +55,7 @@ class SGD(Optimizer):
 
     op = instruction.SGD_UPDATE
 
-    def __init__(self, learning_rate=0.01):
+    def __init__(self, learning_rate: float = 0.01) -> None:
         self.learning_rate = learning_rate
 
     @staticmethod
@@ -78,7 +78,9 @@ class Adam(Optimizer):
     beta_2 = Constant(0, 1)
     epsilon = Constant(0, open_low=True)
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(
+        self, learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.beta_2 = beta_2

@@ -2,9 +2,11 @@
 
 import secrets
 import threading
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
@@ -13,7 +15,7 @@ from fastml.engine import EXECUTORS, Engine
 from fastml.layers import Layer, positive_integer
 from fastml.losses import LOSSES
 from fastml.metrics import resolve_metric
-from fastml.optimizers import resolve_optimizer
+from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.program import check_output
 from fastml.progress import check_verbose, make_progress
 from fastml.random import check_seed
@@ -47,7 +49,14 @@ class Sequential:
     [False, True, True, False]
     """
 
-    def __init__(self, layers=None, *, input_dim=None, dtype="float32", seed=None):
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        *,
+        input_dim: int | None = None,
+        dtype: DTypeLike = "float32",
+        seed: int | None = None,
+    ) -> None:
         self.dtype = check_dtype(dtype)
         self.seed = secrets.randbits(64) if seed is None else check_seed(seed)
         self.input_dim = None if input_dim is None else positive_integer("input_dim", input_dim)
@@ -74,7 +83,7 @@ class Sequential:
     def __repr__(self):
         return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r})"
 
-    def add(self, layer):
+    def add(self, layer: Layer) -> None:
         """Appends a layer. Not possible once the model has weights."""
         if not isinstance(layer, Layer) or type(layer).lower is Layer.lower:
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}")
@@ -84,7 +93,7 @@ class Sequential:
             raise ValueError(f"{layer!r} is in the model already: make a new layer, weights are not shared")
         self.layers.append(layer)
 
-    def build(self, input_dim=None):
+    def build(self, input_dim: int | None = None) -> None:
         """Makes the start values of the weights, for data of this width."""
         if input_dim is not None:
             input_dim = positive_integer("input_dim", input_dim)
@@ -94,7 +103,14 @@ class Sequential:
             raise ValueError("the width of the data is not known yet: give input_dim, or fit or predict first")
         self._build(input_dim or self.input_dim)
 
-    def compile(self, optimizer="adam", loss="mean_squared_error", metrics=(), *, executor="compiled"):
+    def compile(
+        self,
+        optimizer: str | Optimizer = "adam",
+        loss: str = "mean_squared_error",
+        metrics: Iterable[str] | None = (),
+        *,
+        executor: str = "compiled",
+    ) -> None:
         """Says how to train.
 
         Parameters
@@ -127,16 +143,16 @@ class Sequential:
 
     def fit(
         self,
-        x,
-        y,
-        batch_size=32,
-        epochs=1,
-        verbose="auto",
-        callbacks=(),
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-    ):
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Iterable | None = (),
+        validation_split: float = 0.0,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        shuffle: bool = True,
+    ) -> History:
         """Trains the model; returns its History.
 
         Parameters
@@ -195,24 +211,16 @@ class Sequential:
 
             self._fitting = True
             try:
-                self._engine.fit(
-                    x,
-                    y,
-                    batch_size,
-                    epochs,
-                    shuffle,
-                    partial(make_progress, verbose),
-                    names=self._names(),
-                    history=self.history,
-                    callbacks=callbacks,
-                    validate=validation and (lambda: self._logs(*validation, prefix="val_")),
-                    stopped=lambda: self.stop_training,
-                )
+                show = partial(make_progress, verbose)
+                loop = {"names": self._names(), "history": self.history, "callbacks": callbacks}
+                loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
+                loop["stopped"] = lambda: self.stop_training
+                self._engine.fit(x, y, batch_size, epochs, shuffle, show, **loop)
             finally:
                 self._fitting = False
             return self.history
 
-    def evaluate(self, x, y, return_dict=False):
+    def evaluate(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | dict[str, float]:
         """Loss and metrics over the rows of x and y, with the weights as they are.
 
         Returns the loss, or a list [loss, metric, …] if there are metrics, or with `return_dict` a dict from name to
@@ -227,7 +235,7 @@ class Sequential:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
-    def predict(self, x):
+    def predict(self, x: ArrayLike) -> NDArray:
         """Outputs of the model for the rows of x : (rows, features), as an array (rows, units) of the model's dtype."""
         with self._lock:
             self._check_layers()
@@ -237,7 +245,7 @@ class Sequential:
             self._engine.predict(x, outputs)
         return outputs
 
-    def gradients(self, x, y):
+    def gradients(self, x: ArrayLike, y: ArrayLike) -> tuple[float, list[NDArray]]:
         """The loss over all rows at once and its gradients: a float and arrays shaped like those of `get_weights`."""
         self._check_compiled("gradients")
         with self._lock:
@@ -245,13 +253,13 @@ class Sequential:
             self._build(x.shape[1])
             return self._engine.gradients(x, y)
 
-    def get_weights(self):
+    def get_weights(self) -> list[NDArray]:
         """Copies of the weights, layer by layer: W (d_in, units), b (units,), …"""
         with self._lock:
             self._check_built("get_weights")
             return [weights.copy() for weights in self._engine.weights()]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Iterable[ArrayLike]) -> None:
         """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
         with self._lock:
             self._check_built("set_weights")
@@ -266,7 +274,7 @@ class Sequential:
             for array, target in zip(arrays, targets, strict=True):
                 target[...] = array
 
-    def summary(self):
+    def summary(self) -> None:
         """Prints the layers, their shapes and numbers of parameters."""
         print(format_summary(self._built_layers(), self.input_dim, self.dtype))
 
