@@ -40,7 +40,7 @@ def make_run(net, batch, dtype, epochs, executor):
     program = lower(layers, d_in, batch, dtype, loss=LOSSES[loss], optimizer=Adam())
     buffers = Buffers.for_program(program, dtype)
     program.initialize(buffers, seed=1)
-    data = Data(dtype, rows, x, y, shuffle=True, epochs=epochs)
+    data = Data(dtype, x, y, shuffle=True, epochs=epochs)
     return Run(EXECUTORS[executor], program.training, program, buffers, data, batch, seed=1)
 
 
