@@ -184,7 +184,7 @@ class Sequential:
         TypeError, ValueError
             For data that cannot be used; the message names the argument, what came and what was expected.
         DivergenceError
-            Where the loss becomes NaN or infinite; the model keeps the last finite weights.
+            Where the loss or a weight becomes NaN or infinite; the model keeps the last finite weights.
         KeyboardInterrupt
             At Ctrl-C, within about 50 ms, or after the compilation if it is the first training on this machine;
             the model keeps the weights of the last complete step.
