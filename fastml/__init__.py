@@ -5,14 +5,27 @@ runs the programs of all models. Start with `Sequential`, or with ``fastml demo`
 """
 
 from fastml.activations import ACTIVATIONS
-from fastml.callbacks import Callback, History
+from fastml.callbacks import Callback, EarlyStopping, History, ReduceLROnPlateau
 from fastml.compiled import warmup
 from fastml.datasets import load_digits
+from fastml.gradient_check import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
-from fastml.layers import Activation, Dense, Layer
-from fastml.losses import LOSSES
+from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Layer, Normalization
+from fastml.losses import (
+    LOSSES,
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    SparseCategoricalCrossentropy,
+)
 from fastml.metrics import METRICS
-from fastml.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
+from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
 from fastml.sequential import Sequential
 from fastml.training import DivergenceError
 from fastml.version import __version__
@@ -20,20 +33,49 @@ from fastml.version import __version__
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
+    "L1",
+    "L1L2",
+    "L2",
     "LOSSES",
     "METRICS",
     "OPTIMIZERS",
+    "REGULARIZERS",
+    "SCHEDULES",
     "SGD",
     "Activation",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "BatchNormalization",
+    "BinaryCrossentropy",
     "Callback",
+    "CategoricalCrossentropy",
+    "CosineDecay",
     "Dense",
     "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "GradientCheck",
     "History",
+    "Huber",
     "Layer",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Normalization",
+    "OneCycle",
     "Optimizer",
+    "Poisson",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "Rprop",
+    "Schedule",
     "Sequential",
+    "SparseCategoricalCrossentropy",
+    "StepDecay",
     "__version__",
+    "gradient_check",
     "load_digits",
     "warmup",
 ]

@@ -1,6 +1,12 @@
 """Callbacks: what happens between epochs."""
 
+import math
+import numbers
+import operator
+
+from fastml.constants import Constant, flag
 from fastml.data import as_list
+from fastml.schedules import Schedule, whole
 
 
 class Callback:
@@ -39,6 +45,152 @@ class History(Callback):
             return "History(no epochs)"
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs, last: {last})"
+
+
+class Monitor(Callback):
+    """Watches one of the logs: whether it has become better than ever, by more than min_delta."""
+
+    def __init__(self, monitor, min_delta, patience, mode):
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a loss or metric, got {monitor!r}")
+        if isinstance(min_delta, bool) or not isinstance(min_delta, numbers.Real) or not 0 <= min_delta < math.inf:
+            raise ValueError(f"min_delta must be a number from 0 on, got {min_delta!r}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        self.monitor, self.min_delta, self.patience = monitor, min_delta, whole("patience", patience, 0)
+        self.mode = ("max" if "accuracy" in monitor else "min") if mode == "auto" else mode
+
+    def on_train_begin(self, logs):
+        """Forgets what an earlier training had as its best."""
+        self.best = math.inf if self.mode == "min" else -math.inf
+        self.wait = 0
+
+    def improved(self, logs):
+        """Whether this epoch's value is the best so far; ValueError where nobody logs it."""
+        if self.monitor not in logs:
+            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"{type(self).__name__} watches '{self.monitor}', but there are: {', '.join(logs)}{hint}")
+        value = logs[self.monitor]
+        better = operator.lt if self.mode == "min" else operator.gt
+        margin = self.min_delta if self.mode == "min" else -self.min_delta
+        if not better(value + margin, self.best):  # a NaN is never better
+            return False
+        self.best = value
+        return True
+
+
+class EarlyStopping(Monitor):
+    """Ends the training when the monitored value has not become better for `patience` epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        A name in the logs: val_loss, val_accuracy, loss, …
+    min_delta : float
+        What counts as better: more than this much, in the units of the value.
+    patience : int
+        Epochs without a better value before the end; 0 ends at the first.
+    mode : "auto", "min" or "max"
+        Which way is better; "auto" is "max" for accuracies.
+    restore_best_weights : bool
+        Whether the model gets the weights of its best epoch when the training ends, also where it ends because all
+        epochs are done. Keras has False as its default.
+    start_from_epoch : int
+        Epochs at the start that do not count.
+
+    After the training, ``best`` is the best value, ``best_epoch`` its epoch, ``stopped_epoch`` the epoch of the early
+    end or None; epochs are counted from 0.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 10,
+        mode: str = "auto",
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, min_delta, patience, mode)
+        self.restore_best_weights = flag("restore_best_weights", restore_best_weights)
+        self.start_from_epoch = whole("start_from_epoch", start_from_epoch, 0)
+
+    def on_train_begin(self, logs):
+        super().on_train_begin(logs)
+        self.best_epoch = self.stopped_epoch = self.best_weights = None
+
+    def on_epoch_end(self, epoch, logs):
+        if self.improved(logs) and epoch >= self.start_from_epoch:
+            self.best_epoch, self.wait = epoch, 0
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+        elif epoch >= self.start_from_epoch:
+            self.wait += 1
+            if self.wait >= max(1, self.patience):
+                self.stopped_epoch = epoch
+                self.model.stop_training = True
+
+    def on_train_end(self, logs):
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+            self.best_weights = None
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiplies the learning rate by `factor` when the monitored value has not become better for `patience` epochs.
+
+    As Keras's. PyTorch's scheduler of the name waits one epoch longer, and by default compares relatively.
+
+    Parameters
+    ----------
+    monitor, min_delta, patience, mode
+        As in `EarlyStopping`.
+    factor : float
+        From above 0 to below 1.
+    cooldown : int
+        Epochs after a reduction that do not count.
+    min_lr : float
+        The rate does not fall below this.
+    """
+
+    factor = Constant(0, 1, open_low=True)
+    min_lr = Constant(0)
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        mode: str = "auto",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, min_delta, patience, mode)
+        self.factor = factor
+        self.cooldown = whole("cooldown", cooldown, 0)
+        self.min_lr = min_lr
+
+    def on_train_begin(self, logs):
+        super().on_train_begin(logs)
+        self.cooling = 0
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if rate is None or isinstance(rate, Schedule):
+            why = f"its learning rate follows {rate!r}" if rate else "it has no learning rate"
+            raise ValueError(f"ReduceLROnPlateau cannot change {self.model.optimizer!r}: {why}")
+
+    def on_epoch_end(self, epoch, logs):
+        better = self.improved(logs)
+        self.cooling = max(0, self.cooling - 1)
+        if better or self.cooling:
+            self.wait = 0
+            return
+        self.wait += 1
+        if self.wait >= max(1, self.patience):
+            optimizer = self.model.optimizer
+            if optimizer.learning_rate > self.min_lr:
+                optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
+            self.cooling, self.wait = self.cooldown, 0
 
 
 HOOKS = ("on_train_begin", "on_epoch_end", "on_train_end")

@@ -89,9 +89,9 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
             executor()(
                 np.zeros(0, INSTRUCTION),
                 np.zeros(1, JOB),
+                np.zeros(1),
                 *(empty,) * 4,
-                rows,
-                rows,
+                *(rows,) * 3,
                 np.zeros(0, np.int64),
                 np.zeros((0, 1)),
                 rows,
@@ -101,8 +101,8 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
     return compiled
 
 
-def run(program, jobs, params, grads, state, work, x, y, order, totals, outputs):
+def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
     """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.executor` for the arguments."""
     if params.dtype.name not in _ready:
         warmup(params.dtype)
-    executor()(program, jobs, params, grads, state, work, x, y, order, totals, outputs)
+    executor()(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs)

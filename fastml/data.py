@@ -127,6 +127,9 @@ def as_targets(y, name, dtype, loss_name, targets, units, rows):
     converted = convert(array, name, dtype)
     if targets == "labels":  # a kernel writes where they point: nobody may change them after the check
         return converted.copy()
+    if targets == "counts" and (converted < 0).any():
+        row, column = np.argwhere(converted < 0)[0]
+        raise ValueError(f"{name} holds {array[row, column]} at row {row}, but {loss_name} expects numbers from 0 on")
     if targets in ("probabilities", "distributions"):
         outside = (converted < 0) | (converted > 1)
         if outside.any():
@@ -162,14 +165,15 @@ def check_labels(array, name, units):
         )
 
 
-def split(x, y, share):
-    """x and y without the last rows, and these as a pair, or None where the share is 0."""
+def split(arrays, share):
+    """The arrays without their last rows, and these, or None where the share is 0. An array may be None."""
     if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < 1:
         raise ValueError(f"validation_split must be a share of the rows, from 0 to below 1, got {share!r}")
     if share == 0:
-        return x, y, None
-    share = float(share)
-    kept = int(round(len(x) * (1 - share), 9))  # 10 · (1 - 0.9) is a little less than 1
-    if not 0 < kept < len(x):
-        raise ValueError(f"validation_split {share} of {len(x)} rows leaves nothing to train on or to validate with")
-    return x[:kept], y[:kept], (x[kept:], y[kept:])
+        return arrays, None
+    share, rows = float(share), len(arrays[0])
+    kept = int(round(rows * (1 - share), 9))  # 10 · (1 - 0.9) is a little less than 1
+    if not 0 < kept < rows:
+        raise ValueError(f"validation_split {share} of {rows} rows leaves nothing to train on or to validate with")
+    first = tuple(None if array is None else array[:kept] for array in arrays)
+    return first, tuple(None if array is None else array[kept:] for array in arrays)

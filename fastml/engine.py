@@ -1,11 +1,17 @@
 """The engine of a model: its weights in flat buffers, the programs over them, and how far training has come."""
 
 import copy
+import math
+from functools import partial
 
 import numpy as np
 
 from fastml import compiled, reference
-from fastml.program import Buffers, lower
+from fastml.data import as_array, convert
+from fastml.layers import Normalization
+from fastml.lowering import lower
+from fastml.normalization import statistics
+from fastml.program import Buffers
 from fastml.training import Data, Run, train
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
@@ -22,6 +28,8 @@ class Engine:
         self.executor = "compiled"
         self.epochs = 0  # that the model has trained; they count for the random numbers
         self.updates = 0  # that the optimizer has made
+        self.loss = math.inf  # before the last update
+        self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
         self.program = lower(self.layers, d_in, 1, dtype)
         self.buffers = Buffers.for_program(self.program, dtype)
@@ -29,9 +37,9 @@ class Engine:
 
     def __getstate__(self):
         """Without what can be made again; a copy that a callback makes goes on where the training is."""
-        epochs, updates = self._progress()
+        epochs, updates, loss = self._progress()
         kept = {"program": None, "run": None, "buffers": (self.buffers.params, self.buffers.state)}
-        return {**self.__dict__, **kept, "epochs": epochs, "updates": updates}
+        return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -42,75 +50,128 @@ class Engine:
     def compile(self, loss, metrics, optimizer, executor):
         """Sets the aim of training, with a new state of the optimizer: a Loss, Metrics, an Optimizer, a name."""
         for name, value in optimizer.constants().items():
-            if value > 0 and np.dtype(self.dtype).type(value) == 0:
+            if isinstance(value, float) and value > 0 and np.dtype(self.dtype).type(value) == 0:
                 raise ValueError(f"{name} is {value}, which is 0 in {self.dtype}")
-        aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
+        aim = {"loss": copy.copy(loss), "metrics": metrics, "optimizer": optimizer}
         self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
-        self.aim, self.executor, self.updates = aim, executor, 0
-        self.buffers = self.buffers.for_training(self.program)
+        self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
+        self.buffers = self.buffers.for_training(self.program, optimizer)
 
     def weights(self):
         """Views of the weights, in the order of the layers."""
         return [parameter.view(self.buffers.params) for parameter in self.program.parameters]
 
-    def fit(self, x, y, batch_size, epochs, shuffle, make_progress, **loop):
+    def set_weights(self, weights):
+        """Overwrites all weights, or raises ValueError and leaves them."""
+        targets = self.weights()
+        if len(weights) != len(targets):
+            raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
+        arrays = [as_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
+        for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
+            if array.shape != target.shape:
+                raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
+        arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
+        for array, target in zip(arrays, targets, strict=True):
+            target[...] = array
+        self.fitted = True
+
+    def names(self):
+        """Names of the weights: the position of the layer, and its name in the layer."""
+        return [f"{parameter.layer}.{parameter.name}" for parameter in self.program.parameters]
+
+    def normalizations(self):
+        """Positions of the layers that are fitted to the data."""
+        return [position for position, layer in enumerate(self.layers) if isinstance(layer, Normalization)]
+
+    def adapt(self, x):
+        """Fits the layers that normalize the data to these rows, once."""
+        for position in self.normalizations() if not self.fitted else ():
+            values = statistics(self.layers[position].method, x)
+            for parameter in self.program.parameters:
+                if parameter.layer == position:
+                    parameter.view(self.buffers.params)[...] = values[parameter.name]
+        self.fitted = True
+
+    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, **loop):
         """Trains; see `fastml.training.train` for the rest of the arguments."""
+        self.adapt(x)
         batch_size = min(batch_size, len(x))
-        self._room_for(batch_size)
-        data = Data(self.dtype, x, y, shuffle=shuffle, epochs=epochs, columns=self._columns())
-        table, counters = self.program.training, {"seed": self.seed, "epoch": self.epochs, "t": self.updates}
-        run = Run(self._with_current_constants, table, self.program, self.buffers, data, batch_size, **counters)
-        progress = make_progress(epochs * run.steps_per_epoch, epochs)
+        steps_per_epoch, largest = batches(len(x), batch_size, all(layer.alone for layer in self.layers))
+        self._room_for(largest, weights is not None)
+        data = Data(self.dtype, x, y, weights, shuffle=shuffle, epochs=epochs, columns=self._columns())
+        first, total = self.updates, epochs * steps_per_epoch
+        optimizer = self.aim["optimizer"]
+        rates = partial(optimizer.rates, first=first, total=total)
+        rates(first, 1)  # so that a schedule that does not fit fails before anything changes
+        counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
+        table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates)
+        execute = partial(self._with_current_constants, self.program)
+        run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
+        progress = make_progress(total, epochs)
         self.run = run
         try:
             train(run, epochs, progress=progress, **loop)
         finally:
-            self.epochs, self.updates = self._progress()
+            self.epochs, self.updates, self.loss = self._progress()
             self.run = None
             progress.close()
 
-    def evaluate(self, x, y):
+    def evaluate(self, x, y, weights=None):
         """Means over the rows of loss and metrics."""
-        self._room_for(min(BLOCK, len(x)))
-        data = Data(self.dtype, x, y, columns=self._columns())
+        if weights is None and self.program.weighted:
+            weights = np.ones((len(x), 1), self.dtype)  # rather than another program
+        self._room_for(min(BLOCK, len(x)), weights is not None)
+        data = Data(self.dtype, x, y, weights, columns=self._columns())
         return self._once(self.program.evaluation, data, self.program.batch).means(0)
 
     def predict(self, x, outputs):
         """Writes the outputs for the rows of x."""
-        self._room_for(min(BLOCK, len(x)))
+        self._room_for(min(BLOCK, len(x)), self.program.weighted)
         self._once(self.program.prediction, Data(self.dtype, x, outputs=outputs), self.program.batch)
 
-    def gradients(self, x, y):
-        """Loss over all rows and the gradients, shaped like the weights."""
-        program = lower(self.layers, self.d_in, len(x), self.dtype, **self.aim)
+    def gradients(self, x, y, weights=None):
+        """Loss over all rows, as training sees it, and the gradients, shaped like the weights."""
+        program = lower(self.layers, self.d_in, len(x), self.dtype, **self.aim, weighted=weights is not None)
         buffers = self.buffers.with_work(program)  # all rows at once may need much, and only now
-        run = self._once(program.gradient, Data(self.dtype, x, y), len(x), program, buffers)
+        run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), program, buffers)
         return run.means(0)[0], [p.view(buffers.grads).copy() for p in program.parameters]
 
     def _progress(self):
-        """Epochs and updates with those of the training under way; an epoch that was begun counts."""
+        """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""
         if self.run is None:
-            return self.epochs, self.updates
-        return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t
+            return self.epochs, self.updates, self.loss
+        return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t, self.run.loss
 
     def _columns(self):
         return 1 + len(self.aim["metrics"])
 
-    def _room_for(self, batch):
-        """Makes sure that the program takes `batch` rows at a time; only the workspace changes."""
-        if self.program.batch < batch:
-            self.program = lower(self.layers, self.d_in, batch, self.dtype, **self.aim)
+    def _room_for(self, batch, weighted):
+        """Makes sure that the program takes `batch` rows at a time, and weights of the rows or none."""
+        if self.program.batch < batch or self.program.weighted != weighted:
+            batch = max(batch, self.program.batch)
+            self.program = lower(self.layers, self.d_in, batch, self.dtype, **self.aim, weighted=weighted)
             self.buffers = self.buffers.with_work(self.program)
 
-    def _with_current_constants(self, table, *arguments):
-        """The executor, for a training table whose last instruction takes the optimizer's constants as they are now."""
-        for field, value in self.aim["optimizer"].constants().items():
-            table[field][-1] = value
+    def _with_current_constants(self, program, table, *arguments):
+        """The executor, for the training table of a program, with the optimizer's constants as they are now."""
+        program.refresh(self.aim["optimizer"])
         EXECUTORS[self.executor](table, *arguments)
 
     def _once(self, table, data, batch_size, program=None, buffers=None):
         program, buffers = program or self.program, buffers or self.buffers
-        run = Run(EXECUTORS[self.executor], table, program, buffers, data, batch_size)
-        for _ in run.chunks(run.steps_per_epoch):
+        steps = -(-data.rows // batch_size)
+        run = Run(EXECUTORS[self.executor], table, program, buffers, data, steps, batch_size, seed=self.seed)
+        for _ in run.chunks(steps):
             pass
         return run
+
+
+def batches(rows, batch_size, alone):
+    """How many batches the rows are, and the rows of the largest.
+
+    The last one takes what is left. Unless rows stand alone, a single one that is left joins the batch before it.
+    """
+    steps, rest = divmod(rows, batch_size)
+    if not alone and rest == 1 and steps:
+        return steps, batch_size + 1
+    return steps + (rest > 0), batch_size

@@ -1,10 +1,17 @@
 """Initializers: start values that keep the size of signals from layer to layer.
 
 Each takes a random stream and the shape, (d_in, d_out) for weights, and returns float64. For biases, (units,), d_in and
-d_out are both units, as in Keras.
+d_out are both units, as in Keras. Normals are not truncated, as in PyTorch; Keras truncates at two standard deviations.
+
+Where an initializer is asked for, a number means that value everywhere, and an array of the parameter's shape itself.
 """
 
+from functools import partial
+
 import numpy as np
+
+from fastml.data import as_array
+from fastml.registry import lookup
 
 
 def zeros(random, shape):
@@ -12,17 +19,84 @@ def zeros(random, shape):
     return np.zeros(shape)
 
 
+def ones(random, shape):
+    """All one: the start of a scale."""
+    return np.ones(shape)
+
+
+def uniform(random, shape, variance):
+    """Uniform around 0 with this variance: in ±√(3·variance)."""
+    return np.sqrt(3 * variance) * (2 * random.uniform(shape) - 1)
+
+
 def glorot_uniform(random, shape):
     """Uniform in ±√(6 / (d_in + d_out)): variance 2 / (d_in + d_out), for tanh and sigmoid (Xavier; Glorot & Bengio,
     AISTATS 2010)."""
-    limit = np.sqrt(6 / (shape[0] + shape[-1]))
-    return limit * (2 * random.uniform(shape) - 1)
+    return uniform(random, shape, 2 / (shape[0] + shape[-1]))
+
+
+def glorot_normal(random, shape):
+    """Normal with variance 2 / (d_in + d_out), for tanh and sigmoid (Xavier; Glorot & Bengio, AISTATS 2010)."""
+    return np.sqrt(2 / (shape[0] + shape[-1])) * random.normal(shape)
+
+
+def he_uniform(random, shape):
+    """Uniform in ±√(6 / d_in): variance 2 / d_in, for relu and its family (He et al., ICCV 2015)."""
+    return uniform(random, shape, 2 / shape[0])
 
 
 def he_normal(random, shape):
-    """Normal with variance 2 / d_in, for relu and its family (He et al., ICCV 2015). Not truncated, as in PyTorch;
-    Keras truncates at two standard deviations."""
+    """Normal with variance 2 / d_in, for relu and its family (He et al., ICCV 2015)."""
     return np.sqrt(2 / shape[0]) * random.normal(shape)
 
 
-INITIALIZERS = {"zeros": zeros, "glorot_uniform": glorot_uniform, "he_normal": he_normal}
+def lecun_uniform(random, shape):
+    """Uniform in ±√(3 / d_in): variance 1 / d_in, for selu (LeCun et al., "Efficient BackProp", 1998)."""
+    return uniform(random, shape, 1 / shape[0])
+
+
+def lecun_normal(random, shape):
+    """Normal with variance 1 / d_in, for selu (LeCun et al., "Efficient BackProp", 1998)."""
+    return np.sqrt(1 / shape[0]) * random.normal(shape)
+
+
+def orthogonal(random, shape):
+    """Orthonormal columns, or rows where there are fewer of them, uniformly distributed (Saxe et al., ICLR 2014).
+
+    The Q of the QR factors of a normal matrix, with the signs that make R's diagonal positive (Mezzadri, 2007). A
+    vector gets length 1.
+    """
+    rows, columns = shape[0], int(np.prod(shape[1:]))
+    q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns))))
+    q = q * np.where(np.diag(r) < 0, -1, 1)
+    return (q if rows >= columns else q.T).reshape(shape)
+
+
+INITIALIZERS = {
+    "zeros": zeros,
+    "ones": ones,
+    "glorot_uniform": glorot_uniform,
+    "glorot_normal": glorot_normal,
+    "he_uniform": he_uniform,
+    "he_normal": he_normal,
+    "lecun_uniform": lecun_uniform,
+    "lecun_normal": lecun_normal,
+    "orthogonal": orthogonal,
+}
+
+
+def given(random, shape, values, argument):
+    """The values that the user gave, for every element or as an array."""
+    if values.ndim and values.shape != shape:
+        raise ValueError(f"{argument} has shape {values.shape}, but the parameter has {shape}")
+    return np.broadcast_to(values, shape)
+
+
+def resolve_initializer(initializer, argument):
+    """A function of a random stream and a shape, from a name, a number or an array."""
+    if isinstance(initializer, str) or callable(initializer) or initializer is None:
+        return lookup(INITIALIZERS, initializer, argument)
+    values = np.array(as_array(initializer, argument), dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{argument} holds a value that is not finite")
+    return partial(given, values=values, argument=argument)

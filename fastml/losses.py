@@ -1,105 +1,240 @@
 """Losses: what each takes, the likelihood it comes from, and the formulas in NumPy.
 
-The loss of a batch is the mean over its rows; where a row has several independent outputs (mean_squared_error,
-binary_crossentropy) the row's loss is the mean over them, as in Keras and PyTorch.
+The loss of a batch is the mean over its rows; where a row has several independent outputs (all but the two
+cross-entropies of classes) the row's loss is the mean over them, as in Keras and PyTorch.
 
-===============================  =======================  =============================  ==========================
-name                             likelihood               output layer                   targets
-===============================  =======================  =============================  ==========================
-mean_squared_error               Gaussian, unit variance  any                            numbers (rows, units)
-binary_crossentropy              Bernoulli                sigmoid, or linear for logits  0 … 1 (rows, units)
-categorical_crossentropy         categorical              softmax, or linear for logits  one-hot rows or
-                                                                                         distributions
-sparse_categorical_crossentropy  categorical              softmax, or linear for logits  class numbers (rows,)
-===============================  =======================  =============================  ==========================
+===============================  =======================  =================================  =========================
+name                             likelihood               output layer                       targets
+===============================  =======================  =================================  =========================
+mean_squared_error               Gaussian, unit variance  any                                numbers (rows, units)
+mean_absolute_error              Laplace                  any                                numbers (rows, units)
+huber                            Gaussian with the tails  any                                numbers (rows, units)
+                                 of Laplace
+poisson                          Poisson                  exponential, or linear for log     numbers from 0 on
+                                                          rates                              (rows, units)
+binary_crossentropy              Bernoulli                sigmoid, or linear for logits      0 … 1 (rows, units)
+categorical_crossentropy         categorical              softmax, or linear for logits      one-hot rows or
+                                                                                             distributions
+sparse_categorical_crossentropy  categorical              softmax, or linear for logits      class numbers (rows,)
+===============================  =======================  =================================  =========================
 
-The cross-entropies are computed from the logits: a sigmoid or softmax output layer is fused with its loss, which makes
-the gradient (a - y) / rows and keeps both finite for logits of any size. With a linear output layer the loss is the
-same and `predict` returns logits.
+The last four are computed from what enters the output activation, which is fused with its loss: that makes the gradient
+(a - y) / rows and keeps loss and gradient finite for logits of any size. With a linear output layer the loss is the
+same and `predict` returns logits or log rates.
+
+With weights of the rows, the loss is Σ wᵢ·lossᵢ / Σ wᵢ over all rows of the data. In a batch that is the mean of
+wᵢ·lossᵢ / w̄, with w̄ the mean weight of all rows, so that a step follows the gradient without bias whichever rows it
+draws; PyTorch divides by the batch's own sum, Keras by the number of rows. In a full batch PyTorch does the same.
 """
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from fastml.activations import sigmoid, softmax
+from fastml.activations import magnitude, sigmoid, softmax, softplus
+from fastml.constants import Constant
 from fastml.kernels import losses as kernels
+from fastml.registry import lookup
 
 
-class Loss(NamedTuple):
-    code: int
-    link: str  # the output activation that is fused into the loss
-    targets: str  # "numbers", "probabilities", "distributions" or "labels"
-    forward: Callable  # z, y -> loss of each row, predictions a
-    backward: Callable  # a, y -> gradient of the mean loss with respect to z
+def double(values):
+    """The values in double precision, complex ones as they are."""
+    return values.astype(np.result_type(values, np.float64))
 
 
-def mean_squared_error_forward(z, y):
-    return ((z - y).astype(np.float64) ** 2).mean(axis=1), z
+class Loss:
+    """What training minimizes. `s` below has the hyper-parameters by name: s["delta"]."""
+
+    code = 0  # what the kernels call it
+    link = "linear"  # the output activation that is fused into the loss
+    targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
+
+    def constants(self):
+        """The hyper-parameters by name."""
+        return Constant.values(self)
+
+    @staticmethod
+    def forward(s, z, y):
+        """Loss of each row, and predictions a, from what enters the loss, z : (n, d), and the targets y."""
+        raise NotImplementedError
+
+    @staticmethod
+    def backward(s, a, y):
+        """Gradient of the mean loss over the rows with respect to z."""
+        raise NotImplementedError
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v:g}' for k, v in self.constants().items())})"
 
 
-def mean_squared_error_backward(a, y):
-    return 2 * (a - y) / a.size
+class MeanSquaredError(Loss):
+    """(a - y)², the mean over outputs and rows: -log of a Gaussian of variance ½, but for a constant. Not halved."""
+
+    code = kernels.MEAN_SQUARED_ERROR
+
+    @staticmethod
+    def forward(s, z, y):
+        return (double(z - y) ** 2).mean(axis=1), z
+
+    @staticmethod
+    def backward(s, a, y):
+        return 2 * (a - y) / a.size
 
 
-def binary_crossentropy_forward(z, y):
-    rows = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
-    return rows.mean(axis=1, dtype=np.float64), sigmoid(z)
+class MeanAbsoluteError(Loss):
+    """|a - y|, the mean over outputs and rows: -log of a Laplace distribution of scale 1, but for a constant.
+
+    At a = y the slope is taken as 0.
+    """
+
+    code = kernels.MEAN_ABSOLUTE_ERROR
+
+    @staticmethod
+    def forward(s, z, y):
+        return double(magnitude(z - y)).mean(axis=1), z
+
+    @staticmethod
+    def backward(s, a, y):
+        return np.sign(a - y) / a.size
 
 
-def binary_crossentropy_backward(a, y):
-    return (a - y) / a.size
+class Huber(Loss):
+    """½·e² where e = |a - y| ≤ delta, and delta·(e - ½·delta) beyond, the mean over outputs and rows.
+
+    -log of a density with a Gaussian middle and the tails of Laplace (Huber, "Robust Estimation of a Location
+    Parameter", 1964): a few wrong targets do not decide. delta > 0, in the units of the targets.
+    """
+
+    code = kernels.HUBER
+    delta = Constant(0, open_low=True)
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+
+    @staticmethod
+    def forward(s, z, y):
+        size, delta = double(magnitude(z - y)), s["delta"]
+        return np.where(size.real <= delta, size**2 / 2, delta * (size - delta / 2)).mean(axis=1), z
+
+    @staticmethod
+    def backward(s, a, y):
+        delta = a.dtype.type(s["delta"])
+        return np.clip(a - y, -delta, delta) / a.size
 
 
-def log_softmax(z):
-    shifted = z - z.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+class Poisson(Loss):
+    """eᶻ - y·z, the mean over outputs and rows: -log of a Poisson distribution with rate a = eᶻ, without log y!."""
+
+    code = kernels.POISSON
+    link = "exponential"
+    targets = "counts"
+
+    @staticmethod
+    def forward(s, z, y):
+        rate = np.exp(z)
+        return double(rate - y * z).mean(axis=1), rate
+
+    @staticmethod
+    def backward(s, a, y):
+        return (a - y) / a.size
 
 
-def categorical_crossentropy_forward(z, y):
-    return -(y * log_softmax(z)).sum(axis=1, dtype=np.float64), softmax(z)
+class CrossEntropy(Loss):
+    """What the cross-entropies share: smoothing of their targets, y → (1 - label_smoothing)·y + label_smoothing / K.
+
+    K is the number of classes, 2 for binary targets (Szegedy et al., "Rethinking the Inception Architecture", 2016).
+    Training and evaluation smooth; metrics see the targets as they are.
+    """
+
+    label_smoothing = Constant(0, 1)
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
 
 
-def categorical_crossentropy_backward(a, y):
-    return (a - y) / len(a)
+class BinaryCrossentropy(CrossEntropy):
+    """-y·log a - (1 - y)·log(1 - a) with a = sigmoid z, the mean over outputs and rows: -log of a Bernoulli law.
+
+    Targets y from 0 to 1, several independent ones in a row or one. label_smoothing in [0, 1): y → (1 - ε)·y + ε / 2.
+    """
+
+    code = kernels.BINARY_CROSSENTROPY
+    link = "sigmoid"
+    targets = "probabilities"
+
+    @staticmethod
+    def forward(s, z, y):
+        return double(softplus(z) - z * y).mean(axis=1), sigmoid(z)
+
+    @staticmethod
+    def backward(s, a, y):
+        return (a - y) / a.size
+
+
+class CategoricalCrossentropy(CrossEntropy):
+    """-Σₖ yₖ·log aₖ with a = softmax z, the mean over rows: -log of a categorical distribution.
+
+    Targets are one-hot rows, or distributions. label_smoothing in [0, 1): y → (1 - ε)·y + ε / K. The Jacobian of
+    softmax is aᵢ·(δᵢₖ - aₖ); with the loss it becomes a - y.
+    """
+
+    code = kernels.CATEGORICAL_CROSSENTROPY
+    link = "softmax"
+    targets = "distributions"
+
+    @staticmethod
+    def forward(s, z, y):
+        shifted = z - z.real.max(axis=1, keepdims=True)
+        log_a = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return -double(y * log_a).sum(axis=1), softmax(z)
+
+    @staticmethod
+    def backward(s, a, y):
+        return (a - y) / len(a)
+
+
+class SparseCategoricalCrossentropy(CrossEntropy):
+    """-log of aₖ at the class k with a = softmax z, the mean over rows: CategoricalCrossentropy for class numbers.
+
+    label_smoothing in [0, 1) as there.
+    """
+
+    code = kernels.SPARSE_CATEGORICAL_CROSSENTROPY
+    link = "softmax"
+    targets = "labels"
+
+    @staticmethod
+    def forward(s, z, y):
+        return CategoricalCrossentropy.forward(s, z, one_hot(y, z.shape[1]))
+
+    @staticmethod
+    def backward(s, a, y):
+        return CategoricalCrossentropy.backward(s, a, one_hot(y, a.shape[1]))
 
 
 def one_hot(y, classes):
-    return (y == np.arange(classes)).astype(y.dtype)
-
-
-def sparse_categorical_crossentropy_forward(z, y):
-    return categorical_crossentropy_forward(z, one_hot(y, z.shape[1]))
-
-
-def sparse_categorical_crossentropy_backward(a, y):
-    return categorical_crossentropy_backward(a, one_hot(y, a.shape[1]))
+    """Class numbers (n, 1) as rows with a 1 at the class: (n, classes)."""
+    return (y.real == np.arange(classes)).astype(y.dtype)
 
 
 LOSSES = {
-    "mean_squared_error": Loss(
-        kernels.MEAN_SQUARED_ERROR, "linear", "numbers", mean_squared_error_forward, mean_squared_error_backward
-    ),
-    "binary_crossentropy": Loss(
-        kernels.BINARY_CROSSENTROPY,
-        "sigmoid",
-        "probabilities",
-        binary_crossentropy_forward,
-        binary_crossentropy_backward,
-    ),
-    "categorical_crossentropy": Loss(
-        kernels.CATEGORICAL_CROSSENTROPY,
-        "softmax",
-        "distributions",
-        categorical_crossentropy_forward,
-        categorical_crossentropy_backward,
-    ),
-    "sparse_categorical_crossentropy": Loss(
-        kernels.SPARSE_CATEGORICAL_CROSSENTROPY,
-        "softmax",
-        "labels",
-        sparse_categorical_crossentropy_forward,
-        sparse_categorical_crossentropy_backward,
-    ),
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "huber": Huber,
+    "poisson": Poisson,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
+
+
+def resolve_loss(loss):
+    """A Loss from a name or from itself."""
+    if type(loss) in LOSSES.values():
+        return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        raise TypeError(f"loss is the class {loss.__name__}: pass {loss.__name__}() or its name")
+    return lookup(LOSSES, loss, "loss")()
+
+
+def name_of(loss):
+    """The name of a Loss in `LOSSES`."""
+    return next(name for name, kind in LOSSES.items() if type(loss) is kind)

@@ -61,6 +61,7 @@ def resolve_metric(name, loss_name, loss, units):
             "distributions": "categorical_accuracy",
             "probabilities": "binary_accuracy",
             "numbers": several,
+            "counts": several,
         }[loss.targets]
     metric = lookup({**METRICS, "accuracy": None}, name, "metric")
     if metric.labels != (loss.targets == "labels"):

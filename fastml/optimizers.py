@@ -1,108 +1,312 @@
-"""Optimizers: hyper-parameters, how many state arrays each keeps, and the update in NumPy."""
+"""Optimizers: hyper-parameters, the state that each keeps, and the update in NumPy.
+
+What all but Rprop take besides their own:
+
+learning_rate : float or Schedule
+    Of each update; see `fastml.schedules`.
+weight_decay : float
+    W → (1 - learning_rate·weight_decay)·W before each update, decoupled from the gradient as in AdamW, whatever the
+    optimizer. PyTorch's SGD, RMSprop and Adagrad add weight_decay·W to the gradient instead: a penalty, `L2`.
+decay_all : bool
+    Whether biases and the γ, β of batch normalization decay too, as in PyTorch; if not, only weights of layers do.
+clipvalue : float or None
+    Cut each element of the gradient at ± this.
+global_clipnorm : float or None
+    Scale the gradient of all parameters together to this norm where it is longer.
+
+Clipping comes first where both are given, by value and then by norm. A penalty counts as part of the gradient.
+"""
 
 import math
 
 import numpy as np
 
+from fastml.constants import Constant, flag
+from fastml.descent import GradientDescent, Optimizer, decay
 from fastml.kernels import instruction
 from fastml.registry import lookup
+from fastml.schedules import Schedule
 
 
-class Constant:
-    """A hyper-parameter: a float from `low`, or above it if `open_low`, to below `high`. Checked whenever it is set."""
+class SGD(GradientDescent):
+    """Gradient descent, stochastic where the batch is a sample: W -= learning_rate · dW.
 
-    def __init__(self, low, high=math.inf, open_low=False):
-        self.low, self.high, self.open_low = low, high, open_low
+    With momentum, v = momentum · v + dW and W -= learning_rate · v, as in PyTorch; with nesterov in addition
+    W -= learning_rate · (dW + momentum · v) (Sutskever et al., ICML 2013). Keras has the rate inside of v: the same
+    path as long as the rate is constant. See `fastml.optimizers` for weight_decay, decay_all, clipvalue and
+    global_clipnorm.
+    """
 
-    def __set_name__(self, owner, name):
-        self.name = name
+    momentum = Constant(0, 1)
 
-    def __get__(self, optimizer, owner):
-        return self if optimizer is None else optimizer.__dict__[self.name]
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, momentum=momentum)
+        self.nesterov = flag("nesterov", nesterov)
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum above 0")
 
-    def __set__(self, optimizer, value):
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"{self.name} must be a number, got {type(value).__name__}")
-        if not self.low <= value < self.high or (self.open_low and value == self.low):
-            bracket = "(" if self.open_low else "["
-            raise ValueError(f"{self.name} must be in {bracket}{self.low}, {self.high}), got {value}")
-        optimizer.__dict__[self.name] = float(value)
+    @property
+    def op(self):
+        if not self.momentum:
+            return instruction.SGD_UPDATE
+        return instruction.NESTEROV_UPDATE if self.nesterov else instruction.MOMENTUM_UPDATE
 
-
-class Optimizer:
-    """How gradients change parameters. Its constants may be set at any time, also while `fit` runs."""
-
-    op = 0  # the instruction that carries the update out
-    slots = 0  # state arrays, each as long as the parameters
-
-    learning_rate = Constant(0)
-
-    def constants(self):
-        """The hyper-parameters as fields of the update instruction."""
-        return dict(self.__dict__)
+    @property
+    def start(self):
+        return (0.0,) if self.momentum else ()
 
     @staticmethod
-    def update(s, W, dW, state, t):
-        """The update in NumPy: instruction s, parameters W (changed in place), gradients dW, state (slots, size)."""
-        raise NotImplementedError
+    def update(s, W, dW, state, t, rate, worse):
+        real, step = W.dtype.type, dW
+        if s["op"] != instruction.SGD_UPDATE:
+            (v,) = state
+            v *= real(s["momentum"])
+            v += dW
+            step = dW + real(s["momentum"]) * v if s["op"] == instruction.NESTEROV_UPDATE else v
+        decay(s, W, rate)
+        W -= real(rate) * step
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v:g}' for k, v in self.constants().items())})"
+        return super().__repr__().removesuffix(")") + (", nesterov=True)" if self.nesterov else ")")
 
 
-class SGD(Optimizer):
-    """Gradient descent, stochastic where the batch is a sample: W -= learning_rate · dW."""
-
-    op = instruction.SGD_UPDATE
-
-    def __init__(self, learning_rate: float = 0.01) -> None:
-        self.learning_rate = learning_rate
-
-    @staticmethod
-    def update(s, W, dW, state, t):
-        W -= W.dtype.type(s["learning_rate"]) * dW
-
-
-class Adam(Optimizer):
+class Adam(GradientDescent):
     """Steps scaled by running moments of the gradient: W -= learning_rate · m̂ / (√v̂ + epsilon).
 
     m and v are running means of dW and dW² with decays beta_1 and beta_2; the hats correct their start from zero.
     epsilon is added after that correction, as in the paper's algorithm 1 and PyTorch; Keras adds it before.
-    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. See `fastml.optimizers` for
+    weight_decay, decay_all, clipvalue and global_clipnorm.
     """
-
-    op = instruction.ADAM_UPDATE
-    slots = 2
 
     beta_1 = Constant(0, 1)
     beta_2 = Constant(0, 1)
     epsilon = Constant(0, open_low=True)
 
+    op = instruction.ADAM_UPDATE
+    start = (0.0, 0.0)
+
     def __init__(
-        self, learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
     ) -> None:
-        self.learning_rate = learning_rate
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
 
     @staticmethod
-    def update(s, W, dW, state, t):
+    def update(s, W, dW, state, t, rate, worse):
         real = W.dtype.type
         m, v = state
         m += real(1 - s["beta_1"]) * (dW - m)
         v += real(1 - s["beta_2"]) * (dW * dW - v)
         m_hat = m / real(1 - s["beta_1"] ** t)
         v_hat = v / real(1 - s["beta_2"] ** t)
-        W -= real(s["learning_rate"]) * m_hat / (np.sqrt(v_hat) + real(s["epsilon"]))
+        decay(s, W, rate)
+        W -= real(rate) * m_hat / (np.sqrt(v_hat) + real(s["epsilon"]))
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+class AdamW(Adam):
+    """Adam with decoupled weight decay, 0.01 if not given (Loshchilov & Hutter, ICLR 2019), of weights only.
+
+    PyTorch's AdamW decays biases as well: that is decay_all=True.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.01,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+
+
+class RMSprop(GradientDescent):
+    """Steps scaled by a running root mean square of the gradient: W -= learning_rate · dW / (√v + epsilon).
+
+    v = rho · v + (1 - rho) · dW². Source: Tieleman & Hinton, lecture 6e, 2012. epsilon stands outside of the root, as
+    in PyTorch (whose rho, "alpha", is 0.99 by default); Keras has it inside. See `fastml.optimizers` for weight_decay,
+    decay_all, clipvalue and global_clipnorm.
+    """
+
+    rho = Constant(0, 1)
+    epsilon = Constant(0, open_low=True)
+
+    op = instruction.RMSPROP_UPDATE
+    start = (0.0,)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        rho: float = 0.9,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, rho=rho, epsilon=epsilon)
+
+    @staticmethod
+    def update(s, W, dW, state, t, rate, worse):
+        real = W.dtype.type
+        (v,) = state
+        v += real(1 - s["rho"]) * (dW * dW - v)
+        decay(s, W, rate)
+        W -= real(rate) * dW / (np.sqrt(v) + real(s["epsilon"]))
+
+
+class Adagrad(GradientDescent):
+    """Steps scaled by the root of all squared gradients so far: W -= learning_rate · dW / (√v + epsilon), v += dW².
+
+    v starts at initial_accumulator_value. Source: Duchi, Hazan & Singer, JMLR 12, 2011. epsilon stands outside of the
+    root, as in PyTorch. See `fastml.optimizers` for weight_decay, decay_all, clipvalue and global_clipnorm.
+    """
+
+    initial_accumulator_value = Constant(0)
+    epsilon = Constant(0, open_low=True)
+
+    op = instruction.ADAGRAD_UPDATE
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        initial_accumulator_value: float = 0.0,
+        epsilon: float = 1e-10,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        own = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+
+    @property
+    def start(self):
+        return (self.initial_accumulator_value,)
+
+    @staticmethod
+    def update(s, W, dW, state, t, rate, worse):
+        real = W.dtype.type
+        (v,) = state
+        v += dW * dW
+        decay(s, W, rate)
+        W -= real(rate) * dW / (np.sqrt(v) + real(s["epsilon"]))
+
+
+class Rprop(Optimizer):
+    """Resilient backpropagation: of the gradient only the signs count, and each weight has a step of its own.
+
+    While the sign of a weight's slope stays, its step grows by the factor eta_plus; where it turns, the step shrinks by
+    eta_minus and the weight rests once (iRprop-). With `backtrack`, where it turned and the loss grew, the last move is
+    taken back as well (iRprop+). Steps start at initial_step (PyTorch's lr) and stay from step_min to step_max.
+
+    For full batches, ``fit(…, batch_size=len(x))``: the sign of a slope on a sample of the rows is mostly noise, and a
+    warning says so. Source: Riedmiller & Braun, 1993; Igel & Hüsken, "Improving the Rprop Learning Algorithm", 2000.
+    """
+
+    eta_minus = Constant(0, 1, open_low=True)
+    eta_plus = Constant(1, open_low=True)
+    initial_step = Constant(0, open_low=True)
+    step_min = Constant(0)
+    step_max = Constant(0, open_low=True)
+
+    full_batch = True
+
+    def __init__(
+        self,
+        initial_step: float = 0.01,
+        eta_minus: float = 0.5,
+        eta_plus: float = 1.2,
+        step_min: float = 1e-6,
+        step_max: float = 50.0,
+        backtrack: bool = False,
+    ) -> None:
+        self.initial_step = initial_step
+        self.eta_minus = eta_minus
+        self.eta_plus = eta_plus
+        self.step_min = step_min
+        self.step_max = step_max
+        self.backtrack = flag("backtrack", backtrack)
+        if step_min > step_max:
+            raise ValueError(f"step_min must not be above step_max, got {step_min} and {step_max}")
+
+    @property
+    def op(self):
+        return instruction.RPROP_BACKTRACK_UPDATE if self.backtrack else instruction.RPROP_UPDATE
+
+    @property
+    def start(self):
+        return (0.0, self.initial_step, 0.0) if self.backtrack else (0.0, self.initial_step)
+
+    def rates(self, t, count, first, total):
+        return np.array([math.nan])  # nobody reads it
+
+    @staticmethod
+    def update(s, W, dW, state, t, rate, worse):
+        real = W.dtype.type
+        previous, step, *moves = state
+        turned = np.sign(dW) * np.sign(previous)
+        step[turned > 0] = np.minimum(step[turned > 0] * real(s["eta_plus"]), real(s["step_max"]))
+        step[turned < 0] = np.maximum(step[turned < 0] * real(s["eta_minus"]), real(s["step_min"]))
+        previous[:] = np.where(turned < 0, 0, dW)
+        move = -np.sign(previous) * step
+        if moves:
+            move = np.where(turned < 0, -moves[0] if worse else 0, move)
+            moves[0][:] = move
+        W += move
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "rprop": Rprop,
+}
+
+UPDATES = {
+    instruction.SGD_UPDATE: SGD.update,
+    instruction.MOMENTUM_UPDATE: SGD.update,
+    instruction.NESTEROV_UPDATE: SGD.update,
+    instruction.ADAM_UPDATE: Adam.update,
+    instruction.RMSPROP_UPDATE: RMSprop.update,
+    instruction.ADAGRAD_UPDATE: Adagrad.update,
+    instruction.RPROP_UPDATE: Rprop.update,
+    instruction.RPROP_BACKTRACK_UPDATE: Rprop.update,
+}
 
 
 def resolve_optimizer(optimizer):
     """An Optimizer from a name or from itself."""
-    if isinstance(optimizer, tuple(OPTIMIZERS.values())):
+    if type(optimizer) in OPTIMIZERS.values():
         return optimizer
     if isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer {optimizer!r} is none of {', '.join(cls.__name__ for cls in OPTIMIZERS.values())}")

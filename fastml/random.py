@@ -6,7 +6,7 @@ Every number is a function of seed, epoch, step, stream (what it is for, with th
 
 import numpy as np
 
-from fastml.kernels.random import INITIAL, SHUFFLE
+from fastml.kernels.random import DROPOUT, INITIAL, SHUFFLE
 
 LOW = np.uint64(0xFFFFFFFF)
 
@@ -45,6 +45,18 @@ def permutation(seed, epoch, n):
         order[i] = order[j]
         order[j] = i
     return np.array(order, dtype=np.int64)
+
+
+def dropout_mask(seed, step, epoch, layer, rate, shape):
+    """The factors of a dropout layer for a batch: 0 with probability `rate`, else 1 / (1 - rate), float64.
+
+    Four words of a counter are four elements, 16 apart, as the compiled kernel takes the words of 16 counters at once.
+    """
+    size = int(np.prod(shape))
+    blocks = -(-size // 64)
+    words = philox(seed, np.arange(16 * blocks), step, epoch, DROPOUT + layer)
+    words = words.reshape(4, blocks, 16).transpose(1, 0, 2).ravel()[:size].reshape(shape)
+    return (words >= np.rint(rate * 2.0**32)) / (1 - rate)
 
 
 class Stream:

@@ -1,7 +1,8 @@
 """The reference executor: a program, instruction by instruction, in plain NumPy.
 
 It is the oracle of the tests, the baseline of the benchmarks, and the text to read to see what training does. It has
-the signature of the compiled executor and shares no formula with it.
+the signature of the compiled executor and shares no formula with it. It also runs on complex buffers, with which
+`gradient_check` differentiates.
 """
 
 import numpy as np
@@ -9,87 +10,151 @@ import numpy as np
 from fastml.activations import ACTIVATIONS
 from fastml.interrupts import hold_interrupts
 from fastml.kernels import instruction as op
-from fastml.losses import LOSSES
+from fastml.losses import LOSSES, one_hot
 from fastml.metrics import METRICS
-from fastml.optimizers import OPTIMIZERS
-from fastml.random import permutation
+from fastml.optimizers import UPDATES
+from fastml.random import dropout_mask, permutation
 
 ACTIVATION = {entry.code: entry for entry in ACTIVATIONS.values()}
 LOSS = {entry.code: entry for entry in LOSSES.values()}
 METRIC = {entry.code: entry for entry in METRICS.values()}
-UPDATE = {entry.op: entry.update for entry in OPTIMIZERS.values()}
 
 
-def run(program, jobs, params, grads, state, work, x, y, order, totals, outputs):
+def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
     """Runs steps ``job["step"] … job["stop"] - 1`` of the program; see `fastml.kernels.executor` for the arguments."""
     job = jobs[0]
     while job["step"] < job["stop"]:
         epoch, batch = divmod(job["step"], job["steps_per_epoch"])
         first = batch * job["batch_size"]
-        last = min(first + job["batch_size"], job["rows"])
+        last = job["rows"] if batch == job["steps_per_epoch"] - 1 else first + job["batch_size"]
         if batch == 0 and order.size:
             order[:] = permutation(job["seed"], job["epoch"] + epoch, len(order))
         rows = order[first:last] if order.size else slice(first, last)
+        time = job["seed"], batch, job["epoch"] + epoch
+        rate = rates[min(job["step"] - job["start"], len(rates) - 1)]
+        data = x[rows], y[rows], weights[rows] if len(weights) else weights
         with hold_interrupts(), np.errstate(all="ignore"):
-            finite = step(program, job, params, grads, state, work, x, y, rows, last - first, totals[epoch], outputs)
+            finite = step(
+                program, job, time, rate, params, grads, state, work, data, totals[epoch], outputs[first:last]
+            )
             job["step"] += finite
         if not finite:
             job["diverged"] = 1
             return
 
 
-def step(program, job, params, grads, state, work, x, y, rows, n, totals, outputs):
-    """One batch of n rows. Returns False where the loss must be finite and is not, before anything is updated."""
+def step(program, job, time, rate, params, grads, state, work, data, totals, outputs):
+    """One batch. Returns False where the loss must be finite and is not, before anything is updated."""
+    x, y, weights = data
+    n, loss, worse = len(x), 0.0, False
 
-    def matrix(buffer, offset, d, n=n):
-        return buffer[offset : offset + n * d].reshape(n, d)
+    def rows(place, d):
+        return work[s[place] : s[place] + n * d].reshape(n, d)
 
-    def weights(buffer, s):
-        return matrix(buffer, s["W"], s["d_out"], s["d_in"]), buffer[s["b"] : s["b"] + s["d_out"]]
+    def columns(buffer, place):
+        return buffer[s[place] : s[place] + d_in]
 
     for s in program:
-        d_in, d_out = s["d_in"], s["d_out"]
+        d_in, d_out, d_y, size = s["d_in"], s["d_out"], s["d_y"], s["size"]
+        W = slice(s["W"], s["W"] + size)
+        kernel = slice(s["W"], s["W"] + d_in * d_out), slice(s["b"], s["b"] + d_out)
         match s["op"]:
             case op.GATHER_INPUTS:
-                matrix(work, s["x"], d_in)[...] = x[rows]
+                rows("x", d_in)[...] = x
             case op.GATHER_TARGETS:
-                matrix(work, s["y"], s["d_y"])[...] = y[rows]
+                rows("y", d_y)[...] = y
+            case op.GATHER_WEIGHTS:
+                rows("w", 1)[...] = weights
+            case op.SMOOTH_TARGETS:
+                dense = rows("y", d_y) if d_y == d_out else one_hot(rows("y", 1), d_out)
+                smoothing = s["label_smoothing"]
+                rows("a", d_out)[...] = (1 - smoothing) * dense + smoothing / max(d_out, 2)
+            case op.NORMALIZE:
+                rows("a", d_in)[...] = (rows("x", d_in) - columns(params, "mean")) * columns(params, "scale")
             case op.DENSE_FORWARD:
-                W, b = weights(params, s)
-                matrix(work, s["z"], d_out)[...] = matrix(work, s["x"], d_in) @ W + b
+                weight, b = params[kernel[0]].reshape(d_in, d_out), params[kernel[1]]
+                rows("z", d_out)[...] = rows("x", d_in) @ weight + b
+            case op.BATCHNORM_FORWARD:
+                z = rows("x", d_in)
+                mean = z.mean(axis=0)
+                variance = ((z - mean) ** 2).mean(axis=0)
+                inverse = 1 / np.sqrt(variance + s["epsilon"])
+                columns(work, "batch_mean")[...] = mean
+                columns(work, "batch_variance")[...] = variance
+                columns(work, "inverse")[...] = inverse
+                rows("x_hat", d_in)[...] = (z - mean) * inverse
+                rows("a", d_in)[...] = columns(params, "gamma") * rows("x_hat", d_in) + columns(params, "beta")
+            case op.BATCHNORM_INFERENCE:
+                x_hat = (rows("x", d_in) - columns(params, "mean")) / np.sqrt(
+                    columns(params, "variance") + s["epsilon"]
+                )
+                rows("a", d_in)[...] = columns(params, "gamma") * x_hat + columns(params, "beta")
             case op.ACTIVATION_FORWARD:
-                f = ACTIVATION[s["kind"]]
-                matrix(work, s["a"], d_out)[...] = f.forward(matrix(work, s["z"], d_out))
+                rows("a", d_out)[...] = ACTIVATION[s["kind"]].forward(rows("z", d_out), s["alpha"])
+            case op.DROPOUT_FORWARD:
+                rows("mask", d_in)[...] = dropout_mask(*time, s["layer"], s["rate"], (n, d_in))
+                rows("a", d_in)[...] = rows("x", d_in) * rows("mask", d_in)
+
             case op.LOSS_FORWARD:
-                losses, a = LOSS[s["kind"]].forward(matrix(work, s["z"], d_out), matrix(work, s["y"], s["d_y"]))
-                matrix(work, s["a"], d_out)[...] = a
-                totals[s["total"]] += losses.sum()
+                losses, a = LOSS[s["kind"]].forward(s, rows("z", d_out), rows("y", d_y))
+                rows("losses", 1)[:, 0] = losses
+                rows("a", d_out)[...] = a
+            case op.WEIGH_ROWS:
+                rows("x", d_in)[...] *= rows("w", 1)
+            case op.SUM_LOSS:
+                loss = rows("losses", 1).sum(dtype=totals.dtype)
+                totals[s["total"]] += loss
+            case op.PENALTY_FORWARD:
+                weight = params[W].astype(totals.dtype)
+                penalty = n * (s["l1"] * np.where(weight.real < 0, -weight, weight).sum() + s["l2"] * (weight**2).sum())
+                loss += penalty
+                totals[s["total"]] += penalty
             case op.STOP_UNLESS_FINITE:
-                if not np.isfinite(losses.sum()):
+                if not np.isfinite(loss):
                     return False
             case op.METRIC:
-                scores = METRIC[s["kind"]].score(matrix(work, s["a"], d_out), matrix(work, s["y"], s["d_y"]))
-                totals[s["total"]] += scores.sum()
+                totals[s["total"]] += METRIC[s["kind"]].score(rows("a", d_out), rows("y", d_y)).sum()
+
             case op.LOSS_BACKWARD:
-                f = LOSS[s["kind"]]
-                dz = f.backward(matrix(work, s["a"], d_out), matrix(work, s["y"], s["d_y"]))
-                matrix(work, s["dz"], d_out)[...] = dz
+                rows("dz", d_out)[...] = LOSS[s["kind"]].backward(s, rows("a", d_out), rows("y", d_y))
+            case op.DROPOUT_BACKWARD:
+                rows("dx", d_in)[...] = rows("da", d_in) * rows("mask", d_in)
             case op.ACTIVATION_BACKWARD:
-                f = ACTIVATION[s["kind"]]
-                dz = f.backward(matrix(work, s["a"], d_out), matrix(work, s["da"], d_out))
-                matrix(work, s["dz"], d_out)[...] = dz
+                z, a, da = rows("z", d_out), rows("a", d_out), rows("da", d_out)
+                rows("dz", d_out)[...] = ACTIVATION[s["kind"]].backward(z, a, da, s["alpha"])
+            case op.BATCHNORM_BACKWARD:
+                da, x_hat = rows("da", d_in), rows("x_hat", d_in)
+                dgamma, dbeta = (da * x_hat).sum(axis=0), da.sum(axis=0)
+                columns(grads, "gamma")[...], columns(grads, "beta")[...] = dgamma, dbeta
+                factor = columns(params, "gamma") * columns(work, "inverse") / n
+                rows("dx", d_in)[...] = factor * (n * da - dbeta - x_hat * dgamma)
             case op.DENSE_BACKWARD_WEIGHTS:
-                x_, dz = matrix(work, s["x"], d_in), matrix(work, s["dz"], d_out)
-                dW, db = weights(grads, s)
-                dW[...], db[...] = x_.T @ dz, dz.sum(axis=0)
+                dz = rows("dz", d_out)
+                grads[kernel[0]] = (rows("x", d_in).T @ dz).ravel()
+                grads[kernel[1]] = dz.sum(axis=0)
             case op.DENSE_BACKWARD_INPUTS:
-                W, _ = weights(params, s)
-                matrix(work, s["dx"], d_in)[...] = matrix(work, s["dz"], d_out) @ W.T
+                rows("dx", d_in)[...] = rows("dz", d_out) @ params[kernel[0]].reshape(d_in, d_out).T
             case op.STORE_OUTPUTS:
-                outputs[rows] = matrix(work, s["a"], d_out)
-            case update if update in UPDATE:
+                outputs[...] = rows("a", d_out)
+
+            case op.PENALTY_BACKWARD:
+                grads[W] += (s["l1"] * np.sign(params[W]) + 2 * s["l2"] * params[W]).astype(grads.dtype)
+            case op.BATCHNORM_TRACK:
+                keep, unbiased = s["momentum"], columns(work, "batch_variance") * (n / (n - 1))
+                for place, batch in (("mean", columns(work, "batch_mean")), ("variance", unbiased)):
+                    columns(params, place)[...] = keep * columns(params, place) + (1 - keep) * batch
+            case op.CLIP_VALUE:
+                grads[W] = np.clip(grads[W], -s["clip"], s["clip"])
+            case op.CLIP_NORM:
+                norm = np.sqrt((grads[W].astype(np.float64) ** 2).sum())
+                grads[W] *= params.dtype.type(s["clip"] / max(norm, s["clip"]))
+            case op.BEGIN_UPDATE:
+                worse = loss / n > job["loss"]
+                job["loss"] = loss / n
                 job["t"] += 1
-                UPDATE[update](s, params, grads, state.reshape(-1, params.size), job["t"])
+            case update if update in UPDATES:
+                arrays = [array[W] for array in state.reshape(-1, params.size)]
+                UPDATES[update](s, params[W], grads[W], arrays, job["t"], rate, worse)
             case unknown:
                 raise ValueError(f"there is no instruction {unknown}")
     return True

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
-from fastml.data import as_array, as_features, as_list, as_targets, convert, split
+from fastml.data import as_features, as_list
 from fastml.engine import EXECUTORS, Engine
-from fastml.layers import Layer, positive_integer
-from fastml.losses import LOSSES
+from fastml.intake import Intake
+from fastml.layers import Layer, Normalization, positive_integer
+from fastml.losses import Loss, name_of, resolve_loss
+from fastml.lowering import check_output
 from fastml.metrics import resolve_metric
 from fastml.optimizers import Optimizer, resolve_optimizer
-from fastml.program import check_output
 from fastml.progress import check_verbose, make_progress
 from fastml.random import check_seed
 from fastml.registry import lookup
@@ -91,6 +92,8 @@ class Sequential:
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
         if any(layer is other for other in self.layers):
             raise ValueError(f"{layer!r} is in the model already: make a new layer, weights are not shared")
+        if isinstance(layer, Normalization) and self.layers:
+            raise ValueError("Normalization must be the first layer: it is fitted to the data; use BatchNormalization")
         self.layers.append(layer)
 
     def build(self, input_dim: int | None = None) -> None:
@@ -106,7 +109,7 @@ class Sequential:
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
-        loss: str = "mean_squared_error",
+        loss: str | Loss = "mean_squared_error",
         metrics: Iterable[str] | None = (),
         *,
         executor: str = "compiled",
@@ -116,9 +119,9 @@ class Sequential:
         Parameters
         ----------
         optimizer : name or Optimizer
-            sgd, adam, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
-        loss : name
-            mean_squared_error, binary_crossentropy, categorical_crossentropy or sparse_categorical_crossentropy.
+            A name of `OPTIMIZERS`, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
+        loss : name or Loss
+            A name of `LOSSES`, or an instance such as ``Huber(delta=2.0)``.
         metrics : list of names
             accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error or
             mean_absolute_error.
@@ -127,11 +130,11 @@ class Sequential:
 
         Raises ValueError for unknown names and for a loss that does not fit the output layer.
         """
-        optimizer = resolve_optimizer(optimizer)
-        check_output(self._built_layers(), loss, lookup(LOSSES, loss, "loss"))
+        optimizer, loss = resolve_optimizer(optimizer), resolve_loss(loss)
+        check_output(self._built_layers(), loss)
         metrics = as_list(metrics, "metrics", "names")
         for name in metrics:
-            resolve_metric(name, loss, LOSSES[loss], units=1)
+            resolve_metric(name, name_of(loss), loss, units=1)
         if len(set(metrics)) < len(metrics):
             raise ValueError(f"metrics names one twice: {metrics}")
         lookup(EXECUTORS, executor, "executor")
@@ -152,6 +155,8 @@ class Sequential:
         validation_split: float = 0.0,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         shuffle: bool = True,
+        class_weight: dict[int, float] | str | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> History:
         """Trains the model; returns its History.
 
@@ -172,10 +177,16 @@ class Sequential:
             Objects with ``on_epoch_end(epoch, logs)``; see `Callback`.
         validation_split : float
             Share of the rows, the last ones, to keep out of the training and evaluate after each epoch.
-        validation_data : tuple (x, y)
+        validation_data : tuple (x, y) or (x, y, sample_weight)
             Rows to evaluate after each epoch, instead of a split.
         shuffle : bool
             Whether to take the rows in a new order in each epoch.
+        class_weight : dict or "balanced"
+            Weights of the rows by class, for losses over classes: from class number to weight, or such that all
+            classes together weigh the same. Not applied to validation data.
+        sample_weight : array-like (rows,)
+            Weights of the rows in the loss, from 0 on; only their ratios matter (see `fastml.losses`). Metrics are not
+            weighted. Multiplied with those of class_weight.
 
         Raises
         ------
@@ -198,12 +209,10 @@ class Sequential:
             callbacks = check_callbacks(callbacks)
             if not isinstance(shuffle, (bool, np.bool_)):
                 raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-            x, y = self._data(x, y)
-            validation = self._validation_data(validation_data, x.shape[1])
-            x, y, rest = split(x, y, validation_split)
-            if rest and validation:
-                raise ValueError("give validation_data or validation_split, not both")
-            validation = validation or rest
+            intake = self._intake()
+            split = validation_data, validation_split
+            (x, y, weights), validation = intake.training(x, y, sample_weight, class_weight, *split)
+            intake.check_batches(len(x), batch_size, self.optimizer)
             self._build(x.shape[1])
             self.stop_training = False
             self.history = History()
@@ -215,22 +224,26 @@ class Sequential:
                 loop = {"names": self._names(), "history": self.history, "callbacks": callbacks}
                 loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
                 loop["stopped"] = lambda: self.stop_training
-                self._engine.fit(x, y, batch_size, epochs, shuffle, show, **loop)
+                self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)
             finally:
                 self._fitting = False
             return self.history
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | dict[str, float]:
-        """Loss and metrics over the rows of x and y, with the weights as they are.
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, return_dict: bool = False, sample_weight: ArrayLike | None = None
+    ) -> float | list[float] | dict[str, float]:
+        """Loss and metrics over the rows of x and y, with the weights as they are, without dropout.
 
         Returns the loss, or a list [loss, metric, …] if there are metrics, or with `return_dict` a dict from name to
-        value. Floats. Raises as `fit` does.
+        value. Floats. `sample_weight` weighs the loss as in `fit`. Raises as `fit` does.
         """
         self._check_compiled("evaluate")
         with self._lock:
-            x, y = self._data(x, y)
+            intake = self._intake()
+            x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
             self._build(x.shape[1])
-            logs = self._logs(x, y)
+            self._check_fitted("evaluate")
+            logs = self._logs(x, y, weights)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
@@ -241,20 +254,30 @@ class Sequential:
             self._check_layers()
             x = as_features(x, "x", self.dtype, self.input_dim)
             self._build(x.shape[1])
+            self._check_fitted("predict")
             outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
             self._engine.predict(x, outputs)
         return outputs
 
-    def gradients(self, x: ArrayLike, y: ArrayLike) -> tuple[float, list[NDArray]]:
-        """The loss over all rows at once and its gradients: a float and arrays shaped like those of `get_weights`."""
+    def gradients(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, list[NDArray]]:
+        """The loss over all rows at once and its gradients: a float and arrays shaped like those of `get_weights`.
+
+        Loss and gradients are those of training: penalties count, dropout layers drop (always the same units), batch
+        normalization takes the statistics of these rows. Statistics, which are not trained, have the gradient 0.
+        """
         self._check_compiled("gradients")
         with self._lock:
-            x, y = self._data(x, y)
+            intake = self._intake()
+            x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
+            intake.check_batches(len(x), len(x), self.optimizer)
             self._build(x.shape[1])
-            return self._engine.gradients(x, y)
+            self._check_fitted("gradients")
+            return self._engine.gradients(x, y, weights)
 
     def get_weights(self) -> list[NDArray]:
-        """Copies of the weights, layer by layer: W (d_in, units), b (units,), …"""
+        """Copies of the weights, layer by layer: W (d_in, units), b (units,), …; the layers say what they have."""
         with self._lock:
             self._check_built("get_weights")
             return [weights.copy() for weights in self._engine.weights()]
@@ -263,16 +286,7 @@ class Sequential:
         """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
         with self._lock:
             self._check_built("set_weights")
-            targets, weights = self._engine.weights(), as_list(weights, "weights", "arrays")
-            if len(weights) != len(targets):
-                raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
-            arrays = [as_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
-            for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
-                if array.shape != target.shape:
-                    raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
-            arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
-            for array, target in zip(arrays, targets, strict=True):
-                target[...] = array
+            self._engine.set_weights(as_list(weights, "weights", "arrays"))
 
     def summary(self) -> None:
         """Prints the layers, their shapes and numbers of parameters."""
@@ -294,27 +308,15 @@ class Sequential:
                 raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
             self._build(self.input_dim)
 
-    def _data(self, x, y, width=None, name=""):
-        """x and y, checked and converted; `width` is what x must have if the model does not know it yet."""
+    def _check_fitted(self, method):
+        if not self._engine.fitted:
+            raise RuntimeError(
+                f"{method} needs the statistics of Normalization, which fit takes from its rows: fit first"
+            )
+
+    def _intake(self):
         self._check_layers()
-        x = as_features(x, name + "x", self.dtype, self.input_dim or width)
-        units = self._units(x.shape[1])
-        loss = LOSSES[self.loss]
-        check_output(self._built_layers(), self.loss, loss, units)
-        return x, as_targets(y, name + "y", self.dtype, self.loss, loss.targets, units, len(x))
-
-    def _validation_data(self, validation_data, width):
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise ValueError("validation_data must be a tuple (x, y)")
-        return self._data(*validation_data, width, "validation_data ")
-
-    def _units(self, d_in):
-        """Width of the output for inputs of width d_in."""
-        for layer in self._built_layers():
-            d_in = layer.units_out(d_in)
-        return d_in
+        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim)
 
     def _built_layers(self):
         """The layers as the engine has copied them, once there is one."""
@@ -335,14 +337,13 @@ class Sequential:
 
     def _aim(self, engine, optimizer, loss, metrics, executor):
         """Hands what `compile` takes to the engine."""
-        units = self._units(engine.d_in)
-        metrics = [resolve_metric(name, loss, LOSSES[loss], units) for name in metrics]
-        engine.compile(LOSSES[loss], metrics, optimizer, executor)
+        metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
+        engine.compile(loss, metrics, optimizer, executor)
 
     def _names(self):
         return ["loss", *self.metrics]
 
-    def _logs(self, x, y, prefix=""):
+    def _logs(self, x, y, weights, prefix=""):
         """A dict from the names of loss and metrics, with a prefix, to their means over the rows."""
-        means = self._engine.evaluate(x, y)
+        means = self._engine.evaluate(x, y, weights)
         return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}

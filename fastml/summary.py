@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from fastml.program import lower
+from fastml.lowering import lower
 
 
 def format_summary(layers, d_in, dtype):

@@ -11,6 +11,7 @@ from fastml.kernels.instruction import JOB
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
 ASSUMED_FLOPS = 1e9  # a second, for the length of the first chunk
+NO_RATES = np.zeros(1)  # for tables without an update
 
 
 class DivergenceError(ArithmeticError):
@@ -20,28 +21,34 @@ class DivergenceError(ArithmeticError):
 class Data:
     """Arrays that a job reads and writes, in the order of the executors' arguments."""
 
-    def __init__(self, dtype, x, y=None, outputs=None, shuffle=False, epochs=1, columns=1):
+    def __init__(self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, epochs=1, columns=1):
         empty = np.zeros((0, 1), dtype)
         self.rows = len(x)
         self.x = x
         self.y = empty if y is None else y
+        self.weights = empty if weights is None else weights
         self.outputs = empty if outputs is None else outputs
         self.order = np.zeros(len(x) if shuffle else 0, np.int64)
         self.totals = np.zeros((epochs, columns))
 
     def arguments(self):
-        return self.x, self.y, self.order, self.totals, self.outputs
+        return self.x, self.y, self.weights, self.order, self.totals, self.outputs
 
 
 class Run:
-    """One job: a table of a program over data, in epochs of batches. Steps are counted from its start."""
+    """One job: a table of a program over data, in epochs of batches. Steps are counted from its start.
 
-    def __init__(self, execute, table, program, buffers, data, batch_size, seed=0, epoch=0, t=0):
+    `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
+    """
+
+    def __init__(self, execute, table, program, buffers, data, steps_per_epoch, batch_size, rates=None, **counters):
         self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
-        self.steps_per_epoch = -(-data.rows // batch_size)
+        self.steps_per_epoch = steps_per_epoch
+        self.rates = rates or (lambda t, count: NO_RATES)
         self.jobs = np.zeros(1, JOB)
         job = self.jobs[0]
-        job["seed"], job["epoch"], job["t"] = seed, epoch, t
+        for name, value in counters.items():
+            job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
         self.chunk = max(1, int(CHUNK_SECONDS * ASSUMED_FLOPS / max(1, program.flops * min(batch_size, data.rows))))
 
@@ -61,13 +68,19 @@ class Run:
         return int(self.jobs["t"][0])
 
     @property
+    def loss(self):
+        """Mean loss of the batch before the last update."""
+        return float(self.jobs["loss"][0])
+
+    @property
     def diverged(self):
         return bool(self.jobs["diverged"][0])
 
     def advance(self, stop):
         """Runs the steps up to `stop`, or fewer if the loss stops being finite."""
-        self.jobs["stop"] = stop
-        self.execute(self.table, self.jobs, *self.buffers, *self.data.arguments())
+        self.jobs["start"], self.jobs["stop"] = self.step, stop
+        rates = self.rates(self.t, stop - self.step)
+        self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments())
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""

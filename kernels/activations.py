@@ -1,6 +1,8 @@
-"""Activation functions, a = f(z), and their derivatives, taken from the output a so that z need not be kept.
+"""Activation functions, a = f(z), and their derivatives: from the output a, so that z need not be kept, where a tells
+it, and else from z.
 
-In place is allowed: a may be z, and dz may be da.
+In place is allowed: a may be z, but for silu, gelu and mish, and dz may be da. At the kinks of relu, leaky_relu, elu
+and selu, z = 0, the derivative is that for z < 0.
 """
 
 import numpy as np
@@ -8,16 +10,42 @@ from numba import njit
 
 from fastml.kernels import vmath
 from fastml.kernels.simd import elementwise
+from fastml.kernels.views import nothing
 
 LINEAR = 0  # a = z needs no instruction
 RELU = 1
-SIGMOID = 2
-TANH = 3
-SOFTMAX = 4
+LEAKY_RELU = 2
+ELU = 3
+SELU = 4
+SOFTPLUS = 5
+EXPONENTIAL = 6
+SIGMOID = 7
+TANH = 8
+SOFTMAX = 9
+SILU = 10
+GELU = 11
+MISH = 12
 
-# The derivative of relu at 0 is taken as 0; a NaN stays a NaN.
-relu_forward = elementwise(lambda z: z.where("<", 0.0, 0.0, z))
+# Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017: they make mean 0 and variance 1 a fixed point.
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+relu_forward = elementwise(lambda z: z.where("<", 0.0, 0.0, z))  # a NaN stays a NaN
 relu_backward = elementwise(lambda a, da: a.where(">", 0.0, da, 0.0))
+
+leaky_relu_forward = elementwise(lambda z, alpha: z.where("<", 0.0, alpha * z, z))
+leaky_relu_backward = elementwise(lambda a, da, alpha: a.where(">", 0.0, da, alpha * da))
+
+elu_forward = elementwise(
+    lambda z, alpha, scale: scale * z.where("<", 0.0, alpha * vmath.expm1_nonpositive(z.where(">", 0.0, 0.0, z)), z)
+)
+elu_backward = elementwise(lambda a, da, alpha, scale: da * a.where(">", 0.0, scale, a + alpha * scale))
+
+softplus_forward = elementwise(vmath.softplus)
+softplus_backward = elementwise(lambda a, da: -da * vmath.expm1_nonpositive(-a))
+
+exponential_forward = elementwise(vmath.exp)
+exponential_backward = elementwise(lambda a, da: a * da)
 
 sigmoid_forward = elementwise(vmath.sigmoid)
 sigmoid_backward = elementwise(lambda a, da: da * a * (1.0 - a))
@@ -28,36 +56,110 @@ tanh_backward = elementwise(lambda a, da: da * (1.0 - a * a))
 exp_nonpositive = elementwise(vmath.exp_nonpositive)
 
 
+@elementwise
+def silu_forward(z):
+    return z * vmath.sigmoid(z)
+
+
+@elementwise
+def silu_backward(z, da):
+    s = vmath.sigmoid(z)
+    return da * s * (1.0 + z * (1.0 - s))
+
+
+@elementwise
+def gelu_forward(z):
+    return z * vmath.normal(z)[0]
+
+
+@elementwise
+def gelu_backward(z, da):
+    cumulative, density = vmath.normal(z)
+    return da * z.fma(density, cumulative)
+
+
+def tanh_softplus(z):
+    """w = tanh(log(1 + eᶻ)) and 1 - w as fractions of e = e^-|z|, in which neither overflows nor cancels."""
+    e = vmath.exp_nonpositive(-abs(z))
+    square = e * e
+    numerator = z.where("<", 0.0, square + e * 2.0, 1.0 + e * 2.0)
+    rest = z.where("<", 0.0, 2.0, square * 2.0)
+    return numerator / (numerator + rest), rest / (numerator + rest)
+
+
+@elementwise
+def mish_forward(z):
+    return z * tanh_softplus(z)[0]
+
+
+@elementwise
+def mish_backward(z, da):
+    w, rest = tanh_softplus(z)
+    return da * (w + z * rest * (1.0 + w) * vmath.sigmoid(z))
+
+
 @njit(inline="always", error_model="numpy")
-def activation_forward(kind, z, a):
-    """a = f(z), where kind names f.
+def activation_forward(kind, alpha, z, a):
+    """a = f(z), where kind names f, and alpha is the slope of leaky_relu or the scale of elu below 0, float64.
 
     z, a : (n, d). Overwrites a.
     """
+    real = z.dtype.type
     if kind == RELU:
         relu_forward((z,), (a,), ())
+    elif kind == LEAKY_RELU:
+        leaky_relu_forward((z,), (a,), (real(alpha),))
+    elif kind == ELU or kind == SELU:
+        alpha, scale = (SELU_ALPHA, SELU_SCALE) if kind == SELU else (alpha, 1.0)
+        elu_forward((z,), (a,), (real(alpha), real(scale)))
+    elif kind == SOFTPLUS:
+        softplus_forward((z,), (a,), ())
+    elif kind == EXPONENTIAL:
+        exponential_forward((z,), (a,), ())
     elif kind == SIGMOID:
         sigmoid_forward((z,), (a,), ())
     elif kind == TANH:
         tanh_forward((z,), (a,), ())
     elif kind == SOFTMAX:
         softmax_forward(z, a)
+    elif kind == SILU:
+        silu_forward((z,), (a,), ())
+    elif kind == GELU:
+        gelu_forward((z,), (a,), ())
+    elif kind == MISH:
+        mish_forward((z,), (a,), ())
 
 
 @njit(inline="always", error_model="numpy")
-def activation_backward(kind, a, da, dz):
-    """dz = da · f′(z), where kind names f.
+def activation_backward(kind, alpha, z, a, da, dz):
+    """dz = da · f′(z), where kind names f, with alpha as in activation_forward. z is read for silu, gelu and mish only.
 
-    a, da, dz : (n, d). Overwrites dz.
+    z, a, da, dz : (n, d). Overwrites dz.
     """
+    real = a.dtype.type
     if kind == RELU:
         relu_backward((a, da), (dz,), ())
+    elif kind == LEAKY_RELU:
+        leaky_relu_backward((a, da), (dz,), (real(alpha),))
+    elif kind == ELU or kind == SELU:
+        alpha, scale = (SELU_ALPHA, SELU_SCALE) if kind == SELU else (alpha, 1.0)
+        elu_backward((a, da), (dz,), (real(alpha), real(scale)))
+    elif kind == SOFTPLUS:
+        softplus_backward((a, da), (dz,), ())
+    elif kind == EXPONENTIAL:
+        exponential_backward((a, da), (dz,), ())
     elif kind == SIGMOID:
         sigmoid_backward((a, da), (dz,), ())
     elif kind == TANH:
         tanh_backward((a, da), (dz,), ())
     elif kind == SOFTMAX:
         softmax_backward(a, da, dz)
+    elif kind == SILU:
+        silu_backward((z, da), (dz,), ())
+    elif kind == GELU:
+        gelu_backward((z, da), (dz,), ())
+    elif kind == MISH:
+        mish_backward((z, da), (dz,), ())
 
 
 @njit(inline="always", error_model="numpy")
@@ -67,7 +169,7 @@ def softmax_forward(z, a):
     z, a : (n, d). Overwrites a.
     """
     shift_rows(z, a)
-    normalize_exp_rows(a)
+    normalize_exp_rows(a, nothing(a))
 
 
 @njit(inline="always", error_model="numpy")
@@ -86,22 +188,21 @@ def shift_rows(z, a):
 
 
 @njit(inline="always", error_model="numpy")
-def normalize_exp_rows(a):
-    """aᵢⱼ = exp(aᵢⱼ) / totalᵢ with totalᵢ = Σₖ exp(aᵢₖ); returns Σᵢ log totalᵢ, which the losses need, as float64.
+def normalize_exp_rows(a, losses):
+    """aᵢⱼ = exp(aᵢⱼ) / totalᵢ with totalᵢ = Σₖ exp(aᵢₖ);  lossesᵢ += log totalᵢ, which the cross-entropies need.
 
-    a : (n, d), not positive. Overwrites a.
+    a : (n, d), not positive; losses : (n,) or, where there are none, (0,). Overwrites a.
     """
     n, d = a.shape
     exp_nonpositive((a,), (a,), ())
-    logs = 0.0
     for i in range(n):
         total = a[i, 0]
         for j in range(1, d):
             total += a[i, j]
         for j in range(d):
             a[i, j] /= total
-        logs += np.log(total)
-    return logs
+        if losses.size:
+            losses[i] += np.log(total)
 
 
 @njit(inline="always", error_model="numpy")

@@ -1,47 +1,110 @@
 """Losses: the negative log-likelihood of the targets, and its gradient.
 
-A forward kernel takes what enters the loss, z, writes the predictions a, and returns the SUM over the rows of each
-row's loss, in float64. The backward kernel gives the gradient of the MEAN over the rows, dz, from the predictions:
-the cross-entropies are fused with the sigmoid or softmax that makes probabilities of their logits, so that the
-gradient is (a - y) / n whatever the size of the logits. In place is allowed: a may be z, and dz may be a.
+A forward kernel takes what enters the loss, z, and writes the predictions a and the loss of each row. The backward
+kernel gives the gradient of the MEAN over the rows, dz, from the predictions. The cross-entropies and poisson are fused
+with the function that makes a probability or rate of their z, so that the gradient is (a - y) / n whatever the size of
+z. In place is allowed: a may be z, and dz may be a.
 """
 
-import numpy as np
 from numba import njit
 
-from fastml.kernels.activations import normalize_exp_rows, shift_rows, sigmoid_forward
+from fastml.kernels import vmath
+from fastml.kernels.activations import normalize_exp_rows, shift_rows
 from fastml.kernels.simd import elementwise
 
 MEAN_SQUARED_ERROR = 1
-BINARY_CROSSENTROPY = 2
-CATEGORICAL_CROSSENTROPY = 3
-SPARSE_CATEGORICAL_CROSSENTROPY = 4
+MEAN_ABSOLUTE_ERROR = 2
+HUBER = 3
+POISSON = 4
+BINARY_CROSSENTROPY = 5
+CATEGORICAL_CROSSENTROPY = 6
+SPARSE_CATEGORICAL_CROSSENTROPY = 7
 
 scaled_difference = elementwise(lambda a, y, scale: scale * (a - y))
 
 
-@njit(inline="always", error_model="numpy")
-def loss_forward(kind, z, y, a):
-    """Returns Σᵢ loss(zᵢ, yᵢ), where kind names the loss.
+@elementwise
+def squared_errors(z, y):
+    """(z - y)², without the ½ of some texts;  a = z"""
+    error = z - y
+    return error * error, z
 
-    z, a : (n, d), y : (n, d) or, for class labels, (n, 1). Overwrites a with the predictions.
+
+@elementwise
+def absolute_errors(z, y):
+    """|z - y|;  a = z"""
+    return abs(z - y), z
+
+
+@elementwise
+def absolute_slopes(a, y, scale):
+    """The sign of a - y, 0 where they are equal."""
+    error = a - y
+    return scale * error.where(">", 0.0, 1.0, error.where("<", 0.0, -1.0, error))
+
+
+@elementwise
+def huber_errors(z, y, delta):
+    """½·e² for |e| ≤ δ, else δ·(|e| - ½·δ), with e = z - y;  a = z"""
+    size = abs(z - y)
+    near = size.where(">", delta, delta, size)
+    return near * (size - 0.5 * near), z
+
+
+@elementwise
+def huber_slopes(a, y, scale, delta):
+    """a - y, cut at ±δ."""
+    error = a - y
+    return scale * error.where(">", delta, delta, error.where("<", -delta, -delta, error))
+
+
+@elementwise
+def poisson_errors(z, y):
+    """eᶻ - y·z, which is -log of Poisson(y; eᶻ) but for log y!, which does not depend on z;  a = eᶻ"""
+    rate = vmath.exp(z)
+    return rate - y * z, rate
+
+
+@elementwise
+def bernoulli_errors(z, y):
+    """max(z, 0) - z·y + log(1 + e^-|z|), which is -log of Bernoulli(y; sigmoid z);  a = sigmoid z"""
+    return vmath.softplus(z) - z * y, vmath.sigmoid(z)
+
+
+@njit(inline="always", error_model="numpy")
+def loss_forward(kind, delta, z, y, a, terms, losses):
+    """lossesᵢ = loss(zᵢ, yᵢ), where kind names the loss: the mean over the outputs, or a cross-entropy of classes.
+
+    z, a, terms : (n, d), y : (n, d) or, for class labels, (n, 1), losses : (n,), delta : float64, of huber. Overwrites
+    a with the predictions, losses, and terms, which is room for the loss of each output.
     """
-    if kind == BINARY_CROSSENTROPY:
-        return sigmoid_cross_entropy_forward(z, y, a)
-    if kind == CATEGORICAL_CROSSENTROPY:
-        return softmax_cross_entropy_forward(z, y, a)
+    real = z.dtype.type
     if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
-        return sparse_softmax_cross_entropy_forward(z, y, a)
-    return mean_squared_error_forward(z, y, a)
+        sparse_softmax_cross_entropy_forward(z, y, a, losses)
+        return
+    if kind == CATEGORICAL_CROSSENTROPY:
+        softmax_cross_entropy_forward(z, y, a, losses)
+        return
+    if kind == BINARY_CROSSENTROPY:
+        bernoulli_errors((z, y), (terms, a), ())
+    elif kind == POISSON:
+        poisson_errors((z, y), (terms, a), ())
+    elif kind == HUBER:
+        huber_errors((z, y), (terms, a), (real(delta),))
+    elif kind == MEAN_ABSOLUTE_ERROR:
+        absolute_errors((z, y), (terms, a), ())
+    else:
+        squared_errors((z, y), (terms, a), ())
+    row_means(terms, losses)
 
 
 @njit(inline="always", error_model="numpy")
-def loss_backward(kind, a, y, dz):
+def loss_backward(kind, delta, a, y, dz):
     """dz = ∂(mean over the rows of the loss) / ∂z, where kind names the loss.
 
-    mean_squared_error: 2·(a - y) / (n·d); binary_crossentropy: (a - y) / (n·d); categorical_crossentropy:
-    (a - y) / n; sparse_categorical_crossentropy: the same with the one-hot y.
-    a, dz : (n, d), y : (n, d) or, for class labels, (n, 1). Overwrites dz.
+    (a - y) / n for the cross-entropies of classes, with one-hot y for labels; (a - y) / (n·d) for binary_crossentropy
+    and poisson; 2·(a - y), sign(a - y) and a - y cut at ±delta, over n·d, for squared error, absolute error and huber.
+    a, dz : (n, d), y : (n, d) or, for class labels, (n, 1), delta : float64. Overwrites dz.
     """
     n, d = a.shape
     real = a.dtype.type
@@ -51,70 +114,53 @@ def loss_backward(kind, a, y, dz):
             for j in range(d):
                 dz[i, j] = scale * a[i, j]
             dz[i, int(y[i, 0])] -= scale
-    elif kind == CATEGORICAL_CROSSENTROPY:
-        scaled_difference((a, y), (dz,), (real(1.0 / n),))
-    elif kind == BINARY_CROSSENTROPY:
-        scaled_difference((a, y), (dz,), (real(1.0 / (n * d)),))
+    elif kind == MEAN_ABSOLUTE_ERROR:
+        absolute_slopes((a, y), (dz,), (real(1.0 / (n * d)),))
+    elif kind == HUBER:
+        huber_slopes((a, y), (dz,), (real(1.0 / (n * d)), real(delta)))
     else:
-        scaled_difference((a, y), (dz,), (real(2.0 / (n * d)),))
+        scale = 1.0 / n
+        if kind != CATEGORICAL_CROSSENTROPY:
+            scale /= d
+        if kind == MEAN_SQUARED_ERROR:
+            scale *= 2
+        scaled_difference((a, y), (dz,), (real(scale),))
 
 
 @njit(inline="always", error_model="numpy")
-def squared_error(a, y):
-    """Σᵢ (1/d) Σⱼ (aᵢⱼ - yᵢⱼ)², as float64"""
-    n, d = a.shape
-    total = 0.0
+def row_means(terms, means):
+    """meansᵢ = (1/d) Σⱼ termsᵢⱼ, summed in float64.
+
+    terms : (n, d), means : (n,). Overwrites means.
+    """
+    n, d = terms.shape
     for i in range(n):
+        total = 0.0
         for j in range(d):
-            error = np.float64(a[i, j] - y[i, j])
-            total += error * error
-    return total / d
+            total += terms[i, j]
+        means[i] = total / d
 
 
 @njit(inline="always", error_model="numpy")
-def mean_squared_error_forward(z, y, a):
-    """Σᵢ (1/d) Σⱼ (zᵢⱼ - yᵢⱼ)², without the ½ of some texts;  a = z"""
-    n, d = z.shape
-    for i in range(n):
-        for j in range(d):
-            a[i, j] = z[i, j]
-    return squared_error(z, y)
-
-
-@njit(inline="always", error_model="numpy")
-def sigmoid_cross_entropy_forward(z, y, a):
-    """Σᵢ (1/d) Σⱼ max(z, 0) - z·y + log(1 + e^-|z|), which is -log of Bernoulli(y; sigmoid z);  a = sigmoid z"""
-    n, d = z.shape
-    zero = z.dtype.type(0)
-    total = 0.0
-    for i in range(n):
-        for j in range(d):
-            logit = z[i, j]
-            total += max(logit, zero) - logit * y[i, j] + np.log1p(np.exp(-abs(logit)))
-    sigmoid_forward((z,), (a,), ())
-    return total / d
-
-
-@njit(inline="always", error_model="numpy")
-def softmax_cross_entropy_forward(z, y, a):
-    """Σᵢ Σⱼ yᵢⱼ·(log Σₖ exp zᵢₖ - zᵢⱼ), which is -log of Categorical(y; softmax z);  a = softmax z
+def softmax_cross_entropy_forward(z, y, a, losses):
+    """lossesᵢ = Σⱼ yᵢⱼ·(log Σₖ exp zᵢₖ - zᵢⱼ), which is -log of Categorical(y; softmax z);  a = softmax z
 
     The rows of y sum to 1, so that z may be shifted.
     """
     n, d = z.shape
     shift_rows(z, a)
-    likelihood = 0.0
     for i in range(n):
+        likelihood = 0.0
         for j in range(d):
             likelihood += y[i, j] * a[i, j]
-    return normalize_exp_rows(a) - likelihood
+        losses[i] = -likelihood
+    normalize_exp_rows(a, losses)
 
 
 @njit(inline="always", error_model="numpy")
-def sparse_softmax_cross_entropy_forward(z, y, a):
-    """Σᵢ log Σₖ exp zᵢₖ - zᵢ,yᵢ: softmax_cross_entropy_forward with the class numbers y : (n, 1) as targets."""
+def sparse_softmax_cross_entropy_forward(z, y, a, losses):
+    """lossesᵢ = log Σₖ exp zᵢₖ - zᵢ,yᵢ: softmax_cross_entropy_forward with the class numbers y : (n, 1) as targets."""
     shift_rows(z, a)
-    likelihood = 0.0
-    for i in range(z.shape[0]):
-        likelihood += a[i, int(y[i, 0])]
-    return normalize_exp_rows(a) - likelihood
+    for i in range(losses.size):
+        losses[i] = -a[i, int(y[i, 0])]
+    normalize_exp_rows(a, losses)

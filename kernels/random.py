@@ -10,6 +10,7 @@ from numba import njit
 # Streams: what a number is for. The low 24 bits can hold the position of a layer or parameter in the model.
 SHUFFLE = 1 << 24
 INITIAL = 2 << 24
+DROPOUT = 3 << 24
 
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -19,17 +20,25 @@ WEYL_0 = np.uint64(0x9E3779B9)
 WEYL_1 = np.uint64(0xBB67AE85)
 
 
+def rounds(k0, k1, c0, c1, c2, c3):
+    """The ten rounds of Philox on 32-bit words in uint64: of numbers when Numba compiles it, of `Words` for vectors."""
+    for _ in range(10):
+        p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
+        k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
+    return c0, c1, c2, c3
+
+
+compiled_rounds = njit(inline="always", error_model="numpy")(rounds)
+
+
 @njit(inline="always", error_model="numpy")
 def philox(seed, index, step, epoch, stream):
     """Four random 32-bit words, as uint64, of a 64-bit seed and a counter of four 32-bit words."""
     k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
     c0, c1 = np.uint64(index) & LOW, np.uint64(step) & LOW
     c2, c3 = np.uint64(epoch) & LOW, np.uint64(stream) & LOW
-    for _ in range(10):
-        p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
-        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
-        k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
-    return c0, c1, c2, c3
+    return compiled_rounds(k0, k1, c0, c1, c2, c3)
 
 
 @njit(inline="always", error_model="numpy")

@@ -1,16 +1,52 @@
-"""Stochastic gradient descent."""
+"""Gradient descent, with momentum, and with Nesterov's look-ahead."""
 
 from numba import njit
 
 from fastml.kernels.simd import elementwise
 
-sgd_step = elementwise(lambda W, dW, minus_rate: dW.fma(minus_rate, W))
+sgd_step = elementwise(lambda W, dW, keep, minus_rate: dW.fma(minus_rate, keep * W))
+
+
+@elementwise
+def momentum_step(W, dW, v, keep, minus_rate, momentum):
+    v = v.fma(momentum, dW)
+    return v.fma(minus_rate, keep * W), v
+
+
+@elementwise
+def nesterov_step(W, dW, v, keep, minus_rate, momentum):
+    v = v.fma(momentum, dW)
+    return v.fma(momentum, dW).fma(minus_rate, keep * W), v
 
 
 @njit(inline="always", error_model="numpy")
-def sgd_update(W, dW, learning_rate):
-    """W -= learning_rate · dW
+def sgd_update(W, dW, learning_rate, weight_decay):
+    """W = (1 - learning_rate · weight_decay) · W - learning_rate · dW
 
-    W, dW : (size,), learning_rate : float64. Overwrites W.
+    W, dW : (size,), the others float64. Overwrites W.
     """
-    sgd_step((W, dW), (W,), (W.dtype.type(-learning_rate),))
+    real = W.dtype.type
+    sgd_step((W, dW), (W,), (real(1 - learning_rate * weight_decay), real(-learning_rate)))
+
+
+@njit(inline="always", error_model="numpy")
+def momentum_update(W, dW, v, learning_rate, weight_decay, momentum):
+    """v = momentum · v + dW,  W = (1 - learning_rate · weight_decay) · W - learning_rate · v
+
+    W, dW, v : (size,), the others float64. Overwrites W and v. Polyak, 1964, with the rate outside of v, as in PyTorch.
+    """
+    real = W.dtype.type
+    constants = real(1 - learning_rate * weight_decay), real(-learning_rate), real(momentum)
+    momentum_step((W, dW, v), (W, v), constants)
+
+
+@njit(inline="always", error_model="numpy")
+def nesterov_update(W, dW, v, learning_rate, weight_decay, momentum):
+    """v = momentum · v + dW,  W = (1 - learning_rate · weight_decay) · W - learning_rate · (dW + momentum · v)
+
+    W, dW, v : (size,), the others float64. Overwrites W and v. W is the point that looks ahead (Sutskever et al., "On
+    the importance of initialization and momentum in deep learning", ICML 2013), with the rate outside of v.
+    """
+    real = W.dtype.type
+    constants = real(1 - learning_rate * weight_decay), real(-learning_rate), real(momentum)
+    nesterov_step((W, dW, v), (W, v), constants)

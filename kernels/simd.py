@@ -83,6 +83,9 @@ class Vec:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def __rtruediv__(self, other):
+        return Vec(self.builder, self.of(other)) / self
+
     def __rsub__(self, other):
         return Vec(self.builder, self.of(other)) - self
 
@@ -114,6 +117,38 @@ class Vec:
 
         patterns = change(self.builder, self.builder.bitcast(self.value, kind), splat)
         return Vec(self.builder, self.builder.bitcast(patterns, self.value.type))
+
+
+class Words:
+    """A vector of uint64 in LLVM IR; a number becomes the vector of its copies."""
+
+    __array_ufunc__ = None  # so that NumPy's numbers leave the operators to this class
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    def emit(self, instruction, other):
+        if not isinstance(other, Words):
+            kind = self.value.type
+            other = Words(self.builder, ir.Constant(kind, [ir.Constant(kind.element, int(other))] * kind.count))
+        return Words(self.builder, getattr(self.builder, instruction)(self.value, other.value))
+
+    def __add__(self, other):
+        return self.emit("add", other)
+
+    def __mul__(self, other):
+        return self.emit("mul", other)
+
+    def __and__(self, other):
+        return self.emit("and_", other)
+
+    def __xor__(self, other):
+        return self.emit("xor", other)
+
+    def __rshift__(self, other):
+        return self.emit("lshr", other)
+
+    __rmul__ = __mul__
 
 
 def declare(builder, name, result, arguments):

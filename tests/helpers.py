@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastml import LOSSES, METRICS, Dense, Sequential
+from fastml import LOSSES, METRICS, OPTIMIZERS, Dense, Sequential
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -13,6 +13,7 @@ def make_data(loss, rows=50, d_in=5, units=3, seed=0):
     x = rng.normal(size=(rows, d_in))
     targets = {
         "numbers": lambda: rng.normal(size=(rows, units)),
+        "counts": lambda: rng.poisson(2, size=(rows, units)),
         "probabilities": lambda: rng.random(size=(rows, units)),
         "distributions": lambda: rng.dirichlet(np.ones(units), size=rows),
         "labels": lambda: rng.integers(units, size=rows),
@@ -27,6 +28,16 @@ def make_model(loss="mean_squared_error", optimizer="sgd", hidden="tanh", output
     model = Sequential(layers, **{"seed": 1, "dtype": "float64", **arguments})
     model.compile(optimizer, loss, metrics, executor=executor)
     return model
+
+
+def batch_for(optimizer, rows, batch_size):
+    """The batch size, or all rows where the optimizer is for full batches."""
+    return rows if OPTIMIZERS[optimizer].full_batch else batch_size
+
+
+def deviation(got, expected):
+    """The largest difference of two arrays, relative to the largest element or 1."""
+    return np.abs(got - expected).max() / max(1, np.abs(expected).max())
 
 
 def metrics_for(loss):

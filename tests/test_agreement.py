@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers import TOLERANCE, make_data, make_model, metrics_for, outputs_for
+from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, metrics_for
 
 from fastml import ACTIVATIONS, LOSSES, OPTIMIZERS, SGD, Dense, Sequential
 from fastml.compiled import DTYPES
 
-MODELS = [(hidden, loss, output) for hidden in ACTIVATIONS for loss in LOSSES for output in outputs_for(loss)]
+MODELS = [(hidden, loss, LOSSES[loss].link) for hidden in ACTIVATIONS for loss in LOSSES]
+MODELS += [("tanh", loss, "linear") for loss in LOSSES if LOSSES[loss].link != "linear"]
 MODELS += [("tanh", "mean_squared_error", output) for output in ACTIVATIONS if output != "linear"]
 
 
@@ -15,19 +16,29 @@ MODELS += [("tanh", "mean_squared_error", output) for output in ACTIVATIONS if o
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("hidden, loss, output", MODELS)
 def test_executors_agree_after_20_steps(hidden, loss, output, optimizer, dtype):
-    """50 rows in shuffled batches of 16, the last of 2, through 5 epochs: weights and all logs are equal."""
+    """50 rows in shuffled batches of 16, the last of 2, through 5 epochs: weights and all logs are equal.
+
+    Rprop makes its 20 steps on all rows.
+    """
     x, y = make_data(loss, rows=50)
     compiled, reference = (
         make_model(loss, optimizer, hidden, output, dtype=dtype, metrics=metrics_for(loss), executor=executor)
         for executor in ("compiled", "numpy")
     )
-    histories = [m.fit(x, y, batch_size=16, epochs=5, verbose=0).history for m in (compiled, reference)]
+    if hidden == "exponential":  # an exponential of exponentials overflows soon
+        x = 0.1 * x
+        for model in (compiled, reference):
+            model.build(5)
+            model.set_weights([0.2 * w for w in model.get_weights()])
+    batch_size = batch_for(optimizer, 50, 16)
+    run = {"batch_size": batch_size, "epochs": 20 if batch_size == 50 else 5, "verbose": 0}
+    histories = [m.fit(x, y, **run).history for m in (compiled, reference)]
     for got, expected in zip(compiled.get_weights(), reference.get_weights(), strict=True):
         assert got.dtype == expected.dtype == dtype
-        assert np.abs(got - expected).max() <= TOLERANCE[dtype]
+        assert deviation(got, expected) <= TOLERANCE[dtype]
     assert list(histories[0]) == list(histories[1]) == ["loss", *metrics_for(loss)]
     for name in histories[0]:
-        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=0, atol=TOLERANCE[dtype])
+        assert deviation(*(np.array(history[name]) for history in histories)) <= TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

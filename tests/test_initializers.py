@@ -7,11 +7,14 @@ from fastml import INITIALIZERS, Dense, Sequential
 from fastml.random import Stream
 
 SHAPE = (300, 200)
-MOMENTS = {  # mean, variance, fourth central moment
-    "zeros": (0, 0, 0),
-    "glorot_uniform": (0, 2 / 500, 9 / 5 * (2 / 500) ** 2),
-    "he_normal": (0, 2 / 300, 3 * (2 / 300) ** 2),
-}
+CONSTANT = ("zeros", "ones")
+VARIANCES = {"zeros": 0, "glorot": 2 / 500, "he": 2 / 300, "lecun": 1 / 300}
+KURTOSIS = {"uniform": 9 / 5, "normal": 3}
+MOMENTS = {"zeros": (0, 0, 0), "ones": (1, 1, 1)}  # mean, mean square, mean fourth power
+for scheme in ("glorot", "he", "lecun"):
+    for law, kurtosis in KURTOSIS.items():
+        variance = VARIANCES[scheme]
+        MOMENTS[f"{scheme}_{law}"] = (0, variance, kurtosis * variance**2)
 
 
 @pytest.mark.parametrize("name", MOMENTS)
@@ -19,9 +22,41 @@ MOMENTS = {  # mean, variance, fourth central moment
 def test_mean_and_variance(name, seed):
     """Within five standard deviations of what the formula says."""
     values = INITIALIZERS[name](Stream(seed, 0), SHAPE)
-    mean, variance, fourth = MOMENTS[name]
-    assert abs(values.mean() - mean) <= 5 * np.sqrt(variance / values.size)
-    assert abs((values**2).mean() - variance) <= 5 * np.sqrt(max(0, fourth - variance**2) / values.size)
+    mean, square, fourth = MOMENTS[name]
+    assert abs(values.mean() - mean) <= 5 * np.sqrt((square - mean**2) / values.size)
+    assert abs((values**2).mean() - square) <= 5 * np.sqrt(max(0, fourth - square**2) / values.size)
+
+
+def test_every_initializer_has_its_moments_here():
+    """An orthogonal matrix, whose elements depend on each other, is tested by its product."""
+    assert set(MOMENTS) == set(INITIALIZERS) - {"orthogonal"}
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (9, 4), (4, 9), (1, 7), (7, 1)])
+def test_orthogonal_columns_or_rows_are_orthonormal(shape):
+    Q = INITIALIZERS["orthogonal"](Stream(3, 0), shape)
+    product = Q.T @ Q if shape[0] >= shape[1] else Q @ Q.T
+    np.testing.assert_allclose(product, np.eye(min(shape)), rtol=0, atol=1e-14)
+
+
+def test_orthogonal_signs_are_fair():
+    """Without the signs of R, LAPACK's Householder reflections give a diagonal that is mostly negative."""
+    diagonals = np.array([np.diag(INITIALIZERS["orthogonal"](Stream(seed, 0), (4, 4))) for seed in range(400)])
+    assert abs((diagonals > 0).mean() - 0.5) <= 5 * 0.5 / np.sqrt(diagonals.size)
+
+
+@pytest.mark.parametrize("value", [0.25, -1, np.float32(3)])
+def test_a_number_stands_for_all_weights(value):
+    W, b = Sequential([Dense(4, kernel_initializer=value, bias_initializer=value)], input_dim=3).get_weights()
+    assert (W == value).all() and (b == value).all()
+
+
+def test_an_array_is_the_weights():
+    start = np.arange(12.0).reshape(3, 4)
+    model = Sequential([Dense(4, kernel_initializer=start, bias_initializer=[1, 2, 3, 4])], input_dim=3)
+    start[:] = 0  # the layer has a copy
+    W, b = model.get_weights()
+    assert np.array_equal(W, np.arange(12.0).reshape(3, 4)) and np.array_equal(b, [1, 2, 3, 4])
 
 
 def test_glorot_uniform_fills_its_range():
@@ -42,10 +77,10 @@ def test_any_shape(name, shape):
 def test_the_seed_decides(name):
     a, b, other = (INITIALIZERS[name](Stream(seed, 0), (4, 5)) for seed in (1, 1, 2))
     assert np.array_equal(a, b)
-    assert name == "zeros" or not np.array_equal(a, other)
+    assert name in CONSTANT or not np.array_equal(a, other)
 
 
-@pytest.mark.parametrize("name", [name for name in INITIALIZERS if name != "zeros"])
+@pytest.mark.parametrize("name", [name for name in INITIALIZERS if name not in CONSTANT])
 def test_each_parameter_gets_numbers_of_its_own(name):
     """Also two layers of the same shape, and weights and biases."""
     layers = [Dense(6, kernel_initializer=name, bias_initializer=name) for _ in range(3)]

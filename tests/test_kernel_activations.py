@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import deviation
 
 from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
@@ -13,18 +14,33 @@ from fastml.kernels.activations import activation_backward, activation_forward
 KINDS = {name: entry.code for name, entry in ACTIVATIONS.items() if entry.code != kernels.LINEAR}
 SHAPES = [(1, 1), (1, 3), (3, 7), (7, 16), (5, 17), (16, 33), (2, 64), (33, 65)]
 RTOL = {"float32": 2e-6, "float64": 1e-14}
+ALPHA = 0.3  # of leaky_relu and elu
+
+SELU = 1.0507009873554805, 1.6732632423543772
 
 FORMULAS = {
     "relu": lambda row: [max(v, 0.0) for v in row],
+    "leaky_relu": lambda row: [v if v > 0 else ALPHA * v for v in row],
+    "elu": lambda row: [v if v > 0 else ALPHA * math.expm1(v) for v in row],
+    "selu": lambda row: [SELU[0] * (v if v > 0 else SELU[1] * math.expm1(v)) for v in row],
+    "softplus": lambda row: [math.log1p(math.exp(v)) for v in row],
+    "exponential": lambda row: [math.exp(v) for v in row],
     "sigmoid": lambda row: [1 / (1 + math.exp(-v)) for v in row],
     "tanh": lambda row: [math.tanh(v) for v in row],
+    "silu": lambda row: [v / (1 + math.exp(-v)) for v in row],
+    "gelu": lambda row: [v * math.erfc(-v / math.sqrt(2)) / 2 for v in row],
+    "mish": lambda row: [v * math.tanh(math.log1p(math.exp(v))) for v in row],
     "softmax": lambda row: [math.exp(v) / math.fsum(math.exp(u) for u in row) for v in row],
 }
 
 
+def test_every_activation_has_its_formula_here():
+    assert set(FORMULAS) == set(KINDS)
+
+
 def forward(name, z):
     a = np.full_like(z, 7)
-    activation_forward(KINDS[name], z, a)
+    activation_forward(KINDS[name], ALPHA, z, a)
     return a
 
 
@@ -50,7 +66,7 @@ def test_forward_is_the_formula(name, shape, dtype):
 @pytest.mark.parametrize("name", KINDS)
 def test_forward_is_the_registrys_formula(name, shape, dtype):
     z = logits(shape, dtype)
-    expected = ACTIVATIONS[name].forward(z.astype(np.float64))
+    expected = ACTIVATIONS[name].forward(z.astype(np.float64), ALPHA)
     np.testing.assert_allclose(forward(name, z), expected, rtol=RTOL[dtype], atol=0)
 
 
@@ -62,7 +78,7 @@ def test_backward_is_the_central_difference(name, shape):
     z, da, step = logits(shape, "float64"), rng.normal(size=shape), 1e-6
     z[np.abs(z) < 1e-3] = 0.1  # away from kinks
     dz = np.empty_like(z)
-    activation_backward(KINDS[name], forward(name, z), da, dz)
+    activation_backward(KINDS[name], ALPHA, z, forward(name, z), da, dz)
     for _ in range(4):
         direction = rng.choice([-1.0, 1.0], size=shape)
         difference = (da * (forward(name, z + step * direction) - forward(name, z - step * direction))).sum() / 2 / step
@@ -74,12 +90,13 @@ def test_backward_is_the_central_difference(name, shape):
 @pytest.mark.parametrize("name", KINDS)
 def test_backward_is_the_registrys_formula(name, shape, dtype):
     rng = np.random.default_rng(4)
-    a, da = forward(name, logits(shape, dtype)), rng.normal(size=shape).astype(dtype)
+    z, da = logits(shape, dtype), rng.normal(size=shape).astype(dtype)
+    a = forward(name, z)
     dz = np.full_like(a, 7)
-    activation_backward(KINDS[name], a, da, dz)
-    expected = ACTIVATIONS[name].backward(a.astype(np.float64), da.astype(np.float64))
+    activation_backward(KINDS[name], ALPHA, z, a, da, dz)
+    expected = ACTIVATIONS[name].backward(*(array.astype(np.float64) for array in (z, a, da)), ALPHA)
     assert dz.dtype == dtype
-    np.testing.assert_allclose(dz, expected, rtol=0, atol=20 * np.finfo(dtype).eps)
+    assert deviation(dz, expected) <= 20 * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -88,11 +105,11 @@ def test_in_place_is_the_same(name, dtype):
     z = logits((9, 19), dtype)
     da = logits((19, 9), dtype).reshape(9, 19)
     a, dz = forward(name, z), np.empty_like(z)
-    activation_backward(KINDS[name], a, da, dz)
-    activation_forward(KINDS[name], z, z)
-    activation_backward(KINDS[name], a, da, da)
-    assert np.array_equal(z, a)
+    activation_backward(KINDS[name], ALPHA, z, a, da, dz)
+    activation_backward(KINDS[name], ALPHA, z if ACTIVATIONS[name].keeps_z else a, a, da, da)
     assert np.array_equal(da, dz)
+    activation_forward(KINDS[name], ALPHA, z, z)
+    assert np.array_equal(z, a)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -142,7 +159,7 @@ def test_tanh_and_sigmoid_keep_small_numbers(dtype):
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_the_whole_range_in_fine_steps(name, dtype):
     z = np.linspace(-30, 30, 60_001).astype(dtype).reshape(1, -1)
-    expected = ACTIVATIONS[name].forward(z.astype(np.float64))
+    expected = ACTIVATIONS[name].forward(z.astype(np.float64), ALPHA)
     np.testing.assert_allclose(forward(name, z), expected, rtol=RTOL[dtype], atol=0)
 
 

@@ -30,7 +30,7 @@ def test_twenty_steps(constants):
     W, m, v = np.array(start), np.zeros(5), np.zeros(5)
     expected = [trajectory(w0, lambda w, kj=kj: kj * (w - 1), 20, *constants) for w0, kj in zip(start, k, strict=True)]
     for t in range(1, 21):
-        adam_update(W, np.array(k) * (W - 1), m, v, t, *constants)
+        adam_update(W, np.array(k) * (W - 1), m, v, t, constants[0], 0.0, *constants[1:])
         np.testing.assert_allclose(W, [weights[t - 1] for weights in expected], rtol=1e-12, atol=1e-12)
 
 
@@ -45,7 +45,7 @@ def test_the_first_step_of_every_size(size, dtype):
     for array in (W, m, v):
         array[...] = 0
     kept = dW.copy()
-    adam_update(W, dW, m, v, 1, 0.25, 0.9, 0.999, 1e-8)
+    adam_update(W, dW, m, v, 1, 0.25, 0.0, 0.9, 0.999, 1e-8)
     rtol = 1e-6 if dtype == "float32" else 2e-8  # in float64 epsilon shows
     np.testing.assert_allclose(W, -0.25 * np.sign(kept), rtol=rtol)
     np.testing.assert_allclose(m, 0.1 * kept, rtol=8 * np.finfo(dtype).eps)
@@ -60,7 +60,7 @@ def test_a_weight_without_gradient_stays(dtype):
     """The paper's 0 / (0 + ε) is 0: dead neurons do not become NaN."""
     W, dW, m, v = np.ones(17, dtype), np.zeros(17, dtype), np.zeros(17, dtype), np.zeros(17, dtype)
     for t in range(1, 4):
-        adam_update(W, dW, m, v, t, 0.1, 0.9, 0.999, 1e-8)
+        adam_update(W, dW, m, v, t, 0.1, 0.0, 0.9, 0.999, 1e-8)
     assert (W == 1).all() and not m.any() and not v.any()
 
 
@@ -72,6 +72,6 @@ def test_many_steps_in_float32_stay_near_float64():
     for dtype in DTYPES:
         W, m, v = (np.zeros(33, dtype) for _ in range(3))
         for t, g in enumerate(gradients, 1):
-            adam_update(W, g.astype(dtype), m, v, t, 0.01, 0.9, 0.999, 1e-8)
+            adam_update(W, g.astype(dtype), m, v, t, 0.01, 0.0, 0.9, 0.999, 1e-8)
         results.append(W)
     np.testing.assert_allclose(*results, rtol=0, atol=1e-6)

@@ -13,8 +13,8 @@ def machine_code():
     """Assembly of the executor and of the kernels that it calls, function by function: {label: text}."""
     run = build_executor(0, cache=False)  # code from the cache cannot be inspected
     empty, rows = np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
-    totals, order = np.zeros((0, 1)), np.zeros(0, np.int64)
-    run(np.zeros(0, INSTRUCTION), np.zeros(1, JOB), *(empty,) * 4, rows, rows, order, totals, rows)
+    totals, order, rates = np.zeros((0, 1)), np.zeros(0, np.int64), np.zeros(1)
+    run(np.zeros(0, INSTRUCTION), np.zeros(1, JOB), rates, *(empty,) * 4, *(rows,) * 3, order, totals, rows)
     (assembly,) = run.inspect_asm().values()
     parts = re.split(r"^(_ZN\w+|cfunc\.\w+|NRT_\w+):.*$", assembly, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))

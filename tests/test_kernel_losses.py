@@ -12,6 +12,8 @@ from fastml.kernels.losses import loss_backward, loss_forward
 
 SHAPES = [(1, 2), (3, 7), (7, 16), (5, 17), (16, 33), (2, 64)]
 RTOL = {"float32": 2e-6, "float64": 1e-13}
+DELTA = 0.7
+CONSTANTS = {"delta": DELTA}
 
 
 def sigmoid(v):
@@ -27,17 +29,30 @@ def bernoulli(z, y):
     return math.fsum(terms) / len(z)
 
 
+def mean_of(term):
+    """The row loss that is the mean of a term of output and target."""
+    return lambda z, y: math.fsum(term(v, t) for v, t in zip(z, y, strict=True)) / len(z)
+
+
 ROW_LOSSES = {
-    "mean_squared_error": lambda z, y: math.fsum((v - t) ** 2 for v, t in zip(z, y, strict=True)) / len(z),
+    "mean_squared_error": mean_of(lambda v, t: (v - t) ** 2),
+    "mean_absolute_error": mean_of(lambda v, t: abs(v - t)),
+    "huber": mean_of(lambda v, t: (v - t) ** 2 / 2 if abs(v - t) <= DELTA else DELTA * (abs(v - t) - DELTA / 2)),
+    "poisson": mean_of(lambda v, t: math.exp(v) - t * v),
     "binary_crossentropy": bernoulli,
     "categorical_crossentropy": lambda z, y: -math.fsum(t * math.log(p) for p, t in zip(softmax(z), y, strict=True)),
     "sparse_categorical_crossentropy": lambda z, y: -math.log(softmax(z)[int(y[0])]),
 }
 PREDICTIONS = {
     "linear": lambda row: row,
+    "exponential": lambda row: [math.exp(v) for v in row],
     "sigmoid": lambda row: [sigmoid(v) for v in row],
     "softmax": softmax,
 }
+
+
+def test_every_loss_has_its_formula_here():
+    assert set(ROW_LOSSES) == set(LOSSES)
 
 
 def case(loss, shape, dtype):
@@ -48,14 +63,17 @@ def case(loss, shape, dtype):
     return z.astype(dtype), y.reshape(n, -1).astype(dtype)
 
 
-def forward(loss, z, y):
-    a = np.full_like(z, 7)
-    return loss_forward(LOSSES[loss].code, z, y, a), a
+def forward(loss, z, y, a=None):
+    """Sum of the rows' losses, which are of the arrays' dtype, and predictions."""
+    a = np.full_like(z, 7) if a is None else a
+    losses = np.full(len(z), 7, z.dtype)
+    loss_forward(LOSSES[loss].code, DELTA, z, y, a, np.full_like(z, 7), losses)
+    return float(losses.sum(dtype=np.float64)), a
 
 
-def backward(loss, a, y):
-    dz = np.full_like(a, 7)
-    loss_backward(LOSSES[loss].code, a, y, dz)
+def backward(loss, a, y, dz=None):
+    dz = np.full_like(a, 7) if dz is None else dz
+    loss_backward(LOSSES[loss].code, DELTA, a, y, dz)
     return dz
 
 
@@ -79,12 +97,12 @@ def test_forward_is_the_sum_of_the_rows_losses(loss, shape, dtype):
 def test_both_are_the_registrys_formulas(loss, shape, dtype):
     z, y = case(loss, shape, dtype)
     value, a = forward(loss, z, y)
-    rows, predictions = LOSSES[loss].forward(z.astype(np.float64), y.astype(np.float64))
+    rows, predictions = LOSSES[loss].forward(CONSTANTS, z.astype(np.float64), y.astype(np.float64))
     assert value == pytest.approx(rows.sum(), rel=RTOL[dtype])
     np.testing.assert_allclose(a, predictions, rtol=RTOL[dtype])
     dz = backward(loss, a, y)
     assert dz.dtype == dtype
-    expected = LOSSES[loss].backward(a.astype(np.float64), y.astype(np.float64))
+    expected = LOSSES[loss].backward(CONSTANTS, a.astype(np.float64), y.astype(np.float64))
     np.testing.assert_allclose(dz, expected, rtol=0, atol=8 * np.finfo(dtype).eps * max(1, np.abs(expected).max()))
 
 
@@ -108,9 +126,9 @@ def test_in_place_is_the_same(loss, dtype):
     z, y = case(loss, (6, 19), dtype)
     value, a = forward(loss, z, y)
     dz = backward(loss, a, y)
-    assert loss_forward(LOSSES[loss].code, z, y, z) == value
+    assert forward(loss, z, y, a=z)[0] == value
     assert np.array_equal(z, a)
-    loss_backward(LOSSES[loss].code, a, y, a)
+    backward(loss, a, y, dz=a)
     assert np.array_equal(a, dz)
 
 

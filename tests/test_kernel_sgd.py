@@ -12,7 +12,7 @@ def test_twenty_steps():
     k, start = np.array([0.5, 1.0, 2.0, 3.0]), np.array([3.0, -2.0, 0.25, 1e3])
     W = start.copy()
     for t in range(1, 21):
-        sgd_update(W, k * (W - 1), 0.1)
+        sgd_update(W, k * (W - 1), 0.1, 0.0)
         expected = [1 + (1 - 0.1 * kj) ** t * (w0 - 1) for kj, w0 in zip(k, start, strict=True)]
         np.testing.assert_allclose(W, expected, rtol=1e-12, atol=0)
 
@@ -25,7 +25,7 @@ def test_every_size(size, dtype):
     W, dW = buffer[64 : 64 + size], rng.normal(size=size).astype(dtype)
     W[...] = start = rng.normal(size=size).astype(dtype)
     kept = dW.copy()
-    sgd_update(W, dW, 0.3)
+    sgd_update(W, dW, 0.3, 0.0)
     np.testing.assert_allclose(W, start - 0.3 * kept.astype(np.float64), rtol=0, atol=4 * np.finfo(dtype).eps)
     assert np.array_equal(dW, kept)
     assert (buffer[:64] == 7).all() and (buffer[64 + size :] == 7).all()

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from helpers import same_bits
 
-from fastml import OPTIMIZERS, SGD, Adam, Dense, Sequential
+from fastml import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop, Sequential
 from fastml.engine import EXECUTORS
 from fastml.optimizers import resolve_optimizer
+
+WITH_RATE = [name for name, cls in OPTIMIZERS.items() if hasattr(cls, "learning_rate")]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -22,12 +24,20 @@ def test_repr_tells_the_hyperparameters():
 
 
 def test_defaults():
-    assert SGD().constants() == {"learning_rate": 0.01}
-    assert Adam().constants() == {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    none = {"weight_decay": 0.0, "clipvalue": None, "global_clipnorm": None}
+    moments = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    assert SGD().constants() == none | {"learning_rate": 0.01, "momentum": 0.0}
+    assert Adam().constants() == none | {"learning_rate": 0.001} | moments
+    assert AdamW().constants() == Adam().constants() | {"weight_decay": 0.01}
+    assert RMSprop().constants() == none | {"learning_rate": 0.001, "rho": 0.9, "epsilon": 1e-8}
+    accumulator = {"initial_accumulator_value": 0.0, "epsilon": 1e-10}
+    assert Adagrad().constants() == none | {"learning_rate": 0.01} | accumulator
+    steps = {"initial_step": 0.01, "step_min": 1e-6, "step_max": 50.0}
+    assert Rprop().constants() == {"eta_minus": 0.5, "eta_plus": 1.2} | steps
 
 
 @pytest.mark.parametrize("value", [-0.1, math.inf, math.nan])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", WITH_RATE)
 def test_a_learning_rate_out_of_range(name, value):
     with pytest.raises(ValueError, match=r"learning_rate must be in \[0, inf\)"):
         OPTIMIZERS[name](value)
@@ -39,7 +49,7 @@ def test_a_learning_rate_out_of_range(name, value):
 
 
 @pytest.mark.parametrize("value", ["0.1", None, True, [0.1], 1j])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", WITH_RATE)
 def test_a_learning_rate_that_is_no_number(name, value):
     with pytest.raises(TypeError, match="learning_rate must be a number, got"):
         OPTIMIZERS[name](value)
@@ -84,7 +94,7 @@ def test_twenty_steps_of_one_weight_and_one_bias(optimizer, executor):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", WITH_RATE)
 def test_a_learning_rate_of_zero_changes_nothing(name, executor):
     model = Sequential([Dense(3)], input_dim=2, seed=0)
     model.compile(OPTIMIZERS[name](0), executor=executor)

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import make_data, make_model, metrics_for, same_bits
+from helpers import batch_for, make_data, make_model, metrics_for, same_bits
 
 import fastml
 from fastml import (
@@ -225,11 +225,11 @@ def test_a_second_compile_resets_the_optimizer(name):
     """Trained weights with a new optimizer go on as in a new model with these weights."""
     x, y = make_data("mean_squared_error")
     model, fresh = make_model(optimizer=name), make_model(optimizer=name, input_dim=5)
-    model.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    model.fit(x, y, batch_for(name, 50, 32), epochs=3, shuffle=False, verbose=0)
     fresh.set_weights(model.get_weights())
     model.compile(name, "mean_squared_error")
     for m in (model, fresh):
-        m.fit(x, y, epochs=3, shuffle=False, verbose=0)
+        m.fit(x, y, batch_for(name, 50, 32), epochs=3, shuffle=False, verbose=0)
     assert same_bits(model.get_weights(), fresh.get_weights())
 
 
@@ -299,12 +299,13 @@ def test_two_fits_are_one(optimizer, executor):
     """Weights, optimizer state and order of rows continue: 2 + 3 epochs give the bits of 5."""
     x, y = make_data("mean_squared_error")
     once, twice = (make_model(optimizer=optimizer, executor=executor) for _ in range(2))
-    once.fit(x, y, batch_size=16, epochs=5, verbose=0)
-    twice.fit(x, y, batch_size=16, epochs=2, verbose=0)
+    batch_size = batch_for(optimizer, 50, 16)
+    once.fit(x, y, batch_size, epochs=5, verbose=0)
+    twice.fit(x, y, batch_size, epochs=2, verbose=0)
     twice.predict(x[:3])
     twice.evaluate(x, y)
     twice.gradients(x, y)
-    twice.fit(x, y, batch_size=16, epochs=3, verbose=0)
+    twice.fit(x, y, batch_size, epochs=3, verbose=0)
     assert same_bits(once.get_weights(), twice.get_weights())
 
 

@@ -1,13 +1,14 @@
 """One training step, with gather, forward, loss, backward and update: the compiled executor against NumPy."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 
 from fastml import LOSSES, Adam, Dense
 from fastml.engine import EXECUTORS
-from fastml.program import Buffers, lower
+from fastml.lowering import lower
+from fastml.program import Buffers
 from fastml.training import Data, Run
 
 STEPS_PER_EPOCH = 32
@@ -37,11 +38,12 @@ def make_run(net, batch, dtype, epochs, executor):
         y = random.integers(d_out, size=(rows, 1)).astype(dtype)
 
     layers = [*(Dense(units, "relu") for units in hidden), Dense(d_out, output)]
-    program = lower(layers, d_in, batch, dtype, loss=LOSSES[loss], optimizer=Adam())
+    program = lower(layers, d_in, batch, dtype, loss=LOSSES[loss](), optimizer=Adam())
     buffers = Buffers.for_program(program, dtype)
     program.initialize(buffers, seed=1)
     data = Data(dtype, x, y, shuffle=True, epochs=epochs)
-    return Run(EXECUTORS[executor], program.training, program, buffers, data, batch, seed=1)
+    rates = partial(Adam().rates, first=0, total=epochs * STEPS_PER_EPOCH)
+    return Run(EXECUTORS[executor], program.training, program, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
 
 
 @cache

@@ -1,0 +1,104 @@
+"""What optimizers share: their hyper-parameters, the learning rate of each update, decoupled weight decay."""
+
+import numpy as np
+
+from fastml.constants import Constant, flag
+from fastml.schedules import Schedule
+
+
+class Rate(Constant):
+    """A learning rate: a number, or a Schedule that gives one for each update."""
+
+    def __set__(self, instance, value):
+        if isinstance(value, Schedule):
+            instance.__dict__[self.name] = value
+        elif isinstance(value, type) and issubclass(value, Schedule):
+            raise TypeError(f"{self.name} is the class {value.__name__}: pass {value.__name__}(…)")
+        else:
+            super().__set__(instance, value)
+
+
+class OptionalConstant(Constant):
+    """A number or None."""
+
+    def __set__(self, instance, value):
+        if value is None:
+            instance.__dict__[self.name] = None
+        else:
+            super().__set__(instance, value)
+
+
+class Optimizer:
+    """How gradients change parameters. Its numbers may be set at any time, also while `fit` runs.
+
+    Only what changes the state that it keeps needs a new `compile`: momentum from 0, or clipping from None.
+    """
+
+    full_batch = False  # whether it only works on all rows at once
+    decay_all = False
+    clipvalue = global_clipnorm = None
+
+    @property
+    def op(self):
+        """The instruction that carries the update out."""
+        raise NotImplementedError
+
+    @property
+    def start(self):
+        """The start value of each state array; there are as many, each as long as the parameters."""
+        return ()
+
+    def constants(self):
+        """The hyper-parameters by name."""
+        return Constant.values(self)
+
+    def rates(self, t, count, first, total):
+        """Learning rates, float64, of `count` updates from the t-th since `compile`, in a fit of `total` from `first`.
+
+        One for all if it is constant.
+        """
+        rate = self.learning_rate
+        if not isinstance(rate, Schedule):
+            return np.array([rate])
+        steps = np.arange(t, t + count)
+        rates = rate.at(steps - first, total) if rate.steps is None else rate.at(steps, rate.steps)
+        return np.ascontiguousarray(rates, dtype=np.float64)
+
+    @staticmethod
+    def update(s, W, dW, state, t, rate, worse):
+        """The update in NumPy.
+
+        s has the hyper-parameters by name, W, dW are parameters and gradients, state the list of state arrays; W and
+        state are changed in place. t counts updates, this one included; worse tells whether the loss grew.
+        """
+        raise NotImplementedError
+
+    def __repr__(self):
+        values = {k: v for k, v in self.constants().items() if v is not None and (v or k == "learning_rate")}
+        parts = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v!r}" for k, v in values.items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class GradientDescent(Optimizer):
+    """What the optimizers with a learning rate share."""
+
+    learning_rate = Rate(0)
+    weight_decay = Constant(0)
+    clipvalue = OptionalConstant(0, open_low=True)
+    global_clipnorm = OptionalConstant(0, open_low=True)
+
+    def _set(self, learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **constants):
+        """Sets what all of them take and their own constants."""
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.decay_all = flag("decay_all", decay_all)
+        self.clipvalue = clipvalue
+        self.global_clipnorm = global_clipnorm
+        for name, value in constants.items():
+            setattr(self, name, value)
+
+
+def decay(s, W, rate):
+    """W after the decoupled weight decay, in place."""
+    if s["weight_decay"]:
+        W *= W.dtype.type(1 - rate * s["weight_decay"])

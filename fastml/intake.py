@@ -1,0 +1,74 @@
+"""Intake: rows as a user gives them become the arrays that a model's program takes."""
+
+import warnings
+from typing import NamedTuple
+
+from fastml.data import as_features, as_targets, split
+from fastml.losses import Loss, name_of
+from fastml.lowering import check_output
+from fastml.row_weights import as_row_weights, class_weights, with_mean_one
+
+
+class Intake(NamedTuple):
+    """What a compiled model expects of its data."""
+
+    layers: list
+    loss: Loss
+    dtype: str
+    d_in: int | None  # width of the data, where the model knows it
+
+    def units(self, d_in):
+        """Width of the output for inputs of width d_in."""
+        for layer in self.layers:
+            d_in = layer.units_out(d_in)
+        return d_in
+
+    def rows(self, x, y, weights=None, name=""):
+        """x, y and weights of the rows, checked and converted; errors name them with `name` in front."""
+        x = as_features(x, name + "x", self.dtype, self.d_in)
+        units = self.units(x.shape[1])
+        check_output(self.layers, self.loss, units)
+        y = as_targets(y, name + "y", self.dtype, name_of(self.loss), self.loss.targets, units, len(x))
+        return x, y, as_row_weights(weights, name + "sample_weight", len(x))
+
+    def validation(self, validation_data, width):
+        """The rows to validate with, which have the width of those to train on, or None."""
+        if validation_data is None:
+            return None
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
+        return self._replace(d_in=width).rows(*validation_data, name="validation_data ")
+
+    def weighted(self, x, y, weights, class_weight=None):
+        """x, y and the weights as a program takes them, with mean 1, or None where all rows count the same."""
+        if class_weight is not None:
+            by_class = class_weights(class_weight, y, self.loss, name_of(self.loss), self.units(x.shape[1]))
+            weights = by_class if weights is None else weights * by_class
+        name = "sample_weight" if class_weight is None else "class_weight, with sample_weight,"
+        return x, y, None if weights is None else with_mean_one(weights, name, self.dtype)
+
+    def training(self, x, y, sample_weight, class_weight, validation_data, validation_split):
+        """The rows to train on, and those to validate with or None, each as x, y and weights."""
+        x, y, weights = self.rows(x, y, sample_weight)
+        validation = self.validation(validation_data, x.shape[1])
+        (x, y, weights), rest = split((x, y, weights), validation_split)
+        if rest and validation:
+            raise ValueError("give validation_data or validation_split, not both")
+        validation = self.weighted(*(validation or rest)) if validation or rest else None
+        return self.weighted(x, y, weights, class_weight), validation
+
+    def check_batches(self, rows, batch_size, optimizer):
+        """ValueError where a step has too few rows for the layers; a warning where the optimizer wants all of them."""
+        if optimizer.full_batch and batch_size < rows:
+            name = type(optimizer).__name__
+            warnings.warn(
+                f"{name} goes by the signs of the gradient over all rows: on a batch of some of them they are mostly "
+                f"noise, which does not average out. Pass batch_size={rows}",
+                UserWarning,
+                stacklevel=3,
+            )
+        if min(rows, batch_size) == 1 and not all(layer.alone for layer in self.layers):
+            raise ValueError(
+                "BatchNormalization needs batches of at least 2 rows: the variance of a single row is 0, so that all "
+                f"inputs would become 0; got {rows} rows in batches of {min(rows, batch_size)}"
+            )

@@ -1,0 +1,199 @@
+"""Lowering: from the description of a model to its program."""
+
+import numpy as np
+
+from fastml.kernels import instruction
+from fastml.layers import Activation, Dropout
+from fastml.losses import CategoricalCrossentropy, name_of
+from fastml.program import ALIGNMENT, Program, layout, padded, table, update_instructions
+
+
+class Lowering:
+    """What layers write to while they lower themselves: instructions, and room in the workspace."""
+
+    def __init__(self, parameters, batch, line):
+        self.parameters, self.batch, self.line = parameters, batch, line
+        self.places = {(p.layer, p.name): p.offset for p in parameters}
+        self.instructions, self.tracking = [], []
+        self.layer = 0
+        self.training = True  # or inference, in which nothing is kept for a way back
+        self.kept = set()  # places of the workspace that a backward instruction will read
+        self.work_size = 0
+
+    def place(self, name):
+        """The offset of a parameter of the layer that is being lowered."""
+        return self.places[self.layer, name]
+
+    def room(self, size):
+        """Takes `size` elements of the workspace; returns their offset."""
+        offset = self.work_size
+        self.work_size += padded(size, self.line)
+        return offset
+
+    def rows(self, width):
+        """Takes room for a batch of rows."""
+        return self.room(self.batch * width)
+
+    def keep(self, *places):
+        """Says that a backward instruction will read these rows, so that nobody may overwrite them."""
+        if self.training:
+            self.kept.update(places)
+
+    def emit(self, op, **operands):
+        self.instructions.append({"op": op, **operands})
+
+    def track(self, op, **operands):
+        """Emits an instruction that changes statistics, for the end of a training step."""
+        self.tracking.append({"op": op, **operands})
+
+    def take(self):
+        """The instructions emitted since the last call."""
+        taken, self.instructions = self.instructions, []
+        return taken
+
+    def chain(self, parts, x, d_in):
+        """Lowers pairs of position and elementary layer; returns the place of the outputs, and the backwards."""
+        backwards = []
+        for self.layer, part in parts:
+            x, backward = part.lower(self, x, d_in)
+            d_in = part.units_out(d_in)
+            backwards.append(backward)
+        return x, backwards
+
+
+class Objective:
+    """The instructions around the loss: targets and weights in; loss of the batch, metrics and gradient out."""
+
+    def __init__(self, to, loss, width, weighted):
+        self.to, self.loss, self.width, self.weighted = to, loss, width, weighted
+        self.d_y = 1 if loss.targets == "labels" else width
+        self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
+        self.losses, self.w, self.smooth = to.rows(1), to.rows(1), to.rows(width)
+        self.constants = loss.constants()
+        self.operands = {"kind": loss.code, "y": self.y, "d_y": self.d_y}
+        if self.constants.get("label_smoothing"):
+            kind = CategoricalCrossentropy.code if loss.targets == "labels" else loss.code
+            self.operands = {"kind": kind, "y": self.smooth, "d_y": width}
+        self.operands |= {"a": self.a, "dz": self.dz, "d_out": width, **self.constants}
+
+    def forward(self, z):
+        """The loss of the batch, from what the last layer gives."""
+        to = self.to
+        to.emit(instruction.GATHER_TARGETS, y=self.y, d_y=self.d_y)
+        if self.weighted:
+            to.emit(instruction.GATHER_WEIGHTS, w=self.w)
+        if self.constants.get("label_smoothing"):
+            sizes = {"d_y": self.d_y, "d_out": self.width}
+            to.emit(instruction.SMOOTH_TARGETS, y=self.y, a=self.smooth, **sizes, **self.constants)
+        to.emit(instruction.LOSS_FORWARD, z=z, losses=self.losses, **self.operands)
+        if self.weighted:
+            to.emit(instruction.WEIGH_ROWS, w=self.w, x=self.losses, d_in=1)
+        to.emit(instruction.SUM_LOSS, losses=self.losses, total=0)
+        self.penalties(instruction.PENALTY_FORWARD, total=0)
+        return to.take()
+
+    def metrics(self, metrics):
+        """How good the predictions are."""
+        for k, metric in enumerate(metrics):
+            sizes = {"d_y": self.d_y, "d_out": self.width}
+            self.to.emit(instruction.METRIC, kind=metric.code, a=self.a, y=self.y, total=1 + k, **sizes)
+        return self.to.take()
+
+    def backward(self, backwards, asked):
+        """The gradient, through the layers from the last one; the `asked` first ones need none."""
+        self.to.emit(instruction.LOSS_BACKWARD, **self.operands)
+        if self.weighted:
+            self.to.emit(instruction.WEIGH_ROWS, w=self.w, x=self.dz, d_in=self.width)
+        dz = self.dz
+        for k in reversed(range(asked, len(backwards))):
+            dz = backwards[k](dz, inputs=k > asked)
+        self.penalties(instruction.PENALTY_BACKWARD)
+        return self.to.take()
+
+    def penalties(self, op, **operands):
+        for p in self.to.parameters:
+            if p.regularizer is not None:
+                l1, l2 = p.regularizer.l1, p.regularizer.l2
+                self.to.emit(op, W=p.offset, size=p.size, l1=l1, l2=l2, **operands)
+
+
+def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, weighted=False):
+    """The Program of a model.
+
+    `layers` are Layer objects, `d_in` the width of the data, `batch` the most rows that a step takes, `loss` a Loss,
+    `metrics` what `METRICS` holds, `optimizer` an Optimizer, `weighted` whether the rows have weights. Without a loss,
+    only prediction has a table.
+    """
+    line = ALIGNMENT // np.dtype(dtype).itemsize
+    parameters, groups = layout(layers, d_in, line)
+    to = Lowering(parameters, batch, line)
+    x = to.rows(d_in)
+    to.emit(instruction.GATHER_INPUTS, x=x, d_in=d_in)
+    gather = to.take()
+
+    width, chain, link = d_in, elementary(layers), []
+    for layer in layers:
+        width = layer.units_out(width)
+    if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
+        link = [chain.pop()]  # the loss takes the logits and applies this activation itself
+
+    objective = Objective(to, loss, width, weighted) if loss else None
+    shared, end = to.work_size, to.work_size
+    tables = dict.fromkeys(("training", "gradient", "evaluation"), table())
+    updates = 0
+    if loss:
+        trained = {p.layer for p in parameters if p.role != "statistic"}
+        if not trained:
+            raise ValueError("the model has no weights to train: add a Dense layer")
+        a, backwards = to.chain(chain, x, d_in)
+        forward, value, scores = to.take(), objective.forward(a), objective.metrics(metrics)
+        first = next(k for k, (position, _) in enumerate(chain) if position in trained)  # below, nobody asks
+        backward = objective.backward(backwards, first)
+        guard = [{"op": instruction.STOP_UNLESS_FINITE}]
+        step = table(gather, forward, value, guard, scores, backward, to.tracking)
+        tables["training"] = np.concatenate([step, table(update_instructions(optimizer, groups))])
+        tables["gradient"] = table(gather, forward, value, backward)
+        updates, end = len(step), to.work_size
+
+    to.training, to.kept, to.work_size = False, set(), shared  # inference has the same room for its rows
+    a, _ = to.chain(chain, x, d_in)
+    forward = to.take()
+    if loss:
+        tables["evaluation"] = table(gather, forward, objective.forward(a), objective.metrics(metrics))
+    a, _ = to.chain(link, a, width)
+    to.emit(instruction.STORE_OUTPUTS, a=a, d_out=width)
+    return Program(
+        **tables,
+        prediction=table(gather, forward, to.take()),
+        updates=updates,
+        parameters=parameters,
+        groups=groups,
+        batch=batch,
+        weighted=weighted,
+        d_out=width,
+        params_size=sum(groups.values()),
+        state_size=sum(groups.values()) * len(optimizer.start) if optimizer else 0,
+        work_size=max(end, to.work_size),
+        flops=6 * sum(p.size for p in parameters if p.role == "weight"),
+    )
+
+
+def elementary(layers):
+    """The layers as pairs of position and elementary layer."""
+    return [(position, part) for position, layer in enumerate(layers) for part in layer.expand()]
+
+
+def check_output(layers, loss, units=None):
+    """ValueError unless the last layer gives what the loss takes; `units` is the number of outputs, where known."""
+    chain, name = elementary(layers), name_of(loss)
+    last = chain[-1][1] if chain else None
+    activation = last.activation if isinstance(last, Activation) else "linear"
+    if isinstance(last, Dropout):
+        raise ValueError("Dropout cannot be the last layer: it would set predictions to 0 while training")
+    if layers and loss.link != "linear" and activation not in (loss.link, "linear"):
+        raise ValueError(
+            f"{name} takes logits: the last layer's activation must be '{loss.link}', which is fused with the loss, or "
+            f"'linear', not '{activation}'"
+        )
+    if units == 1 and loss.link == "softmax":
+        raise ValueError(f"{name} needs an output for each class, at least 2; for one output use binary_crossentropy")

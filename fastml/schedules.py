@@ -1,0 +1,141 @@
+"""Learning-rate schedules: the rate as a function of the updates made. Pass one where an optimizer takes a rate.
+
+`Adam(CosineDecay(0.01))` anneals over the whole of a `fit`. Steps are updates, that is batches, not epochs; where a
+schedule's `steps` is None, it covers the updates of each `fit`, and else it counts from `compile`.
+"""
+
+import math
+
+import numpy as np
+
+from fastml.constants import Constant, flag
+
+
+def whole(name, value, least):
+    """The value as an int of at least `least`; TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
+
+
+class Schedule:
+    """A learning rate that changes. A subclass gives `at`."""
+
+    steps = None  # that the schedule takes; None for those of each fit
+
+    def at(self, step, steps):
+        """Learning rates, float64, for the updates number `step`, an array counted from 0, of `steps` in all."""
+        raise NotImplementedError
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class ExponentialDecay(Schedule):
+    """learning_rate · decay_rate^(step / decay_steps); with `staircase` the exponent is rounded down.
+
+    The same as Keras's; PyTorch's ExponentialLR(gamma) has decay_steps = 1 and steps once an epoch.
+    """
+
+    steps = math.inf
+    learning_rate = Constant(0)
+    decay_rate = Constant(0, open_low=True)
+
+    def __init__(
+        self, learning_rate: float, decay_steps: int, decay_rate: float = 0.96, staircase: bool = False
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.decay_steps = whole("decay_steps", decay_steps, 1)
+        self.decay_rate = decay_rate
+        self.staircase = flag("staircase", staircase)
+
+    def at(self, step, steps):
+        exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.learning_rate * self.decay_rate**exponent
+
+
+class StepDecay(ExponentialDecay):
+    """learning_rate · decay_rate^⌊step / decay_steps⌋: it falls every `decay_steps` updates (PyTorch's StepLR)."""
+
+    def __init__(self, learning_rate: float, decay_steps: int, decay_rate: float = 0.1) -> None:
+        super().__init__(learning_rate, decay_steps, decay_rate, staircase=True)
+
+
+class CosineDecay(Schedule):
+    """Up to learning_rate in `warmup_steps` updates, in equal steps from learning_rate / (warmup_steps + 1), then down
+    to `final` along half a cosine until `steps`; `final` from there on.
+
+    Without warm-up it is PyTorch's CosineAnnealingLR (Loshchilov & Hutter, "SGDR", ICLR 2017, without restarts); the
+    warm-up is its LinearLR (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
+    """
+
+    learning_rate = Constant(0)
+    final = Constant(0)
+
+    def __init__(
+        self, learning_rate: float, steps: int | None = None, warmup_steps: int = 0, final: float = 0.0
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.steps = None if steps is None else whole("steps", steps, 1)
+        self.warmup_steps = whole("warmup_steps", warmup_steps, 0)
+        self.final = final
+        if self.steps is not None and self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps must be fewer than steps, got {warmup_steps} of {steps}")
+
+    def at(self, step, steps):
+        if self.warmup_steps >= steps:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, but this fit makes only {steps} updates")
+        rising = self.learning_rate * (step + 1) / (self.warmup_steps + 1)
+        share = np.clip((step - self.warmup_steps) / (steps - self.warmup_steps), 0, 1)
+        falling = self.final + (self.learning_rate - self.final) * (1 + np.cos(np.pi * share)) / 2
+        return np.where(step < self.warmup_steps, rising, falling)
+
+
+class OneCycle(Schedule):
+    """From learning_rate / div_factor up to learning_rate in the first share `warmup` of the steps, then down to the
+    start's 1 / final_div_factor, both along half a cosine.
+
+    PyTorch's OneCycleLR with cycle_momentum=False (Smith & Topin, "Super-Convergence", 2018): momentum stays as it is.
+    """
+
+    learning_rate = Constant(0)
+    warmup = Constant(0, 1)
+    div_factor = Constant(1)
+    final_div_factor = Constant(1)
+
+    def __init__(
+        self,
+        learning_rate: float,
+        steps: int | None = None,
+        warmup: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.steps = None if steps is None else whole("steps", steps, 2)
+        self.warmup = warmup
+        self.div_factor = div_factor
+        self.final_div_factor = final_div_factor
+
+    def at(self, step, steps):
+        start = self.learning_rate / self.div_factor
+        end = start / self.final_div_factor
+        top, last = max(self.warmup * steps - 1, 0), steps - 1
+        rising = half_cosine(start, self.learning_rate, step / max(top, 1e-9))
+        falling = half_cosine(self.learning_rate, end, (step - top) / max(last - top, 1e-9))
+        return np.where(step < top, rising, falling)
+
+
+def half_cosine(start, end, share):
+    """From start at share 0 to end at share 1."""
+    return end + (start - end) / 2 * (1 + np.cos(np.pi * np.clip(share, 0, 1)))
+
+
+SCHEDULES = {
+    "step": StepDecay,
+    "exponential": ExponentialDecay,
+    "cosine": CosineDecay,
+    "one_cycle": OneCycle,
+}

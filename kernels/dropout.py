@@ -1,0 +1,67 @@
+"""Inverted dropout (Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
+2014)."""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from fastml.kernels.random import DROPOUT, HALF, LOW, rounds
+from fastml.kernels.simd import INDEX, Vec, Words, broadcast, elementwise, mask_for, real_type, store
+
+RUN = 16  # counters side by side: they give 4 runs of 16 words, whatever the width of this CPU's vectors
+
+product = elementwise(lambda x, mask: x * mask)
+
+
+@intrinsic
+def draw_mask(typingctx, key, threshold, kept, mask):
+    """mask[64·k + 16·w + lane] = kept if word w of counter 16·k + lane is at least threshold, else 0.
+
+    key : tuple of uint64 (k0, k1, c1, c2, c3), threshold : uint64, kept : the scalar, mask : C-contiguous array.
+    """
+
+    def codegen(context, builder, signature, args):
+        real = real_type(mask.dtype)
+        array = make_array(mask)(context, builder, args[3])
+        k0, k1, c1, c2, c3 = (
+            Words(builder, broadcast(builder, k, RUN)) for k in cgutils.unpack_tuple(builder, args[0], 5)
+        )
+        bound, scale = broadcast(builder, args[1], RUN), broadcast(builder, args[2], RUN)
+        lane_numbers = Words(builder, ir.Constant(ir.VectorType(INDEX, RUN), list(range(RUN))))
+        zero = ir.Constant(ir.VectorType(real, RUN), [ir.Constant(real, 0.0)] * RUN)
+
+        with cgutils.for_range_slice(builder, INDEX(0), array.nitems, INDEX(4 * RUN)) as (start, _):
+            first = Words(builder, broadcast(builder, builder.lshr(start, INDEX(2)), RUN))
+            for k, word in enumerate(rounds(k0, k1, (first + lane_numbers) & LOW, c1, c2, c3)):
+                place = builder.add(start, INDEX(k * RUN))
+                values = builder.select(builder.icmp_unsigned(">=", word.value, bound), scale, zero)
+                left = builder.sub(array.nitems, place)
+                store(builder, Vec(builder, values), builder.gep(array.data, [place]), mask_for(builder, left, RUN))
+        return context.get_dummy_value()
+
+    return types.void(key, threshold, kept, mask), codegen
+
+
+@njit(inline="always", error_model="numpy")
+def dropout_forward(seed, step, epoch, layer, rate, x, mask, a):
+    """a = x · mask, where mask is 0 with probability rate and else 1 / (1 - rate), drawn for each row and unit.
+
+    x, mask, a : (n, d), rate : float64. Overwrites mask, and a, which may be x. The numbers depend on seed, epoch,
+    step, layer and place alone.
+    """
+    k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
+    key = k0, k1, np.uint64(step) & LOW, np.uint64(epoch) & LOW, np.uint64(DROPOUT + layer)
+    draw_mask(key, np.uint64(np.rint(rate * 2.0**32)), x.dtype.type(1 / (1 - rate)), mask)
+    product((x, mask), (a,), ())
+
+
+@njit(inline="always", error_model="numpy")
+def dropout_backward(mask, da, dx):
+    """dx = da · mask
+
+    mask, da, dx : (n, d). Overwrites dx, which may be da.
+    """
+    product((da, mask), (dx,), ())

@@ -1,0 +1,62 @@
+"""What keeps weights and gradients small: penalties on the weights, and clipping of the gradient."""
+
+import numpy as np
+from numba import njit
+
+from fastml.kernels.simd import elementwise
+
+cut = elementwise(lambda dW, clip: dW.where(">", clip, clip, dW.where("<", -clip, -clip, dW)))
+scaled = elementwise(lambda dW, factor: factor * dW)
+
+
+@elementwise
+def penalty_slopes(W, dW, l1, twice_l2):
+    """dW + l₁·sign W + 2·l₂·W, with the sign of 0 as 0."""
+    return W.fma(twice_l2, dW + W.where(">", 0.0, l1, W.where("<", 0.0, -l1, 0.0)))
+
+
+@njit(inline="always", error_model="numpy")
+def penalty_forward(W, l1, l2):
+    """Returns l₁·Σ|W| + l₂·ΣW², in float64.
+
+    W : (size,), l1, l2 : float64.
+    """
+    absolute = squared = 0.0
+    for k in range(W.size):
+        weight = np.float64(W[k])
+        absolute += abs(weight)
+        squared += weight * weight
+    return l1 * absolute + l2 * squared
+
+
+@njit(inline="always", error_model="numpy")
+def penalty_backward(W, dW, l1, l2):
+    """dW += l₁·sign W + 2·l₂·W
+
+    W, dW : (size,), l1, l2 : float64. Overwrites dW.
+    """
+    penalty_slopes((W, dW), (dW,), (W.dtype.type(l1), W.dtype.type(2 * l2)))
+
+
+@njit(inline="always", error_model="numpy")
+def clip_value(dW, clip):
+    """Each element of dW cut at ±clip.
+
+    dW : (size,), clip : float64. Overwrites dW.
+    """
+    cut((dW,), (dW,), (dW.dtype.type(clip),))
+
+
+@njit(inline="always", error_model="numpy")
+def clip_norm(dW, clip):
+    """dW · clip / ‖dW‖ where ‖dW‖ > clip (Pascanu et al., "On the difficulty of training recurrent neural networks",
+    ICML 2013).
+
+    dW : (size,), of all weights of the model, clip : float64. Overwrites dW. The norm is summed in float64.
+    """
+    square = 0.0
+    for k in range(dW.size):
+        slope = np.float64(dW[k])
+        square += slope * slope
+    if square > clip * clip:
+        scaled((dW,), (dW,), (dW.dtype.type(clip / np.sqrt(square)),))

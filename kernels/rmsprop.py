@@ -1,0 +1,23 @@
+"""RMSprop (Tieleman & Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012)."""
+
+from numba import njit
+
+from fastml.kernels.simd import elementwise
+
+
+@elementwise
+def rmsprop_step(W, dW, v, rho, rest, keep, learning_rate, epsilon):
+    v = (dW * dW).fma(rest, rho * v)
+    return keep * W - learning_rate * dW / (v.sqrt() + epsilon), v
+
+
+@njit(inline="always", error_model="numpy")
+def rmsprop_update(W, dW, v, learning_rate, weight_decay, rho, epsilon):
+    """v = ρv + (1-ρ)dW²,  W = (1 - learning_rate·weight_decay)·W - learning_rate·dW / (√v + ε)
+
+    W, dW, v : (size,), the others float64. Overwrites W and v. ε stands outside of the root, as in PyTorch; Keras has
+    it inside.
+    """
+    real = W.dtype.type
+    decays = real(rho), real(1 - rho), real(1 - learning_rate * weight_decay)
+    rmsprop_step((W, dW, v), (W, v), (*decays, real(learning_rate), real(epsilon)))
