@@ -139,7 +139,8 @@ class EarlyStopping(Monitor):
 class ReduceLROnPlateau(Monitor):
     """Multiplies the learning rate by `factor` when the monitored value has not become better for `patience` epochs.
 
-    As Keras's. PyTorch's scheduler of the name waits one epoch longer, and by default compares relatively.
+    PyTorch's scheduler of the name waits one epoch longer, and by default compares relatively; Keras's has a cooldown
+    that is one epoch shorter.
 
     Parameters
     ----------
@@ -180,9 +181,9 @@ class ReduceLROnPlateau(Monitor):
             raise ValueError(f"ReduceLROnPlateau cannot change {self.model.optimizer!r}: {why}")
 
     def on_epoch_end(self, epoch, logs):
-        better = self.improved(logs)
+        better, cooling = self.improved(logs), self.cooling > 0
         self.cooling = max(0, self.cooling - 1)
-        if better or self.cooling:
+        if better or cooling:
             self.wait = 0
             return
         self.wait += 1

@@ -78,12 +78,12 @@ class Objective:
 
     def forward(self, z):
         """The loss of the batch, from what the last layer gives."""
-        to = self.to
-        to.emit(instruction.GATHER_TARGETS, y=self.y, d_y=self.d_y)
+        to, loss = self.to, self.loss
+        to.emit(instruction.GATHER_TARGETS, x=self.y, d_in=self.d_y)
         if self.weighted:
-            to.emit(instruction.GATHER_WEIGHTS, w=self.w)
+            to.emit(instruction.GATHER_WEIGHTS, x=self.w, d_in=1)
         if self.constants.get("label_smoothing"):
-            sizes = {"d_y": self.d_y, "d_out": self.width}
+            sizes = {"d_y": self.d_y, "d_out": self.width, "size": 2 if loss.targets == "probabilities" else self.width}
             to.emit(instruction.SMOOTH_TARGETS, y=self.y, a=self.smooth, **sizes, **self.constants)
         to.emit(instruction.LOSS_FORWARD, z=z, losses=self.losses, **self.operands)
         if self.weighted:

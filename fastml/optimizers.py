@@ -254,8 +254,10 @@ class Rprop(Optimizer):
         self.step_min = step_min
         self.step_max = step_max
         self.backtrack = flag("backtrack", backtrack)
-        if step_min > step_max:
-            raise ValueError(f"step_min must not be above step_max, got {step_min} and {step_max}")
+        if not step_min <= initial_step <= step_max:
+            raise ValueError(
+                f"initial_step must be from step_min to step_max, {step_min} to {step_max}, got {initial_step}"
+            )
 
     @property
     def op(self):

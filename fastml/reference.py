@@ -62,13 +62,13 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
             case op.GATHER_INPUTS:
                 rows("x", d_in)[...] = x
             case op.GATHER_TARGETS:
-                rows("y", d_y)[...] = y
+                rows("x", d_in)[...] = y
             case op.GATHER_WEIGHTS:
-                rows("w", 1)[...] = weights
+                rows("x", d_in)[...] = weights
             case op.SMOOTH_TARGETS:
                 dense = rows("y", d_y) if d_y == d_out else one_hot(rows("y", 1), d_out)
                 smoothing = s["label_smoothing"]
-                rows("a", d_out)[...] = (1 - smoothing) * dense + smoothing / max(d_out, 2)
+                rows("a", d_out)[...] = (1 - smoothing) * dense + smoothing / size
             case op.NORMALIZE:
                 rows("a", d_in)[...] = (rows("x", d_in) - columns(params, "mean")) * columns(params, "scale")
             case op.DENSE_FORWARD:

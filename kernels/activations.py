@@ -5,12 +5,13 @@ In place is allowed: a may be z, but for silu, gelu and mish, and dz may be da. 
 and selu, z = 0, the derivative is that for z < 0.
 """
 
-import numpy as np
+import math
+
 from numba import njit
 
 from fastml.kernels import vmath
-from fastml.kernels.simd import elementwise
-from fastml.kernels.views import nothing
+from fastml.kernels.simd import Vec, elementwise
+from fastml.kernels.sweeps import rowwise
 
 LINEAR = 0  # a = z needs no instruction
 RELU = 1
@@ -52,8 +53,6 @@ sigmoid_backward = elementwise(lambda a, da: da * a * (1.0 - a))
 
 tanh_forward = elementwise(vmath.tanh)
 tanh_backward = elementwise(lambda a, da: da * (1.0 - a * a))
-
-exp_nonpositive = elementwise(vmath.exp_nonpositive)
 
 
 @elementwise
@@ -98,6 +97,45 @@ def mish_backward(z, da):
     return da * (w + z * rest * (1.0 + w) * vmath.sigmoid(z))
 
 
+def greater(u, v):
+    """The greater of each pair of lanes; v where it is NaN is left out."""
+    return u.where("<", v, v, u)
+
+
+def largest_of(row, z):
+    """maxₖ zₖ of a row: softmax does not change by what all zₖ have in common, and less that none overflows."""
+    lowest = -math.inf
+    (top,) = row.parts(lambda part, top: [greater(top, part.only(part.load(z), lowest))], row.constant(lowest))
+    return row.across(top, greater)
+
+
+def softmax_of(row, z, a, top):
+    """Writes aⱼ = exp(zⱼ - top) / Σₖ exp(zₖ - top) of a row; returns that sum."""
+
+    def exponentials(part, total):
+        e = vmath.exp_nonpositive(part.load(z) - top)
+        part.store(a, e)
+        return [total + part.only(e, 0.0)]
+
+    (total,) = row.parts(exponentials, row.constant(0.0))
+    total = row.across(total, Vec.__add__)
+    row.parts(lambda part: part.store(a, part.load(a) / total))
+    return total
+
+
+@rowwise
+def softmax_rows(row):
+    softmax_of(row, 0, 1, largest_of(row, 0))
+
+
+@rowwise
+def softmax_backward_rows(row):
+    """dzⱼ = aⱼ · (daⱼ - Σₖ daₖ·aₖ), the product with the Jacobian aⱼ·(δⱼₖ - aₖ)."""
+    (inner,) = row.parts(lambda part, inner: [part.load(0).fma(part.load(1), inner)], row.constant(0.0))
+    inner = row.across(inner, Vec.__add__)
+    row.parts(lambda part: part.store(2, part.load(0) * (part.load(1) - inner)))
+
+
 @njit(inline="always", error_model="numpy")
 def activation_forward(kind, alpha, z, a):
     """a = f(z), where kind names f, and alpha is the slope of leaky_relu or the scale of elu below 0, float64.
@@ -121,7 +159,7 @@ def activation_forward(kind, alpha, z, a):
     elif kind == TANH:
         tanh_forward((z,), (a,), ())
     elif kind == SOFTMAX:
-        softmax_forward(z, a)
+        softmax_rows((z, a), (), ())
     elif kind == SILU:
         silu_forward((z,), (a,), ())
     elif kind == GELU:
@@ -153,68 +191,10 @@ def activation_backward(kind, alpha, z, a, da, dz):
     elif kind == TANH:
         tanh_backward((a, da), (dz,), ())
     elif kind == SOFTMAX:
-        softmax_backward(a, da, dz)
+        softmax_backward_rows((a, da, dz), (), ())
     elif kind == SILU:
         silu_backward((z, da), (dz,), ())
     elif kind == GELU:
         gelu_backward((z, da), (dz,), ())
     elif kind == MISH:
         mish_backward((z, da), (dz,), ())
-
-
-@njit(inline="always", error_model="numpy")
-def softmax_forward(z, a):
-    """aᵢⱼ = exp(zᵢⱼ) / Σₖ exp(zᵢₖ)
-
-    z, a : (n, d). Overwrites a.
-    """
-    shift_rows(z, a)
-    normalize_exp_rows(a, nothing(a))
-
-
-@njit(inline="always", error_model="numpy")
-def shift_rows(z, a):
-    """aᵢⱼ = zᵢⱼ - maxₖ zᵢₖ: softmax does not change by that, and its exponentials cannot overflow.
-
-    z, a : (n, d). Overwrites a.
-    """
-    n, d = z.shape
-    for i in range(n):
-        top = z[i, 0]
-        for j in range(1, d):
-            top = max(top, z[i, j])
-        for j in range(d):
-            a[i, j] = z[i, j] - top
-
-
-@njit(inline="always", error_model="numpy")
-def normalize_exp_rows(a, losses):
-    """aᵢⱼ = exp(aᵢⱼ) / totalᵢ with totalᵢ = Σₖ exp(aᵢₖ);  lossesᵢ += log totalᵢ, which the cross-entropies need.
-
-    a : (n, d), not positive; losses : (n,) or, where there are none, (0,). Overwrites a.
-    """
-    n, d = a.shape
-    exp_nonpositive((a,), (a,), ())
-    for i in range(n):
-        total = a[i, 0]
-        for j in range(1, d):
-            total += a[i, j]
-        for j in range(d):
-            a[i, j] /= total
-        if losses.size:
-            losses[i] += np.log(total)
-
-
-@njit(inline="always", error_model="numpy")
-def softmax_backward(a, da, dz):
-    """dzⱼ = aⱼ · (daⱼ - Σₖ daₖ·aₖ), the product with the Jacobian aⱼ·(δⱼₖ - aₖ).
-
-    a, da, dz : (n, d). Overwrites dz.
-    """
-    n, d = a.shape
-    for i in range(n):
-        inner = da[i, 0] * a[i, 0]
-        for j in range(1, d):
-            inner += da[i, j] * a[i, j]
-        for j in range(d):
-            dz[i, j] = a[i, j] * (da[i, j] - inner)

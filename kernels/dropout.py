@@ -35,7 +35,7 @@ def draw_mask(typingctx, key, threshold, kept, mask):
 
         with cgutils.for_range_slice(builder, INDEX(0), array.nitems, INDEX(4 * RUN)) as (start, _):
             first = Words(builder, broadcast(builder, builder.lshr(start, INDEX(2)), RUN))
-            for k, word in enumerate(rounds(k0, k1, (first + lane_numbers) & LOW, c1, c2, c3)):
+            for k, word in enumerate(rounds(k0, k1, first + lane_numbers, c1, c2, c3)):
                 place = builder.add(start, INDEX(k * RUN))
                 values = builder.select(builder.icmp_unsigned(">=", word.value, bound), scale, zero)
                 left = builder.sub(array.nitems, place)
@@ -53,7 +53,7 @@ def dropout_forward(seed, step, epoch, layer, rate, x, mask, a):
     step, layer and place alone.
     """
     k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
-    key = k0, k1, np.uint64(step) & LOW, np.uint64(epoch) & LOW, np.uint64(DROPOUT + layer)
+    key = k0, k1, np.uint64(step), np.uint64(epoch), np.uint64(DROPOUT + layer)
     draw_mask(key, np.uint64(np.rint(rate * 2.0**32)), x.dtype.type(1 / (1 - rate)), mask)
     product((x, mask), (a,), ())
 

@@ -63,15 +63,12 @@ def build_executor(digest, cache=True):
             loss = worse = 0.0
             for i in range(program.size):
                 s = program[i]
-                if s.op == op.GATHER_INPUTS:
-                    gather_rows(x, order, first, matrix(work, s.x, n, s.d_in))
-                elif s.op == op.GATHER_TARGETS:
-                    gather_rows(y, order, first, matrix(work, s.y, n, s.d_y))
-                elif s.op == op.GATHER_WEIGHTS:
-                    gather_rows(weights, order, first, matrix(work, s.w, n, 1))
+                if s.op == op.GATHER_INPUTS or s.op == op.GATHER_TARGETS or s.op == op.GATHER_WEIGHTS:
+                    data = x if s.op == op.GATHER_INPUTS else y if s.op == op.GATHER_TARGETS else weights
+                    gather_rows(data, order, first, matrix(work, s.x, n, s.d_in))
                 elif s.op == op.SMOOTH_TARGETS:
                     y_smooth = matrix(work, s.a, n, s.d_out)
-                    smooth_targets(matrix(work, s.y, n, s.d_y), s.label_smoothing, max(s.d_out, 2), y_smooth)
+                    smooth_targets(matrix(work, s.y, n, s.d_y), s.label_smoothing, s.size, y_smooth)
 
                 elif s.op == op.NORMALIZE:
                     normalize(
@@ -107,7 +104,6 @@ def build_executor(digest, cache=True):
                         vector(params, s.mean, s.d_in),
                         vector(params, s.variance, s.d_in),
                         s.epsilon,
-                        vector(work, s.inverse, s.d_in),
                         matrix(work, s.a, n, s.d_in),
                     )
                 elif s.op == op.ACTIVATION_FORWARD:

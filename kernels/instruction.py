@@ -51,7 +51,7 @@ SIZES = (
     "d_in",
     "d_out",
     "d_y",  # width of the targets: 1 for class labels
-    "size",  # elements of parameters
+    "size",  # elements of parameters; classes, of targets
     "total",  # column of the totals that a loss or metric adds to
 )
 

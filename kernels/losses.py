@@ -9,8 +9,9 @@ z. In place is allowed: a may be z, and dz may be a.
 from numba import njit
 
 from fastml.kernels import vmath
-from fastml.kernels.activations import normalize_exp_rows, shift_rows
-from fastml.kernels.simd import elementwise
+from fastml.kernels.activations import largest_of, softmax_of
+from fastml.kernels.simd import Vec, elementwise
+from fastml.kernels.sweeps import rowwise
 
 MEAN_SQUARED_ERROR = 1
 MEAN_ABSOLUTE_ERROR = 2
@@ -71,6 +72,43 @@ def bernoulli_errors(z, y):
     return vmath.softplus(z) - z * y, vmath.sigmoid(z)
 
 
+@rowwise
+def categorical_errors(row):
+    """Σⱼ yⱼ·(log Σₖ exp zₖ - zⱼ), which is -log of Categorical(y; softmax z);  a = softmax z
+
+    The rows of y sum to 1, so that z may be shifted.
+    """
+    z, y, a, losses = 0, 1, 2, 0
+    top = largest_of(row, z)
+    (likelihood,) = row.parts(lambda p, sum_: [p.load(y).fma(p.load(z) - top, sum_)], row.constant(0.0))
+    likelihood = row.across(likelihood, Vec.__add__)
+    row.put(losses, softmax_of(row, z, a, top).log() - likelihood)
+
+
+@rowwise
+def sparse_categorical_errors(row):
+    """log Σₖ exp zₖ - z of the class: categorical_errors with the class number as its target."""
+    z, a, losses, labels = 0, 1, 0, 1
+    top = largest_of(row, z)
+    likelihood = row.element(z, row.value(labels)) - top
+    row.put(losses, softmax_of(row, z, a, top).log() - likelihood)
+
+
+@rowwise
+def sparse_categorical_slopes(row, scale):
+    """scale·a, less scale at the class."""
+    a, dz, labels = 0, 1, 0
+    row.parts(lambda part: part.store(dz, scale * part.load(a)))
+    row.add(dz, row.value(labels), -scale)
+
+
+@rowwise
+def mean_rows(row, d):
+    """Σⱼ termsⱼ / d"""
+    (total,) = row.parts(lambda part, total: [total + part.load(0)], row.constant(0.0))
+    row.put(0, row.across(total, Vec.__add__) / d)
+
+
 @njit(inline="always", error_model="numpy")
 def loss_forward(kind, delta, z, y, a, terms, losses):
     """lossesᵢ = loss(zᵢ, yᵢ), where kind names the loss: the mean over the outputs, or a cross-entropy of classes.
@@ -80,10 +118,10 @@ def loss_forward(kind, delta, z, y, a, terms, losses):
     """
     real = z.dtype.type
     if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
-        sparse_softmax_cross_entropy_forward(z, y, a, losses)
+        sparse_categorical_errors((z, a), (losses, y), ())
         return
     if kind == CATEGORICAL_CROSSENTROPY:
-        softmax_cross_entropy_forward(z, y, a, losses)
+        categorical_errors((z, y, a), (losses,), ())
         return
     if kind == BINARY_CROSSENTROPY:
         bernoulli_errors((z, y), (terms, a), ())
@@ -95,7 +133,7 @@ def loss_forward(kind, delta, z, y, a, terms, losses):
         absolute_errors((z, y), (terms, a), ())
     else:
         squared_errors((z, y), (terms, a), ())
-    row_means(terms, losses)
+    mean_rows((terms,), (losses,), (real(z.shape[1]),))
 
 
 @njit(inline="always", error_model="numpy")
@@ -109,11 +147,7 @@ def loss_backward(kind, delta, a, y, dz):
     n, d = a.shape
     real = a.dtype.type
     if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
-        scale = real(1.0 / n)
-        for i in range(n):
-            for j in range(d):
-                dz[i, j] = scale * a[i, j]
-            dz[i, int(y[i, 0])] -= scale
+        sparse_categorical_slopes((a, dz), (y,), (real(1.0 / n),))
     elif kind == MEAN_ABSOLUTE_ERROR:
         absolute_slopes((a, y), (dz,), (real(1.0 / (n * d)),))
     elif kind == HUBER:
@@ -125,42 +159,3 @@ def loss_backward(kind, delta, a, y, dz):
         if kind == MEAN_SQUARED_ERROR:
             scale *= 2
         scaled_difference((a, y), (dz,), (real(scale),))
-
-
-@njit(inline="always", error_model="numpy")
-def row_means(terms, means):
-    """meansᵢ = (1/d) Σⱼ termsᵢⱼ, summed in float64.
-
-    terms : (n, d), means : (n,). Overwrites means.
-    """
-    n, d = terms.shape
-    for i in range(n):
-        total = 0.0
-        for j in range(d):
-            total += terms[i, j]
-        means[i] = total / d
-
-
-@njit(inline="always", error_model="numpy")
-def softmax_cross_entropy_forward(z, y, a, losses):
-    """lossesᵢ = Σⱼ yᵢⱼ·(log Σₖ exp zᵢₖ - zᵢⱼ), which is -log of Categorical(y; softmax z);  a = softmax z
-
-    The rows of y sum to 1, so that z may be shifted.
-    """
-    n, d = z.shape
-    shift_rows(z, a)
-    for i in range(n):
-        likelihood = 0.0
-        for j in range(d):
-            likelihood += y[i, j] * a[i, j]
-        losses[i] = -likelihood
-    normalize_exp_rows(a, losses)
-
-
-@njit(inline="always", error_model="numpy")
-def sparse_softmax_cross_entropy_forward(z, y, a, losses):
-    """lossesᵢ = log Σₖ exp zᵢₖ - zᵢ,yᵢ: softmax_cross_entropy_forward with the class numbers y : (n, 1) as targets."""
-    shift_rows(z, a)
-    for i in range(losses.size):
-        losses[i] = -a[i, int(y[i, 0])]
-    normalize_exp_rows(a, losses)

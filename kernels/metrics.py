@@ -16,74 +16,45 @@ def metric(kind, a, y):
 
     a : (n, d), y : (n, d) or, for class labels, (n, 1).
     """
-    if kind == BINARY_ACCURACY:
-        return binary_accuracy(a, y)
-    if kind == CATEGORICAL_ACCURACY:
-        return categorical_accuracy(a, y)
-    if kind == SPARSE_CATEGORICAL_ACCURACY:
-        return sparse_categorical_accuracy(a, y)
-    if kind == MEAN_SQUARED_ERROR:
-        return squared_error(a, y)
-    return mean_absolute_error(a, y)
+    if kind == CATEGORICAL_ACCURACY or kind == SPARSE_CATEGORICAL_ACCURACY:
+        return class_hits(kind == SPARSE_CATEGORICAL_ACCURACY, a, y)
+    return mean_scores(kind, a, y)
 
 
 @njit(inline="always", error_model="numpy")
-def binary_accuracy(a, y):
-    """Σᵢ share of the outputs j with (aᵢⱼ > ½) = (yᵢⱼ > ½)"""
+def class_hits(labels, a, y):
+    """Number of rows whose largest prediction stands where the largest target does, or at the class number y : (n, 1).
+
+    The first of several that are equally large counts.
+    """
     n, d = a.shape
-    hits = 0
+    hits = 0.0
     for i in range(n):
-        for j in range(d):
-            hits += (a[i, j] > 0.5) == (y[i, j] > 0.5)
-    return hits / d
+        predicted = wanted = 0
+        for j in range(1, d):
+            if a[i, j] > a[i, predicted]:
+                predicted = j
+            if not labels and y[i, j] > y[i, wanted]:
+                wanted = j
+        if labels:
+            wanted = int(y[i, 0])
+        if predicted == wanted:
+            hits += 1
+    return hits
 
 
 @njit(inline="always", error_model="numpy")
-def largest(a, i):
-    """Column of the largest element of row i, the first one if several are."""
-    best = 0
-    for j in range(1, a.shape[1]):
-        if a[i, j] > a[i, best]:
-            best = j
-    return best
-
-
-@njit(inline="always", error_model="numpy")
-def categorical_accuracy(a, y):
-    """Number of rows whose largest prediction stands where the largest target does."""
-    hits = 0
-    for i in range(a.shape[0]):
-        hits += largest(a, i) == largest(y, i)
-    return float(hits)
-
-
-@njit(inline="always", error_model="numpy")
-def sparse_categorical_accuracy(a, y):
-    """Number of rows whose largest prediction stands at the class number y : (n, 1)."""
-    hits = 0
-    for i in range(a.shape[0]):
-        hits += largest(a, i) == int(y[i, 0])
-    return float(hits)
-
-
-@njit(inline="always", error_model="numpy")
-def squared_error(a, y):
-    """Σᵢ (1/d) Σⱼ (aᵢⱼ - yᵢⱼ)²"""
+def mean_scores(kind, a, y):
+    """Σᵢ (1/d) Σⱼ of (aᵢⱼ - yᵢⱼ)², |aᵢⱼ - yᵢⱼ|, or for binary_accuracy 1 where both are above ½ or neither is."""
     n, d = a.shape
     total = 0.0
     for i in range(n):
         for j in range(d):
             error = np.float64(a[i, j] - y[i, j])
-            total += error * error
-    return total / d
-
-
-@njit(inline="always", error_model="numpy")
-def mean_absolute_error(a, y):
-    """Σᵢ (1/d) Σⱼ |aᵢⱼ - yᵢⱼ|"""
-    n, d = a.shape
-    total = 0.0
-    for i in range(n):
-        for j in range(d):
-            total += abs(a[i, j] - y[i, j])
+            if kind == MEAN_SQUARED_ERROR:
+                total += error * error
+            elif kind == MEAN_ABSOLUTE_ERROR:
+                total += abs(error)
+            elif (a[i, j] > 0.5) == (y[i, j] > 0.5):
+                total += 1
     return total / d

@@ -3,8 +3,66 @@
 Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training", ICML 2015.
 """
 
-import numpy as np
 from numba import njit
+
+from fastml.kernels.simd import elementwise
+from fastml.kernels.sweeps import columnwise
+
+
+@columnwise
+def scale_columns(columns):
+    mean, scale = columns.vector(0), columns.vector(1)
+    columns.rows(lambda i: columns.store(1, i, (columns.load(0, i) - mean) * scale))
+
+
+@columnwise
+def normalize_columns(columns, n, epsilon):
+    gamma, beta, zero = columns.vector(0), columns.vector(1), columns.constant(0.0)
+    (total,) = columns.rows(lambda i, total: [total + columns.load(0, i)], zero)
+    mean = total / n
+
+    def deviation(i, squares):
+        x_hat = columns.load(0, i) - mean
+        columns.store(1, i, x_hat)
+        return [x_hat.fma(x_hat, squares)]
+
+    (squares,) = columns.rows(deviation, zero)
+    variance = squares / n
+    inverse = 1.0 / (variance + epsilon).sqrt()
+
+    def scaled(i):
+        x_hat = columns.load(1, i) * inverse
+        columns.store(1, i, x_hat)
+        columns.store(2, i, x_hat.fma(gamma, beta))
+
+    columns.rows(scaled)
+    for k, vec in ((2, mean), (3, variance), (4, inverse)):
+        columns.put(k, vec)
+
+
+@columnwise
+def infer_columns(columns, epsilon):
+    gamma, beta, mean, variance = (columns.vector(k) for k in range(4))
+    inverse = 1.0 / (variance + epsilon).sqrt()
+    columns.rows(lambda i: columns.store(1, i, ((columns.load(0, i) - mean) * inverse).fma(gamma, beta)))
+
+
+@columnwise
+def differentiate_columns(columns, n):
+    gamma, inverse, zero = columns.vector(0), columns.vector(1), columns.constant(0.0)
+
+    def sums(i, dgamma, dbeta):
+        da = columns.load(0, i)
+        return [da.fma(columns.load(1, i), dgamma), dbeta + da]
+
+    dgamma, dbeta = columns.rows(sums, zero, zero)
+    columns.put(2, dgamma)
+    columns.put(3, dbeta)
+    factor, slope, shift = gamma * inverse, dgamma / n, dbeta / n
+    columns.rows(lambda i: columns.store(2, i, factor * (columns.load(0, i) - columns.load(1, i).fma(slope, shift))))
+
+
+track = elementwise(lambda running, batch, share, factor: running + share * (factor * batch - running))
 
 
 @njit(inline="always", error_model="numpy")
@@ -13,10 +71,7 @@ def normalize(x, mean, scale, a):
 
     x, a : (n, d), mean, scale : (d,). Overwrites a, which may be x.
     """
-    n, d = x.shape
-    for i in range(n):
-        for j in range(d):
-            a[i, j] = (x[i, j] - mean[j]) * scale[j]
+    scale_columns((x, a), (mean, scale), ())
 
 
 @njit(inline="always", error_model="numpy")
@@ -26,43 +81,17 @@ def batchnorm_forward(x, gamma, beta, epsilon, mean, variance, inverse, x_hat, a
     x, x_hat, a : (n, d), gamma, beta, mean, variance, inverse : (d,), epsilon : float64. Overwrites the last five; a
     may be x. Two passes: Σx² - (Σx)² / n would lose a small variance beside a large mean.
     """
-    n, d = x.shape
     real = x.dtype.type
-    for j in range(d):
-        mean[j] = 0
-        variance[j] = 0
-    for i in range(n):
-        for j in range(d):
-            mean[j] += x[i, j]
-    for j in range(d):
-        mean[j] /= real(n)
-    for i in range(n):
-        for j in range(d):
-            x_hat[i, j] = x[i, j] - mean[j]
-            variance[j] += x_hat[i, j] * x_hat[i, j]
-    for j in range(d):
-        variance[j] /= real(n)
-        inverse[j] = real(1) / np.sqrt(variance[j] + real(epsilon))
-    for i in range(n):
-        for j in range(d):
-            x_hat[i, j] *= inverse[j]
-            a[i, j] = gamma[j] * x_hat[i, j] + beta[j]
+    normalize_columns((x, x_hat, a), (gamma, beta, mean, variance, inverse), (real(x.shape[0]), real(epsilon)))
 
 
 @njit(inline="always", error_model="numpy")
-def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, inverse, a):
+def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
     """a = γ·(x - mean) / √(variance + ε) + β, with the statistics that training has tracked.
 
-    x, a : (n, d), gamma, beta, mean, variance, inverse : (d,), epsilon : float64. Overwrites inverse, 1 / √(variance +
-    ε), and a, which may be x.
+    x, a : (n, d), gamma, beta, mean, variance : (d,), epsilon : float64. Overwrites a, which may be x.
     """
-    n, d = x.shape
-    real = x.dtype.type
-    for j in range(d):
-        inverse[j] = real(1) / np.sqrt(variance[j] + real(epsilon))
-    for i in range(n):
-        for j in range(d):
-            a[i, j] = gamma[j] * ((x[i, j] - mean[j]) * inverse[j]) + beta[j]
+    infer_columns((x, a), (gamma, beta, mean, variance), (x.dtype.type(epsilon),))
 
 
 @njit(inline="always", error_model="numpy")
@@ -71,19 +100,7 @@ def batchnorm_backward(da, x_hat, gamma, inverse, dgamma, dbeta, dx):
 
     da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites dgamma, dbeta and dx, which may be da.
     """
-    n, d = da.shape
-    real = da.dtype.type
-    for j in range(d):
-        dgamma[j] = 0
-        dbeta[j] = 0
-    for i in range(n):
-        for j in range(d):
-            dgamma[j] += da[i, j] * x_hat[i, j]
-            dbeta[j] += da[i, j]
-    for i in range(n):
-        for j in range(d):
-            inner = da[i, j] - (dbeta[j] + x_hat[i, j] * dgamma[j]) / real(n)
-            dx[i, j] = gamma[j] * inverse[j] * inner
+    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), (da.dtype.type(da.shape[0]),))
 
 
 @njit(inline="always", error_model="numpy")
@@ -93,7 +110,5 @@ def batchnorm_track(batch_mean, batch_variance, n, momentum, mean, variance):
     All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites mean and variance.
     """
     real = mean.dtype.type
-    for j in range(mean.size):
-        unbiased = batch_variance[j] * real(n / (n - 1))
-        mean[j] += real(1 - momentum) * (batch_mean[j] - mean[j])
-        variance[j] += real(1 - momentum) * (unbiased - variance[j])
+    track((mean, batch_mean), (mean,), (real(1 - momentum), real(1)))
+    track((variance, batch_variance), (variance,), (real(1 - momentum), real(n / (n - 1))))

@@ -5,7 +5,11 @@ Generator: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1,
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastml.kernels.simd import Words
 
 # Streams: what a number is for. The low 24 bits can hold the position of a layer or parameter in the model.
 SHUFFLE = 1 << 24
@@ -21,7 +25,8 @@ WEYL_1 = np.uint64(0xBB67AE85)
 
 
 def rounds(k0, k1, c0, c1, c2, c3):
-    """The ten rounds of Philox on 32-bit words in uint64: of numbers when Numba compiles it, of `Words` for vectors."""
+    """The ten rounds of Philox on `Words` of 32 bits: one, or a vector of them."""
+    c0, c1, c2, c3 = c0 & LOW, c1 & LOW, c2 & LOW, c3 & LOW
     for _ in range(10):
         p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
         c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
@@ -29,16 +34,28 @@ def rounds(k0, k1, c0, c1, c2, c3):
     return c0, c1, c2, c3
 
 
-compiled_rounds = njit(inline="always", error_model="numpy")(rounds)
+@intrinsic
+def four_words(typingctx, key, counter):
+    """Four random words, a tuple of uint64, from tuples of 2 and 4 words."""
+
+    def codegen(context, builder, signature, args):
+        words = [
+            Words(builder, w) for packed, size in ((args[0], 2), (args[1], 4)) for w in unpack(builder, packed, size)
+        ]
+        return cgutils.pack_array(builder, [word.value for word in rounds(*words)])
+
+    return types.UniTuple(types.uint64, 4)(key, counter), codegen
+
+
+def unpack(builder, packed, size):
+    return cgutils.unpack_tuple(builder, packed, size)
 
 
 @njit(inline="always", error_model="numpy")
 def philox(seed, index, step, epoch, stream):
     """Four random 32-bit words, as uint64, of a 64-bit seed and a counter of four 32-bit words."""
-    k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
-    c0, c1 = np.uint64(index) & LOW, np.uint64(step) & LOW
-    c2, c3 = np.uint64(epoch) & LOW, np.uint64(stream) & LOW
-    return compiled_rounds(k0, k1, c0, c1, c2, c3)
+    key = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
+    return four_words(key, (np.uint64(index), np.uint64(step), np.uint64(epoch), np.uint64(stream)))
 
 
 @njit(inline="always", error_model="numpy")

@@ -98,6 +98,13 @@ class Vec:
     def sqrt(self):
         return self.call("sqrt")
 
+    def log(self):
+        """The natural logarithm of the first lane, in all lanes: a call of the scalar function of the C library."""
+        first = self.builder.extract_element(self.value, ir.IntType(32)(0))
+        name = f"llvm.log.f{32 if isinstance(self.real, ir.FloatType) else 64}"
+        log = declare(self.builder, name, self.real, [self.real])
+        return splat(self.builder, self.builder.call(log, [first]), self.value.type.count)
+
     def fma(self, factor, addend):
         """self · factor + addend, rounded once."""
         return self.call("fma", factor, addend)
@@ -120,7 +127,7 @@ class Vec:
 
 
 class Words:
-    """A vector of uint64 in LLVM IR; a number becomes the vector of its copies."""
+    """A uint64 in LLVM IR, or a vector of them; a number becomes the like."""
 
     __array_ufunc__ = None  # so that NumPy's numbers leave the operators to this class
 
@@ -130,7 +137,9 @@ class Words:
     def emit(self, instruction, other):
         if not isinstance(other, Words):
             kind = self.value.type
-            other = Words(self.builder, ir.Constant(kind, [ir.Constant(kind.element, int(other))] * kind.count))
+            vector = isinstance(kind, ir.VectorType)
+            copies = [ir.Constant(kind.element, int(other))] * kind.count if vector else int(other)
+            other = Words(self.builder, ir.Constant(kind, copies))
         return Words(self.builder, getattr(self.builder, instruction)(self.value, other.value))
 
     def __add__(self, other):

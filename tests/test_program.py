@@ -147,7 +147,7 @@ def test_the_place_of_parameters_does_not_depend_on_the_batch():
 def test_labels_are_one_column_wide():
     program = lowered([Dense(3)], "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
     table = program.training
-    for operation in (op.GATHER_TARGETS, op.LOSS_FORWARD, op.METRIC, op.LOSS_BACKWARD):
+    for operation in (op.LOSS_FORWARD, op.METRIC, op.LOSS_BACKWARD):
         assert table[table["op"] == operation]["d_y"] == 1
 
 
