@@ -1,12 +1,11 @@
 """Callbacks: what happens between epochs."""
 
 import math
-import numbers
 import operator
 
-from fastml.constants import Constant, flag
+from fastml.constants import Constant, Flag, Whole
 from fastml.data import as_list
-from fastml.schedules import Schedule, whole
+from fastml.schedules import Schedule
 
 
 class Callback:
@@ -50,14 +49,15 @@ class History(Callback):
 class Monitor(Callback):
     """Watches one of the logs: whether it has become better than ever, by more than min_delta."""
 
+    min_delta = Constant(0)
+    patience = Whole(0)
+
     def __init__(self, monitor, min_delta, patience, mode):
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be the name of a loss or metric, got {monitor!r}")
-        if isinstance(min_delta, bool) or not isinstance(min_delta, numbers.Real) or not 0 <= min_delta < math.inf:
-            raise ValueError(f"min_delta must be a number from 0 on, got {min_delta!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
-        self.monitor, self.min_delta, self.patience = monitor, min_delta, whole("patience", patience, 0)
+        self.monitor, self.min_delta, self.patience = monitor, min_delta, patience
         self.mode = ("max" if "accuracy" in monitor else "min") if mode == "auto" else mode
 
     def on_train_begin(self, logs):
@@ -102,6 +102,9 @@ class EarlyStopping(Monitor):
     end or None; epochs are counted from 0.
     """
 
+    restore_best_weights = Flag()
+    start_from_epoch = Whole(0)
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -112,19 +115,21 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, min_delta, patience, mode)
-        self.restore_best_weights = flag("restore_best_weights", restore_best_weights)
-        self.start_from_epoch = whole("start_from_epoch", start_from_epoch, 0)
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
 
     def on_train_begin(self, logs):
         super().on_train_begin(logs)
         self.best_epoch = self.stopped_epoch = self.best_weights = None
 
     def on_epoch_end(self, epoch, logs):
-        if self.improved(logs) and epoch >= self.start_from_epoch:
+        if epoch < self.start_from_epoch:
+            return
+        if self.improved(logs):
             self.best_epoch, self.wait = epoch, 0
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-        elif epoch >= self.start_from_epoch:
+        else:
             self.wait += 1
             if self.wait >= max(1, self.patience):
                 self.stopped_epoch = epoch
@@ -156,6 +161,7 @@ class ReduceLROnPlateau(Monitor):
 
     factor = Constant(0, 1, open_low=True)
     min_lr = Constant(0)
+    cooldown = Whole(0)
 
     def __init__(
         self,
@@ -169,7 +175,7 @@ class ReduceLROnPlateau(Monitor):
     ) -> None:
         super().__init__(monitor, min_delta, patience, mode)
         self.factor = factor
-        self.cooldown = whole("cooldown", cooldown, 0)
+        self.cooldown = cooldown
         self.min_lr = min_lr
 
     def on_train_begin(self, logs):

@@ -1,14 +1,13 @@
-"""Numbers that users set: checked whenever they are set."""
+"""Attributes that users set: checked whenever they are set."""
 
 import math
 import numbers
 
+import numpy as np
 
-class Constant:
-    """A hyper-parameter of a class: a float from `low`, or above it if `open_low`, to below `high`."""
 
-    def __init__(self, low, high=math.inf, open_low=False):
-        self.low, self.high, self.open_low = low, high, open_low
+class Checked:
+    """An attribute whose values go through `check`, which returns them or raises."""
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -17,24 +16,60 @@ class Constant:
         return self if instance is None else instance.__dict__[self.name]
 
     def __set__(self, instance, value):
+        instance.__dict__[self.name] = self.check(value)
+
+
+class Constant(Checked):
+    """A hyper-parameter: a float from `low`, or above it if `open_low`, to below `high`; or None if `optional`."""
+
+    def __init__(self, low, high=math.inf, open_low=False, optional=False):
+        self.low, self.high, self.open_low, self.optional = low, high, open_low, optional
+
+    def check(self, value):
+        if value is None and self.optional:
+            return None
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise TypeError(f"{self.name} must be a number, got {type(value).__name__}")
         if not self.low <= value < self.high or (self.open_low and value == self.low):
             bracket = "(" if self.open_low else "["
             raise ValueError(f"{self.name} must be in {bracket}{self.low}, {self.high}), got {value}")
-        instance.__dict__[self.name] = float(value)
+        return float(value)
 
     @classmethod
     def values(cls, instance):
         """The hyper-parameters of an object, by name, in the order of its class."""
-        names = [
-            name for base in reversed(type(instance).__mro__) for name, v in vars(base).items() if isinstance(v, cls)
-        ]
+        classes = reversed(type(instance).__mro__)
+        names = [name for base in classes for name, entry in vars(base).items() if isinstance(entry, cls)]
         return {name: instance.__dict__[name] for name in dict.fromkeys(names)}
 
 
-def flag(name, value):
-    """The value if it is True or False; TypeError otherwise."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return value
+class Whole(Checked):
+    """An int of at least `least`; or None if `optional`."""
+
+    def __init__(self, least, optional=False):
+        self.least, self.optional = least, optional
+
+    def check(self, value):
+        if value is None and self.optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{self.name} must be an integer, got {type(value).__name__} {value!r}")
+        if value < self.least:
+            raise ValueError(f"{self.name} must be at least {self.least}, got {value}")
+        return int(value)
+
+
+class Flag(Checked):
+    """True or False."""
+
+    def check(self, value):
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{self.name} must be True or False, got {value!r}")
+        return bool(value)
+
+
+def check_range(owner, values, dtype):
+    """ValueError where a value that is not 0 is 0 in the dtype; `values` are those of `owner`, by name."""
+    for name, value in values.items():
+        if isinstance(value, float) and value > 0 and np.dtype(dtype).type(value) == 0:
+            raise ValueError(f"{name} of {owner!r} is {value}, which is 0 in {dtype}")

@@ -2,30 +2,21 @@
 
 import numpy as np
 
-from fastml.constants import Constant, flag
+from fastml.constants import Constant, Flag
 from fastml.schedules import Schedule
 
 
 class Rate(Constant):
     """A learning rate: a number, or a Schedule that gives one for each update."""
 
-    def __set__(self, instance, value):
-        if isinstance(value, Schedule):
-            instance.__dict__[self.name] = value
-        elif isinstance(value, type) and issubclass(value, Schedule):
+    def check(self, value):
+        if isinstance(value, type) and issubclass(value, Schedule):
             raise TypeError(f"{self.name} is the class {value.__name__}: pass {value.__name__}(…)")
-        else:
-            super().__set__(instance, value)
-
-
-class OptionalConstant(Constant):
-    """A number or None."""
-
-    def __set__(self, instance, value):
-        if value is None:
-            instance.__dict__[self.name] = None
-        else:
-            super().__set__(instance, value)
+        if not isinstance(value, Schedule):
+            return super().check(value)
+        if type(value).at is Schedule.at:
+            raise TypeError(f"{self.name} is a bare Schedule: pass one of its subclasses, which say what the rates are")
+        return value
 
 
 class Optimizer:
@@ -47,6 +38,9 @@ class Optimizer:
     def start(self):
         """The start value of each state array; there are as many, each as long as the parameters."""
         return ()
+
+    def check(self):
+        """ValueError where hyper-parameters do not go together."""
 
     def constants(self):
         """The hyper-parameters by name."""
@@ -84,18 +78,20 @@ class GradientDescent(Optimizer):
 
     learning_rate = Rate(0)
     weight_decay = Constant(0)
-    clipvalue = OptionalConstant(0, open_low=True)
-    global_clipnorm = OptionalConstant(0, open_low=True)
+    decay_all = Flag()
+    clipvalue = Constant(0, open_low=True, optional=True)
+    global_clipnorm = Constant(0, open_low=True, optional=True)
 
     def _set(self, learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **constants):
         """Sets what all of them take and their own constants."""
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.decay_all = flag("decay_all", decay_all)
+        self.decay_all = decay_all
         self.clipvalue = clipvalue
         self.global_clipnorm = global_clipnorm
         for name, value in constants.items():
             setattr(self, name, value)
+        self.check()
 
 
 def decay(s, W, rate):

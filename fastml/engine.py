@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from fastml import compiled, reference
+from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
 from fastml.layers import Normalization
 from fastml.lowering import lower
@@ -31,6 +32,8 @@ class Engine:
         self.loss = math.inf  # before the last update
         self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
+        for layer in self.layers:
+            check_range(layer, Constant.values(layer), dtype)
         self.program = lower(self.layers, d_in, 1, dtype)
         self.buffers = Buffers.for_program(self.program, dtype)
         self.program.initialize(self.buffers, seed)
@@ -49,9 +52,9 @@ class Engine:
 
     def compile(self, loss, metrics, optimizer, executor):
         """Sets the aim of training, with a new state of the optimizer: a Loss, Metrics, an Optimizer, a name."""
-        for name, value in optimizer.constants().items():
-            if isinstance(value, float) and value > 0 and np.dtype(self.dtype).type(value) == 0:
-                raise ValueError(f"{name} is {value}, which is 0 in {self.dtype}")
+        for thing in (optimizer, loss):
+            check_range(thing, thing.constants(), self.dtype)
+        optimizer.check()
         aim = {"loss": copy.copy(loss), "metrics": metrics, "optimizer": optimizer}
         self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
         self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
@@ -71,6 +74,9 @@ class Engine:
             if array.shape != target.shape:
                 raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
         arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
+        for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
+            if parameter.name == "variance" and (array < 0).any():
+                raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
         for array, target in zip(arrays, targets, strict=True):
             target[...] = array
         self.fitted = True

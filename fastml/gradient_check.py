@@ -98,6 +98,8 @@ def gradient_check(
 
 def float64_twin(model, x, y, sample_weight):
     """An Engine in float64 with the model's layers, aim and weights, and the data as it takes them."""
+    if not isinstance(model, Sequential):
+        raise TypeError(f"model must be a Sequential, got {type(model).__name__}")
     model._check_compiled("gradient_check")
     twin = Sequential(model._built_layers(), input_dim=model.input_dim, dtype="float64", seed=model.seed)
     twin.compile(model.optimizer, model.loss, executor=model.executor)

@@ -39,12 +39,12 @@ class Intake(NamedTuple):
             raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
         return self._replace(d_in=width).rows(*validation_data, name="validation_data ")
 
-    def weighted(self, x, y, weights, class_weight=None):
+    def weighted(self, x, y, weights, class_weight=None, name=""):
         """x, y and the weights as a program takes them, with mean 1, or None where all rows count the same."""
         if class_weight is not None:
             by_class = class_weights(class_weight, y, self.loss, name_of(self.loss), self.units(x.shape[1]))
             weights = by_class if weights is None else weights * by_class
-        name = "sample_weight" if class_weight is None else "class_weight, with sample_weight,"
+        name += "sample_weight" if class_weight is None else "class_weight, with sample_weight,"
         return x, y, None if weights is None else with_mean_one(weights, name, self.dtype)
 
     def training(self, x, y, sample_weight, class_weight, validation_data, validation_split):
@@ -54,7 +54,9 @@ class Intake(NamedTuple):
         (x, y, weights), rest = split((x, y, weights), validation_split)
         if rest and validation:
             raise ValueError("give validation_data or validation_split, not both")
-        validation = self.weighted(*(validation or rest)) if validation or rest else None
+        if validation or rest:
+            name = "validation_data " if validation else "validation_split's "
+            validation = self.weighted(*(validation or rest), name=name)
         return self.weighted(x, y, weights, class_weight), validation
 
     def check_batches(self, rows, batch_size, optimizer):

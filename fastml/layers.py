@@ -215,7 +215,8 @@ class Normalization(Layer):
     """Centres and scales each column of the data, ``a = (x - mean)·scale``. The first layer of a model, or none.
 
     `fit` sets mean and scale at its first call, from the rows it trains on (not those it validates with), in float64,
-    and they stay. They are part of the model, and of `get_weights`. A column in which all rows are equal becomes 0.
+    and they stay; weights of the rows do not matter. They are part of the model, and of `get_weights`. A column in
+    which all rows are equal becomes 0.
 
     Parameters
     ----------
@@ -248,7 +249,8 @@ class BatchNormalization(Layer):
     a single last row joins the batch before it. Predictions and evaluations use running statistics, which each update
     moves: ``running = momentum·running + (1 - momentum)·batch``, with the unbiased variance. That is PyTorch's way with
     momentum 0.1 meaning 1 - momentum here; Keras has this meaning of momentum, but 0.99, epsilon 1e-3 and the biased
-    variance. `get_weights` has γ, β, mean and variance, all (units,). Source: Ioffe & Szegedy, ICML 2015.
+    variance. Weights of the rows do not matter. `get_weights` has γ, β, mean and variance, all (units,). Source: Ioffe &
+    Szegedy, ICML 2015.
 
     Parameters
     ----------

@@ -6,22 +6,25 @@ import numpy as np
 def statistics(method, x):
     """``{"mean": centre, "scale": factor}`` for the columns of x : (rows, d), arrays (d,) float64.
 
-    `method` is one of `Normalization.METHODS`. Sums are made in float64. The scale of a constant column is 0, and so it
-    is where 1 / spread is beyond the range of x's dtype. ValueError for a column whose spread is.
+    `method` is one of `Normalization.METHODS`. Sums are made in float64, of what is left of the least value, so that a
+    small spread beside a large mean is not lost. The scale of a constant column is 0, and so it is where 1 / spread is
+    beyond the range of x's dtype. ValueError for a column whose spread is.
     """
     low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
     with np.errstate(all="ignore"):
+        span = high - low
+        if not np.isfinite(span).all():
+            column = int(np.argmin(np.isfinite(span)))
+            raise ValueError(f"x holds values in column {column} whose spread is beyond the range of float64: scale it")
         if method == "standard":
-            centre = x.mean(axis=0, dtype=np.float64)
-            spread = np.sqrt(np.mean((x - centre) ** 2, axis=0))
+            share = (x - low) / np.where(span == 0, 1, span)  # from 0 to 1: its square cannot overflow
+            centre = low + span * share.mean(axis=0)
+            spread = span * share.std(axis=0)
         elif method == "minmax":
-            centre, spread = low, high - low
+            centre, spread = low, span
         else:
             quarter, centre, three_quarters = np.quantile(x.astype(np.float64), (0.25, 0.5, 0.75), axis=0)
             spread = three_quarters - quarter
-            spread = np.where(spread == 0, (high - low) / 2, spread)
-        if not np.isfinite(spread).all():
-            column = int(np.argmin(np.isfinite(spread)))
-            raise ValueError(f"x holds values in column {column} whose spread is beyond the range of float64: scale it")
-        scale = np.where(low == high, 0, 1 / spread).astype(x.dtype)
-    return {"mean": centre, "scale": np.where(np.isfinite(scale), scale, 0)}
+            spread = np.where(spread == 0, span / 2, spread)
+        scale = np.where(span == 0, 0, 1 / spread).astype(x.dtype)
+    return {"mean": np.where(span == 0, low, centre), "scale": np.where(np.isfinite(scale), scale, 0)}

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, flag
+from fastml.constants import Constant, Flag
 from fastml.descent import GradientDescent, Optimizer, decay
 from fastml.kernels import instruction
 from fastml.registry import lookup
@@ -38,6 +38,7 @@ class SGD(GradientDescent):
     """
 
     momentum = Constant(0, 1)
+    nesterov = Flag()
 
     def __init__(
         self,
@@ -50,9 +51,11 @@ class SGD(GradientDescent):
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, momentum=momentum)
-        self.nesterov = flag("nesterov", nesterov)
-        if nesterov and not momentum:
+        own = {"momentum": momentum, "nesterov": nesterov}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+
+    def check(self):
+        if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
 
     @property
@@ -237,6 +240,8 @@ class Rprop(Optimizer):
     step_min = Constant(0)
     step_max = Constant(0, open_low=True)
 
+    backtrack = Flag()
+
     full_batch = True
 
     def __init__(
@@ -253,11 +258,13 @@ class Rprop(Optimizer):
         self.eta_plus = eta_plus
         self.step_min = step_min
         self.step_max = step_max
-        self.backtrack = flag("backtrack", backtrack)
-        if not step_min <= initial_step <= step_max:
-            raise ValueError(
-                f"initial_step must be from step_min to step_max, {step_min} to {step_max}, got {initial_step}"
-            )
+        self.backtrack = backtrack
+        self.check()
+
+    def check(self):
+        if not self.step_min <= self.initial_step <= self.step_max:
+            bounds = f"step_min to step_max, {self.step_min} to {self.step_max}"
+            raise ValueError(f"initial_step must be from {bounds}, got {self.initial_step}")
 
     @property
     def op(self):

@@ -58,10 +58,15 @@ class Program(NamedTuple):
     def initialize(self, buffers, seed):
         """Writes start values into the parameters."""
         for position, parameter in enumerate(self.parameters):
-            parameter.view(buffers.params)[...] = parameter.initializer(Stream(seed, position), parameter.shape)
+            with np.errstate(over="ignore"):
+                parameter.view(buffers.params)[...] = parameter.initializer(Stream(seed, position), parameter.shape)
+            if not np.isfinite(parameter.view(buffers.params)).all():
+                which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
+                raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
 
     def refresh(self, optimizer):
         """Writes the optimizer's constants, as they are now, into the training table."""
+        optimizer.check()
         rows = update_instructions(optimizer, self.groups)
         if len(optimizer.start) * self.params_size > self.state_size or len(rows) != len(self.training) - self.updates:
             raise RuntimeError(f"{optimizer!r} needs other state or clipping than when it was compiled: compile again")

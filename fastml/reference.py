@@ -76,7 +76,7 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
                 rows("z", d_out)[...] = rows("x", d_in) @ weight + b
             case op.BATCHNORM_FORWARD:
                 z = rows("x", d_in)
-                mean = z.mean(axis=0)
+                mean = z[0] + (z - z[0]).mean(axis=0)
                 variance = ((z - mean) ** 2).mean(axis=0)
                 inverse = 1 / np.sqrt(variance + s["epsilon"])
                 columns(work, "batch_mean")[...] = mean

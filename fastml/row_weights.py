@@ -58,9 +58,11 @@ def class_weights(class_weight, y, loss, name, units):
 
 def with_mean_one(weights, name, dtype):
     """The weights over their mean, as (rows, 1) of dtype; ValueError where all are 0."""
+    largest = weights.max()
+    if largest == 0:
+        raise ValueError(f"{name} is 0 for every row: the loss would be 0 / 0")
+    weights = weights / largest  # whose sum cannot overflow
     mean = weights.mean()
-    if mean == 0:
-        raise ValueError(f"{name} is 0 for every row: nothing would be learned")
     with np.errstate(over="ignore"):
         scaled = (weights / mean).astype(dtype).reshape(-1, 1)
     if not np.isfinite(scaled).all():

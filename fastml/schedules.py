@@ -8,16 +8,7 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, flag
-
-
-def whole(name, value, least):
-    """The value as an int of at least `least`; TypeError or ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return int(value)
+from fastml.constants import Constant, Flag, Whole
 
 
 class Schedule:
@@ -42,14 +33,16 @@ class ExponentialDecay(Schedule):
     steps = math.inf
     learning_rate = Constant(0)
     decay_rate = Constant(0, open_low=True)
+    decay_steps = Whole(1)
+    staircase = Flag()
 
     def __init__(
         self, learning_rate: float, decay_steps: int, decay_rate: float = 0.96, staircase: bool = False
     ) -> None:
         self.learning_rate = learning_rate
-        self.decay_steps = whole("decay_steps", decay_steps, 1)
+        self.decay_steps = decay_steps
         self.decay_rate = decay_rate
-        self.staircase = flag("staircase", staircase)
+        self.staircase = staircase
 
     def at(self, step, steps):
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -73,20 +66,22 @@ class CosineDecay(Schedule):
 
     learning_rate = Constant(0)
     final = Constant(0)
+    steps = Whole(1, optional=True)
+    warmup_steps = Whole(0)
 
     def __init__(
         self, learning_rate: float, steps: int | None = None, warmup_steps: int = 0, final: float = 0.0
     ) -> None:
         self.learning_rate = learning_rate
-        self.steps = None if steps is None else whole("steps", steps, 1)
-        self.warmup_steps = whole("warmup_steps", warmup_steps, 0)
+        self.steps = steps
+        self.warmup_steps = warmup_steps
         self.final = final
         if self.steps is not None and self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps must be fewer than steps, got {warmup_steps} of {steps}")
 
     def at(self, step, steps):
         if self.warmup_steps >= steps:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}, but this fit makes only {steps} updates")
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, but there are only {steps} updates in all")
         rising = self.learning_rate * (step + 1) / (self.warmup_steps + 1)
         share = np.clip((step - self.warmup_steps) / (steps - self.warmup_steps), 0, 1)
         falling = self.final + (self.learning_rate - self.final) * (1 + np.cos(np.pi * share)) / 2
@@ -104,6 +99,7 @@ class OneCycle(Schedule):
     warmup = Constant(0, 1)
     div_factor = Constant(1)
     final_div_factor = Constant(1)
+    steps = Whole(2, optional=True)
 
     def __init__(
         self,
@@ -114,7 +110,7 @@ class OneCycle(Schedule):
         final_div_factor: float = 1e4,
     ) -> None:
         self.learning_rate = learning_rate
-        self.steps = None if steps is None else whole("steps", steps, 2)
+        self.steps = steps
         self.warmup = warmup
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor

@@ -18,8 +18,9 @@ def scale_columns(columns):
 @columnwise
 def normalize_columns(columns, n, epsilon):
     gamma, beta, zero = columns.vector(0), columns.vector(1), columns.constant(0.0)
-    (total,) = columns.rows(lambda i, total: [total + columns.load(0, i)], zero)
-    mean = total / n
+    first = columns.load(0, columns.first)  # a sum of differences keeps its digits beside a large mean
+    (total,) = columns.rows(lambda i, total: [total + (columns.load(0, i) - first)], zero)
+    mean = first + total / n
 
     def deviation(i, squares):
         x_hat = columns.load(0, i) - mean

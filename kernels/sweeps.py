@@ -38,6 +38,8 @@ class Sweep:
 class Columns(Sweep):
     """A vector's worth of neighbouring columns, from `start`."""
 
+    first = INDEX(0)  # number of the first row
+
     def at(self, start, mask):
         self.start, self.mask = start, mask
         return self
