@@ -249,8 +249,8 @@ class BatchNormalization(Layer):
     a single last row joins the batch before it. Predictions and evaluations use running statistics, which each update
     moves: ``running = momentum·running + (1 - momentum)·batch``, with the unbiased variance. That is PyTorch's way with
     momentum 0.1 meaning 1 - momentum here; Keras has this meaning of momentum, but 0.99, epsilon 1e-3 and the biased
-    variance. Weights of the rows do not matter. `get_weights` has γ, β, mean and variance, all (units,). Source: Ioffe &
-    Szegedy, ICML 2015.
+    variance. Weights of the rows do not matter. `get_weights` has γ, β, mean and variance, all (units,). Source: Ioffe
+    & Szegedy, ICML 2015.
 
     Parameters
     ----------

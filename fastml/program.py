@@ -147,7 +147,10 @@ def table(*parts):
 
 
 def update_instructions(optimizer, groups):
-    """Clipping, and one update for the weights, which decay, and one for what does not."""
+    """Clipping and the update, in two instructions where weights decay and the rest does not.
+
+    There are always as many instructions, as weight_decay may be set at any time.
+    """
     decayed, trained = groups["weight"], groups["weight"] + groups["bias"]
     rows = []
     if optimizer.clipvalue is not None:
@@ -157,8 +160,9 @@ def update_instructions(optimizer, groups):
     rows.append({"op": instruction.BEGIN_UPDATE})
     constants = optimizer.constants()
     constants = {name: constants[name] for name in constants if name in instruction.CONSTANTS}
-    rows.append({"op": optimizer.op, "W": 0, "size": decayed, **constants})
-    if "weight_decay" in constants and not optimizer.decay_all:
-        constants["weight_decay"] = 0.0
-    rows.append({"op": optimizer.op, "W": decayed, "size": trained - decayed, **constants})
-    return rows
+    if not constants.get("weight_decay") or optimizer.decay_all:
+        whole = {"op": optimizer.op, "W": 0, "size": trained, **constants}
+        return [*rows, whole, {"op": instruction.NOTHING}]
+    weights = {"op": optimizer.op, "W": 0, "size": decayed, **constants}
+    others = {**weights, "W": decayed, "size": trained - decayed, "weight_decay": 0.0}
+    return [*rows, weights, others]

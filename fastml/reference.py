@@ -155,6 +155,8 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
             case update if update in UPDATES:
                 arrays = [array[W] for array in state.reshape(-1, params.size)]
                 UPDATES[update](s, params[W], grads[W], arrays, job["t"], rate, worse)
+            case op.NOTHING:
+                pass
             case unknown:
                 raise ValueError(f"there is no instruction {unknown}")
     return True

@@ -207,7 +207,7 @@ def build_executor(digest, cache=True):
                     job.t += 1
                     worse = 1.0 if loss / n > job.loss else 0.0
                     job.loss = loss / n
-                else:
+                elif s.op != op.NOTHING:
                     W, dW = vector(params, s.W, s.size), vector(grads, s.W, s.size)
                     v = vector(state, s.W, s.size)
                     v2 = vector(state, params.size + s.W, s.size)

@@ -97,9 +97,8 @@ def sparse_categorical_errors(row):
 @rowwise
 def sparse_categorical_slopes(row, scale):
     """scale·a, less scale at the class."""
-    a, dz, labels = 0, 1, 0
-    row.parts(lambda part: part.store(dz, scale * part.load(a)))
-    row.add(dz, row.value(labels), -scale)
+    a, dz, label = 0, 1, row.value(0)
+    row.parts(lambda p: p.store(dz, scale * (p.load(a) - p.numbers().where("==", label, 1.0, 0.0))))
 
 
 @rowwise

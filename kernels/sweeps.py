@@ -66,21 +66,22 @@ class Row(Sweep):
 
     def at(self, i):
         self.i = i
+        self.whole = self.builder.lshr(self.d, INDEX(self.width.bit_length() - 1))
+        done = self.builder.mul(self.whole, INDEX(self.width))
+        self.rest = Part(self, done, mask_for(self.builder, self.builder.sub(self.d, done), self.width))
         return self
 
     def parts(self, body, *start):
-        """Over the row: ``Vecs = body(part, *Vecs)``, where the part loads and stores its columns of any matrix."""
-        whole = self.builder.udiv(self.d, INDEX(self.width))
-        done = self.builder.mul(whole, INDEX(self.width))
+        """Over the row: ``Vecs = body(part, *Vecs)``, where the part loads and stores its columns of any matrix.
+
+        The last part has less than all of its columns, and may have none.
+        """
 
         def full(index, *vecs):
             return body(Part(self, self.builder.mul(index, INDEX(self.width)), None), *vecs)
 
-        carried = self.carry(whole, full, start)
-        rest = self.builder.sub(self.d, done)
-        some = self.builder.zext(self.builder.icmp_signed(">", rest, INDEX(0)), INDEX)
-        mask = mask_for(self.builder, rest, self.width)
-        return self.carry(some, lambda index, *vecs: body(Part(self, done, mask), *vecs), carried)
+        carried = self.carry(self.whole, full, start)
+        return body(self.rest, *carried)
 
     def value(self, k):
         """Copies of element i of vector k."""
@@ -92,15 +93,8 @@ class Row(Sweep):
 
     def element(self, k, column):
         """Copies of the element of matrix k at this row, in the column whose number the Vec has in its first lane."""
-        return splat(self.builder, self.builder.load(self._place_in(k, column)), self.width)
-
-    def add(self, k, column, vec):
-        """Adds the Vec's first lane to the element of matrix k at this row and the column as in `element`."""
-        place = self._place_in(k, column)
-        self.builder.store(self.builder.fadd(self.builder.load(place), self._first(vec)), place)
-
-    def _place_in(self, k, column):
-        return self.place(k, self.i, self.builder.fptosi(self._first(column), INDEX))
+        place = self.place(k, self.i, self.builder.fptosi(self._first(column), INDEX))
+        return splat(self.builder, self.builder.load(place), self.width)
 
     def _first(self, vec):
         return self.builder.extract_element(vec.value, ir.IntType(32)(0))
@@ -120,12 +114,24 @@ class Part:
 
     def __init__(self, row, start, mask):
         self.row, self.start, self.mask = row, start, mask
+        self.stored = {}  # a load just behind a masked store would wait until that has reached the cache
 
     def load(self, k):
+        if k in self.stored:
+            return self.stored[k]
         return load(self.row.builder, self.row.place(k, self.row.i, self.start), self.row.real, self.mask)
 
     def store(self, k, vec):
+        self.stored[k] = vec
         store(self.row.builder, vec, self.row.place(k, self.row.i, self.start), self.mask)
+
+    def numbers(self):
+        """The numbers of the columns."""
+        first = splat(self.row.builder, self.row.builder.sitofp(self.start, self.row.real), self.row.width)
+        kind = first.value.type
+        return first + Vec(
+            first.builder, ir.Constant(kind, [ir.Constant(self.row.real, float(j)) for j in range(kind.count)])
+        )
 
     def only(self, vec, other):
         """The Vec, with a number in the lanes where there is no column."""
