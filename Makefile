@@ -6,11 +6,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Matrix products of the NumPy rival stay on one thread, like ours.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo test test-all coverage lecture bench lint format clean
 
 help:
 	@echo "make demo     train a classifier of handwritten digits and compare with NumPy"
-	@echo "make test     run the tests"
+	@echo "make test     run the tests; those that need PyTorch or matplotlib are skipped where they are missing"
+	@echo "make test-all install both and run all tests"
+	@echo "make coverage run all tests and tell which lines they do not reach"
+	@echo "make lecture  draw the pictures of docs/lecture.md"
 	@echo "make bench    measure the kernels and the training step against NumPy"
 	@echo "make lint     check the source with ruff"
 	@echo "make format   format the source with ruff"
@@ -22,15 +25,25 @@ demo: .venv/installed
 test: .venv/installed
 	@$(BIN)/python -m pytest
 
+test-all: .venv/all
+	@$(BIN)/python -m pytest
+
+coverage: .venv/all .venv/dev
+	@$(BIN)/python -m coverage run --source=fastml,kernels -m pytest --quiet
+	@$(BIN)/python -m coverage report --skip-covered --show-missing
+
+lecture: .venv/all
+	@$(BIN)/python examples/lecture.py
+
 bench: .venv/installed
 	@$(ONE_THREAD) $(BIN)/python -m pytest bench --benchmark-columns=median,iqr,rounds \
 		--benchmark-group-by=group --benchmark-sort=name --benchmark-warmup=on --benchmark-max-time=0.3
 
-lint: .venv/ruff
+lint: .venv/dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-format: .venv/ruff
+format: .venv/dev
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
@@ -45,6 +58,11 @@ clean:
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-.venv/ruff: .venv/installed
+.venv/dev: .venv/installed
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/all: .venv/installed
+	@echo "Adding PyTorch and matplotlib: once, a minute or more …"
+	@$(PIP) --editable '.[plots,test,oracle]'
 	@touch $@
