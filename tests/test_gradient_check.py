@@ -72,7 +72,7 @@ def test_every_layer_and_loss(stack, loss, weighted):
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "exponential"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_layer_and_activation(stack, activation, executor):
-    """But an exponential of exponentials, whose size hides all other gradients; it is among the outputs, for poisson."""
+    """But an exponential of exponentials, whose size hides all other gradients; the output of poisson is one."""
     assert_right(checked(STACKS[stack](activation), LOSSES["mean_squared_error"](), executor=executor), kinks=True)
 
 
