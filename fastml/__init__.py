@@ -4,6 +4,7 @@ A `Sequential` model is a description; it is lowered to a program, a table of in
 runs the programs of all models. Start with `Sequential`, or with ``fastml demo`` on the command line.
 """
 
+from fastml import plots
 from fastml.activations import ACTIVATIONS
 from fastml.callbacks import Callback, EarlyStopping, History, ReduceLROnPlateau
 from fastml.compiled import warmup
@@ -77,5 +78,6 @@ __all__ = [
     "__version__",
     "gradient_check",
     "load_digits",
+    "plots",
     "warmup",
 ]

@@ -44,19 +44,19 @@ class ActivationFunction(NamedTuple):
 
 
 def magnitude(z):
-    """|z|, with the derivative of the real function where z is complex."""
-    return np.where(z.real < 0, -z, z)
+    """|z|, as a function whose slope at 0 is -1."""
+    return np.where(z.real <= 0, -z, z)
 
 
 def positive_part(z):
-    """max(z, 0); a NaN stays one."""
-    return np.where(z.real < 0, 0, z)
+    """max(z, 0), as a function whose slope at 0 is 0; a NaN stays one."""
+    return np.where(z.real <= 0, 0, z)
 
 
 def sigmoid(z):
     """1 / (1 + e⁻ᶻ), stable at both ends."""
     e = np.exp(-magnitude(z))
-    return np.where(z.real >= 0, 1, e) / (1 + e)
+    return np.where(z.real > 0, 1, e) / (1 + e)
 
 
 def softplus(z):
@@ -66,7 +66,7 @@ def softplus(z):
 
 def elu(z, alpha):
     """z for z > 0, else alpha·(eᶻ - 1)."""
-    return np.where(z.real > 0, z, alpha * np.expm1(-positive_part(-z)))
+    return np.where(z.real > 0, z, alpha * np.expm1(np.where(z.real > 0, 0, z)))
 
 
 def softmax(z):
@@ -117,7 +117,7 @@ ACTIVATIONS = {
     ),
     "leaky_relu": ActivationFunction(
         kernels.LEAKY_RELU,
-        lambda z, alpha: np.where(z.real < 0, alpha * z, z),
+        lambda z, alpha: np.where(z.real <= 0, alpha * z, z),
         lambda z, a, da, alpha: da * np.where(a.real > 0, 1, alpha),
         alpha=0.01,
     ),

@@ -94,7 +94,7 @@ class EarlyStopping(Monitor):
         Which way is better; "auto" is "max" for accuracies.
     restore_best_weights : bool
         Whether the model gets the weights of its best epoch when the training ends, also where it ends because all
-        epochs are done. Keras has False as its default.
+        epochs are done; not after Ctrl-C or an error. Keras has False as its default.
     start_from_epoch : int
         Epochs at the start that do not count.
 
@@ -145,7 +145,7 @@ class ReduceLROnPlateau(Monitor):
     """Multiplies the learning rate by `factor` when the monitored value has not become better for `patience` epochs.
 
     PyTorch's scheduler of the name waits one epoch longer, and by default compares relatively; Keras's has a cooldown
-    that is one epoch shorter.
+    that is one epoch shorter. The rate is set on the model's optimizer, and stays there after the training.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """Attributes that users set: checked whenever they are set."""
 
+import inspect
 import math
 import numbers
 
@@ -66,6 +67,16 @@ class Flag(Checked):
         if not isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{self.name} must be True or False, got {value!r}")
         return bool(value)
+
+
+def call_of(thing):
+    """The call that makes the like of an object: its class with the arguments that are not the default."""
+    arguments = []
+    for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
+        value = getattr(thing, name, parameter.default)
+        if name != "self" and (value != parameter.default or not arguments):
+            arguments.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value!r}")
+    return f"{type(thing).__name__}({', '.join(arguments)})"
 
 
 def check_range(owner, values, dtype):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastml.constants import Constant, Flag
+from fastml.constants import Constant, Flag, call_of
 from fastml.schedules import Schedule
 
 
@@ -12,6 +12,8 @@ class Rate(Constant):
     def check(self, value):
         if isinstance(value, type) and issubclass(value, Schedule):
             raise TypeError(f"{self.name} is the class {value.__name__}: pass {value.__name__}(…)")
+        if isinstance(value, str):
+            raise TypeError(f"{self.name} must be a number or a Schedule such as CosineDecay(0.01), got {value!r}")
         if not isinstance(value, Schedule):
             return super().check(value)
         if type(value).at is Schedule.at:
@@ -20,9 +22,9 @@ class Rate(Constant):
 
 
 class Optimizer:
-    """How gradients change parameters. Its numbers may be set at any time, also while `fit` runs.
+    """How gradients change parameters. Its hyper-parameters may be set at any time, also while `fit` runs.
 
-    Only what changes the state that it keeps needs a new `compile`: momentum from 0, or clipping from None.
+    Only what needs more state needs a new `compile`: a momentum where it was 0, backtracking where there was none.
     """
 
     full_batch = False  # whether it only works on all rows at once
@@ -56,7 +58,10 @@ class Optimizer:
             return np.array([rate])
         steps = np.arange(t, t + count)
         rates = rate.at(steps - first, total) if rate.steps is None else rate.at(steps, rate.steps)
-        return np.ascontiguousarray(rates, dtype=np.float64)
+        rates = np.ascontiguousarray(rates, dtype=np.float64)
+        if rates.shape != steps.shape or not (np.isfinite(rates) & (rates >= 0)).all():
+            raise ValueError(f"{rate!r} must give a finite rate from 0 on for each step, an array of {steps.shape}")
+        return rates
 
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
@@ -68,9 +73,7 @@ class Optimizer:
         raise NotImplementedError
 
     def __repr__(self):
-        values = {k: v for k, v in self.constants().items() if v is not None and (v or k == "learning_rate")}
-        parts = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v!r}" for k, v in values.items()]
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return call_of(self)
 
 
 class GradientDescent(Optimizer):

@@ -12,7 +12,7 @@ from fastml.data import as_array, convert
 from fastml.layers import Normalization
 from fastml.lowering import lower
 from fastml.normalization import statistics
-from fastml.program import Buffers
+from fastml.program import Buffers, aligned_zeros
 from fastml.training import Data, Run, train
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
@@ -47,15 +47,18 @@ class Engine:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self.program = lower(self.layers, self.d_in, 1, self.dtype, **self.aim)
-        self.buffers = Buffers.for_program(self.program, self.dtype)
-        self.buffers.params[:], self.buffers.state[:] = state["buffers"]
+        params, kept = state["buffers"]
+        self.buffers = Buffers.for_program(self.program, self.dtype)._replace(
+            state=aligned_zeros(kept.size, self.dtype)
+        )
+        self.buffers.params[:], self.buffers.state[:] = params, kept
 
     def compile(self, loss, metrics, optimizer, executor):
         """Sets the aim of training, with a new state of the optimizer: a Loss, Metrics, an Optimizer, a name."""
         for thing in (optimizer, loss):
             check_range(thing, thing.constants(), self.dtype)
         optimizer.check()
-        aim = {"loss": copy.copy(loss), "metrics": metrics, "optimizer": optimizer}
+        aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
         self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
         self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
         self.buffers = self.buffers.for_training(self.program, optimizer)
@@ -79,7 +82,7 @@ class Engine:
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
         for array, target in zip(arrays, targets, strict=True):
             target[...] = array
-        self.fitted = True
+        self.fitted, self.loss = True, math.inf
 
     def names(self):
         """Names of the weights: the position of the layer, and its name in the layer."""
@@ -100,7 +103,6 @@ class Engine:
 
     def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, **loop):
         """Trains; see `fastml.training.train` for the rest of the arguments."""
-        self.adapt(x)
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, all(layer.alone for layer in self.layers))
         self._room_for(largest, weights is not None)
@@ -109,6 +111,8 @@ class Engine:
         optimizer = self.aim["optimizer"]
         rates = partial(optimizer.rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
+        self.program.refresh(optimizer, self.buffers)
+        self.adapt(x)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates)
         execute = partial(self._with_current_constants, self.program)
@@ -160,7 +164,7 @@ class Engine:
 
     def _with_current_constants(self, program, table, *arguments):
         """The executor, for the training table of a program, with the optimizer's constants as they are now."""
-        program.refresh(self.aim["optimizer"])
+        program.refresh(self.aim["optimizer"], self.buffers)
         EXECUTORS[self.executor](table, *arguments)
 
     def _once(self, table, data, batch_size, program=None, buffers=None):

@@ -94,7 +94,9 @@ def given(random, shape, values, argument):
 
 def resolve_initializer(initializer, argument):
     """A function of a random stream and a shape, from a name, a number or an array."""
-    if isinstance(initializer, str) or callable(initializer) or initializer is None:
+    if callable(initializer) or initializer is None:
+        raise TypeError(f"{argument} must be a name, a number or an array, got {initializer!r}")
+    if isinstance(initializer, str):
         return lookup(INITIALIZERS, initializer, argument)
     values = np.array(as_array(initializer, argument), dtype=np.float64)
     if not np.isfinite(values).all():

@@ -41,10 +41,11 @@ class Intake(NamedTuple):
 
     def weighted(self, x, y, weights, class_weight=None, name=""):
         """x, y and the weights as a program takes them, with mean 1, or None where all rows count the same."""
+        name += "sample_weight"
         if class_weight is not None:
             by_class = class_weights(class_weight, y, self.loss, name_of(self.loss), self.units(x.shape[1]))
+            name = "class_weight" if weights is None else "class_weight with sample_weight"
             weights = by_class if weights is None else weights * by_class
-        name += "sample_weight" if class_weight is None else "class_weight, with sample_weight,"
         return x, y, None if weights is None else with_mean_one(weights, name, self.dtype)
 
     def training(self, x, y, sample_weight, class_weight, validation_data, validation_split):

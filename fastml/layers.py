@@ -93,11 +93,15 @@ class Dense(Layer):
         if not isinstance(activation, Activation):
             activation = Activation("linear" if activation is None else activation)
         self.function = activation
-        self.activation = activation.activation
         self.kernel_initializer = resolve_initializer(kernel_initializer, "kernel_initializer")
         self.bias_initializer = resolve_initializer(bias_initializer, "bias_initializer")
         self.kernel_regularizer = resolve_regularizer(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = resolve_regularizer(bias_regularizer, "bias_regularizer")
+
+    @property
+    def activation(self):
+        """The name of the activation function."""
+        return self.function.activation
 
     def units_out(self, d_in):
         return self.units
@@ -276,13 +280,13 @@ class BatchNormalization(Layer):
 
     def lower(self, to, x, d_in):
         statistics = {"mean": to.place("mean"), "variance": to.place("variance"), "d_in": d_in}
-        shared = {"gamma": to.place("gamma"), "beta": to.place("beta"), "inverse": to.room(d_in), "d_in": d_in}
+        shared = {"gamma": to.place("gamma"), "beta": to.place("beta"), "d_in": d_in}
         a = to.rows(d_in) if x in to.kept else x
         if not to.training:
             to.emit(instruction.BATCHNORM_INFERENCE, x=x, a=a, epsilon=self.epsilon, **(shared | statistics))
             return a, None
         batch = {"batch_mean": to.room(d_in), "batch_variance": to.room(d_in)}
-        shared["x_hat"] = to.rows(d_in)
+        shared |= {"inverse": to.room(d_in), "x_hat": to.rows(d_in)}
         to.emit(instruction.BATCHNORM_FORWARD, x=x, a=a, epsilon=self.epsilon, **batch, **shared)
         to.track(instruction.BATCHNORM_TRACK, momentum=self.momentum, **batch, **statistics)
 

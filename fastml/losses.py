@@ -6,7 +6,7 @@ cross-entropies of classes) the row's loss is the mean over them, as in Keras an
 ===============================  =======================  =================================  =========================
 name                             likelihood               output layer                       targets
 ===============================  =======================  =================================  =========================
-mean_squared_error               Gaussian, unit variance  any                                numbers (rows, units)
+mean_squared_error               Gaussian                 any                                numbers (rows, units)
 mean_absolute_error              Laplace                  any                                numbers (rows, units)
 huber                            Gaussian with the tails  any                                numbers (rows, units)
                                  of Laplace
@@ -30,7 +30,7 @@ draws; PyTorch divides by the batch's own sum, Keras by the number of rows. In a
 import numpy as np
 
 from fastml.activations import magnitude, sigmoid, softmax, softplus
-from fastml.constants import Constant
+from fastml.constants import Constant, call_of
 from fastml.kernels import losses as kernels
 from fastml.registry import lookup
 
@@ -62,7 +62,7 @@ class Loss:
         raise NotImplementedError
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v:g}' for k, v in self.constants().items())})"
+        return call_of(self)
 
 
 class MeanSquaredError(Loss):
@@ -89,7 +89,8 @@ class MeanAbsoluteError(Loss):
 
     @staticmethod
     def forward(s, z, y):
-        return double(magnitude(z - y)).mean(axis=1), z
+        error = z - y
+        return double(np.where(error.real == 0, 0, magnitude(error))).mean(axis=1), z
 
     @staticmethod
     def backward(s, a, y):

@@ -68,10 +68,11 @@ class Objective:
         self.to, self.loss, self.width, self.weighted = to, loss, width, weighted
         self.d_y = 1 if loss.targets == "labels" else width
         self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
-        self.losses, self.w, self.smooth = to.rows(1), to.rows(1), to.rows(width)
+        self.losses, self.w = to.rows(1), to.rows(1) if weighted else 0
         self.constants = loss.constants()
         self.operands = {"kind": loss.code, "y": self.y, "d_y": self.d_y}
         if self.constants.get("label_smoothing"):
+            self.smooth = to.rows(width)
             kind = CategoricalCrossentropy.code if loss.targets == "labels" else loss.code
             self.operands = {"kind": kind, "y": self.smooth, "d_y": width}
         self.operands |= {"a": self.a, "dz": self.dz, "d_out": width, **self.constants}

@@ -54,6 +54,8 @@ def resolve_metric(name, loss_name, loss, units):
 
     Raises ValueError for an unknown name and for a metric whose targets are not the loss's.
     """
+    if name == "accuracy" and loss.targets == "counts":
+        raise ValueError(f"metric 'accuracy' is for classes, but {loss_name} takes counts: use 'mean_absolute_error'")
     if name == "accuracy":
         several = "binary_accuracy" if units == 1 else "categorical_accuracy"
         name = {
@@ -61,7 +63,6 @@ def resolve_metric(name, loss_name, loss, units):
             "distributions": "categorical_accuracy",
             "probabilities": "binary_accuracy",
             "numbers": several,
-            "counts": several,
         }[loss.targets]
     metric = lookup({**METRICS, "accuracy": None}, name, "metric")
     if metric.labels != (loss.targets == "labels"):

@@ -72,15 +72,12 @@ class SGD(GradientDescent):
     def update(s, W, dW, state, t, rate, worse):
         real, step = W.dtype.type, dW
         if s["op"] != instruction.SGD_UPDATE:
-            (v,) = state
+            v = state[0]
             v *= real(s["momentum"])
             v += dW
             step = dW + real(s["momentum"]) * v if s["op"] == instruction.NESTEROV_UPDATE else v
         decay(s, W, rate)
         W -= real(rate) * step
-
-    def __repr__(self):
-        return super().__repr__().removesuffix(")") + (", nesterov=True)" if self.nesterov else ")")
 
 
 class Adam(GradientDescent):
@@ -280,15 +277,15 @@ class Rprop(Optimizer):
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
         real = W.dtype.type
-        previous, step, *moves = state
+        previous, step = state[:2]
         turned = np.sign(dW) * np.sign(previous)
         step[turned > 0] = np.minimum(step[turned > 0] * real(s["eta_plus"]), real(s["step_max"]))
         step[turned < 0] = np.maximum(step[turned < 0] * real(s["eta_minus"]), real(s["step_min"]))
         previous[:] = np.where(turned < 0, 0, dW)
         move = -np.sign(previous) * step
-        if moves:
-            move = np.where(turned < 0, -moves[0] if worse else 0, move)
-            moves[0][:] = move
+        if s["op"] == instruction.RPROP_BACKTRACK_UPDATE:
+            move = np.where(turned < 0, -state[2] if worse else 0, move)
+            state[2][:] = move
         W += move
 
 

@@ -40,7 +40,8 @@ def loss_curves(
 ) -> Axes:
     """The loss, or the metric `name`, by epoch: training rows solid, validation rows dashed in the same colour.
 
-    `histories` is what `fit` returned. The axis is logarithmic with `log`, which is the default for all but accuracies.
+    `histories` is what `fit` returned. The axis is logarithmic with `log`, which is the default for
+    all but accuracies and values that are not above 0.
     Raises ValueError for a name that a history lacks, TypeError for what is no History.
     """
     histories = _labelled(histories, History, "histories")
@@ -55,7 +56,13 @@ def loss_curves(
     if any(f"val_{name}" in history.history for history in histories.values()):
         ax.plot([], [], color="0.4", label="training rows")
         ax.plot([], [], color="0.4", linestyle="--", label="validation rows")
-    if log or (log is None and "accuracy" not in name):
+    positive = all(
+        min(values) > 0
+        for history in histories.values()
+        for key, values in history.history.items()
+        if key.removeprefix("val_") == name
+    )
+    if log or (log is None and "accuracy" not in name and positive):
         ax.set_yscale("log")
     words = name.replace("_", " ")
     return _finish(ax, f"{words[0].upper()}{words[1:]} by epoch", "epoch", words)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastml.constants import check_range
 from fastml.kernels import instruction
 from fastml.random import Stream
 from fastml.regularizers import L1L2
@@ -64,13 +65,16 @@ class Program(NamedTuple):
                 which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
 
-    def refresh(self, optimizer):
-        """Writes the optimizer's constants, as they are now, into the training table."""
+    def refresh(self, optimizer, buffers):
+        """Writes the optimizer's constants, as they are now, into the training table.
+
+        RuntimeError where it would need more state than the buffers have.
+        """
         optimizer.check()
-        rows = update_instructions(optimizer, self.groups)
-        if len(optimizer.start) * self.params_size > self.state_size or len(rows) != len(self.training) - self.updates:
-            raise RuntimeError(f"{optimizer!r} needs other state or clipping than when it was compiled: compile again")
-        write(self.training[self.updates :], rows)
+        check_range(optimizer, optimizer.constants(), buffers.state.dtype)
+        if len(optimizer.start) * self.params_size > buffers.state.size:
+            raise RuntimeError(f"{optimizer!r} needs more state than when it was compiled: compile again")
+        write(self.training[self.updates :], update_instructions(optimizer, self.groups))
 
 
 class Buffers(NamedTuple):
@@ -133,6 +137,7 @@ def padded(size, line):
 
 def write(array, rows):
     """Writes instructions into the structured array that executors read."""
+    array[...] = 0
     for record, row in zip(array, rows, strict=True):
         for field, value in row.items():
             record[field] = value
@@ -149,20 +154,21 @@ def table(*parts):
 def update_instructions(optimizer, groups):
     """Clipping and the update, in two instructions where weights decay and the rest does not.
 
-    There are always as many instructions, as weight_decay may be set at any time.
+    There are always as many instructions, as weight_decay and clipping may be set at any time.
     """
     decayed, trained = groups["weight"], groups["weight"] + groups["bias"]
-    rows = []
-    if optimizer.clipvalue is not None:
-        rows.append({"op": instruction.CLIP_VALUE, "W": 0, "size": trained, "clip": optimizer.clipvalue})
-    if optimizer.global_clipnorm is not None:
-        rows.append({"op": instruction.CLIP_NORM, "W": 0, "size": trained, "clip": optimizer.global_clipnorm})
+    nothing, rows = {"op": instruction.NOTHING}, []
+    for op, clip in (
+        (instruction.CLIP_VALUE, optimizer.clipvalue),
+        (instruction.CLIP_NORM, optimizer.global_clipnorm),
+    ):
+        rows.append(nothing if clip is None else {"op": op, "W": 0, "size": trained, "clip": clip})
     rows.append({"op": instruction.BEGIN_UPDATE})
     constants = optimizer.constants()
     constants = {name: constants[name] for name in constants if name in instruction.CONSTANTS}
     if not constants.get("weight_decay") or optimizer.decay_all:
         whole = {"op": optimizer.op, "W": 0, "size": trained, **constants}
-        return [*rows, whole, {"op": instruction.NOTHING}]
+        return [*rows, whole, nothing]
     weights = {"op": optimizer.op, "W": 0, "size": decayed, **constants}
     others = {**weights, "W": decayed, "size": trained - decayed, "weight_decay": 0.0}
     return [*rows, weights, others]

@@ -7,7 +7,7 @@ the signature of the compiled executor and shares no formula with it. It also ru
 
 import numpy as np
 
-from fastml.activations import ACTIVATIONS
+from fastml.activations import ACTIVATIONS, magnitude
 from fastml.interrupts import hold_interrupts
 from fastml.kernels import instruction as op
 from fastml.losses import LOSSES, one_hot
@@ -106,7 +106,8 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
                 totals[s["total"]] += loss
             case op.PENALTY_FORWARD:
                 weight = params[W].astype(totals.dtype)
-                penalty = n * (s["l1"] * np.where(weight.real < 0, -weight, weight).sum() + s["l2"] * (weight**2).sum())
+                absolute = np.where(weight.real == 0, 0, magnitude(weight))
+                penalty = n * (s["l1"] * absolute.sum() + s["l2"] * (weight**2).sum())
                 loss += penalty
                 totals[s["total"]] += penalty
             case op.STOP_UNLESS_FINITE:

@@ -2,6 +2,23 @@
 
 import difflib
 
+OTHER_NAMES = {
+    "xavier": "glorot_uniform",
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+    "swish": "silu",
+    "logistic": "sigmoid",
+    "identity": "linear",
+    "exp": "exponential",
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "bce": "binary_crossentropy",
+    "momentum": "sgd",
+    "nesterov": "sgd",
+}
+
 
 def lookup(registry, name, kind):
     """``registry[name]``, or an error that says which names there are.
@@ -11,7 +28,8 @@ def lookup(registry, name, kind):
     if not isinstance(name, str):
         raise TypeError(f"{kind} must be a name, one of {', '.join(registry)}; got {type(name).__name__}")
     if name not in registry:
-        close = difflib.get_close_matches(name, registry, n=1)
+        other = OTHER_NAMES.get(name.lower())
+        close = [other] if other in registry else difflib.get_close_matches(name, registry, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise ValueError(f"unknown {kind} '{name}'.{hint} There are: {', '.join(sorted(registry))}")
     return registry[name]

@@ -1,6 +1,6 @@
 """Penalties on weights, which the loss contains: large weights must be worth it."""
 
-from fastml.constants import Constant
+from fastml.constants import Constant, call_of
 from fastml.registry import lookup
 
 
@@ -18,7 +18,7 @@ class L1L2:
         self.l2 = l2
 
     def __repr__(self):
-        return f"L1L2(l1={self.l1:g}, l2={self.l2:g})"
+        return call_of(self)
 
 
 class L1(L1L2):
@@ -44,4 +44,6 @@ def resolve_regularizer(regularizer, argument):
         return regularizer
     if isinstance(regularizer, type) and issubclass(regularizer, L1L2):
         raise TypeError(f"{argument} is the class {regularizer.__name__}: pass {regularizer.__name__}(…) or a name")
+    if isinstance(regularizer, (int, float)):
+        raise TypeError(f"{argument} must be a penalty such as L2({regularizer}), got a number")
     return lookup(REGULARIZERS, regularizer, argument)()

@@ -48,11 +48,12 @@ def class_weights(class_weight, y, loss, name, units):
         raise TypeError(f"class_weight must be a dict from class number to weight, or 'balanced', got {class_weight!r}")
     weights = np.ones(count)
     for number, weight in class_weight.items():
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:
+        whole = isinstance(number, numbers.Real) and not isinstance(number, bool) and number == int(number)
+        if not whole or not 0 <= number < count:
             raise ValueError(f"class_weight has the class {number!r}, but the classes are 0 to {count - 1}")
         if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not 0 <= weight < np.inf:
             raise ValueError(f"class_weight of class {number} must be a number from 0 on, got {weight!r}")
-        weights[number] = weight
+        weights[int(number)] = weight
     return weights[classes]
 
 

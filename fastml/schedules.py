@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, Flag, Whole
+from fastml.constants import Constant, Flag, Whole, call_of
 
 
 class Schedule:
@@ -21,7 +21,7 @@ class Schedule:
         raise NotImplementedError
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        return call_of(self)
 
 
 class ExponentialDecay(Schedule):

@@ -1,5 +1,6 @@
 """Sequential: the model that users build, train and ask."""
 
+import copy
 import secrets
 import threading
 from collections.abc import Iterable
@@ -130,7 +131,7 @@ class Sequential:
 
         Raises ValueError for unknown names and for a loss that does not fit the output layer.
         """
-        optimizer, loss = resolve_optimizer(optimizer), resolve_loss(loss)
+        optimizer, loss = resolve_optimizer(optimizer), copy.copy(resolve_loss(loss))
         check_output(self._built_layers(), loss)
         metrics = as_list(metrics, "metrics", "names")
         for name in metrics:
@@ -153,7 +154,7 @@ class Sequential:
         verbose: int | str = "auto",
         callbacks: Iterable | None = (),
         validation_split: float = 0.0,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple | None = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | str | None = None,
         sample_weight: ArrayLike | None = None,
@@ -168,7 +169,7 @@ class Sequential:
             Targets: (rows, units) for the losses over numbers and probabilities, (rows,) where units is 1, class
             numbers (rows,) for sparse_categorical_crossentropy.
         batch_size : int
-            Rows in a step; the last batch of an epoch may be shorter.
+            Rows in a step; the last batch of an epoch may be shorter, or with BatchNormalization one row longer.
         epochs : int
             Times to go through the rows. Later calls continue with weights and optimizer as they are.
         verbose : 0, 1, 2 or "auto"

@@ -19,7 +19,9 @@ def format_summary(layers, d_in, dtype):
     lines = [f"{a:<{lengths[0]}}  {b:<{lengths[1]}}  {c:>{lengths[2]}}" for a, b, c in rows]
     rule = "─" * len(lines[0])
     total = sum(prod(p.shape) for p in parameters)
-    footer = f"{total:,} parameters, {total * np.dtype(dtype).itemsize / 1024:,.1f} KiB as {dtype}"
+    fixed = sum(p.size for p in parameters if p.role == "statistic")
+    statistics = f", of which {fixed:,} are statistics" if fixed else ""
+    footer = f"{total:,} parameters{statistics}, {total * np.dtype(dtype).itemsize / 1024:,.1f} KiB as {dtype}"
     if not d_in:
         footer = "width of the data not known yet: the parameters are counted at the first fit"
     return "\n".join([lines[0], rule, *lines[1:], rule, footer])

@@ -1,4 +1,5 @@
-"""Kernels: the numerical loops of fastml, compiled by Numba. No classes, no strings, no allocation, no checks.
+"""Kernels: the numerical loops of fastml, compiled by Numba. In machine code there are no objects, no strings, no
+allocation and no checks.
 
 Notation, everywhere in this folder
 -----------------------------------

@@ -13,7 +13,7 @@ from fastml.kernels.simd import INDEX, Vec, Words, broadcast, elementwise, mask_
 
 RUN = 16  # counters side by side: they give 4 runs of 16 words, whatever the width of this CPU's vectors
 
-product = elementwise(lambda x, mask: x * mask)
+masked = elementwise(lambda x, mask: x * mask)
 
 
 @intrinsic
@@ -55,7 +55,7 @@ def dropout_forward(seed, step, epoch, layer, rate, x, mask, a):
     k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
     key = k0, k1, np.uint64(step), np.uint64(epoch), np.uint64(DROPOUT + layer)
     draw_mask(key, np.uint64(np.rint(rate * 2.0**32)), x.dtype.type(1 / (1 - rate)), mask)
-    product((x, mask), (a,), ())
+    masked((x, mask), (a,), ())
 
 
 @njit(inline="always", error_model="numpy")
@@ -64,4 +64,4 @@ def dropout_backward(mask, da, dx):
 
     mask, da, dx : (n, d). Overwrites dx, which may be da.
     """
-    product((da, mask), (dx,), ())
+    masked((da, mask), (dx,), ())

@@ -7,7 +7,7 @@ same offsets in the gradient buffer as their parameters, optimizer state likewis
 
 import numpy as np
 
-# Operations, in the order in which a training step meets them.
+# Operations, about in the order in which a training step meets them.
 NOTHING = 0
 GATHER_INPUTS = 1
 GATHER_TARGETS = 2

@@ -63,7 +63,7 @@ def differentiate_columns(columns, n):
     columns.rows(lambda i: columns.store(2, i, factor * (columns.load(0, i) - columns.load(1, i).fma(slope, shift))))
 
 
-track = elementwise(lambda running, batch, share, factor: running + share * (factor * batch - running))
+track = elementwise(lambda running, batch, kept, new: batch.fma(new, kept * running))
 
 
 @njit(inline="always", error_model="numpy")
@@ -111,5 +111,5 @@ def batchnorm_track(batch_mean, batch_variance, n, momentum, mean, variance):
     All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites mean and variance.
     """
     real = mean.dtype.type
-    track((mean, batch_mean), (mean,), (real(1 - momentum), real(1)))
-    track((variance, batch_variance), (variance,), (real(1 - momentum), real(n / (n - 1))))
+    track((mean, batch_mean), (mean,), (real(momentum), real(1 - momentum)))
+    track((variance, batch_variance), (variance,), (real(momentum), real((1 - momentum) * n / (n - 1))))

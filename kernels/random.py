@@ -39,16 +39,11 @@ def four_words(typingctx, key, counter):
     """Four random words, a tuple of uint64, from tuples of 2 and 4 words."""
 
     def codegen(context, builder, signature, args):
-        words = [
-            Words(builder, w) for packed, size in ((args[0], 2), (args[1], 4)) for w in unpack(builder, packed, size)
-        ]
+        key_words, counter_words = cgutils.unpack_tuple(builder, args[0], 2), cgutils.unpack_tuple(builder, args[1], 4)
+        words = [Words(builder, word) for word in key_words + counter_words]
         return cgutils.pack_array(builder, [word.value for word in rounds(*words)])
 
     return types.UniTuple(types.uint64, 4)(key, counter), codegen
-
-
-def unpack(builder, packed, size):
-    return cgutils.unpack_tuple(builder, packed, size)
 
 
 @njit(inline="always", error_model="numpy")

@@ -45,6 +45,11 @@ def metrics_for(loss):
     return [name for name, metric in METRICS.items() if metric.labels == (LOSSES[loss].targets == "labels")]
 
 
+def metric_for(loss):
+    """The name of a metric that has a meaning beside this loss."""
+    return "mean_absolute_error" if LOSSES[loss].targets == "counts" else "accuracy"
+
+
 def outputs_for(loss):
     """The output activations to try with a loss: its own, and none, which makes the outputs logits."""
     return sorted({LOSSES[loss].link, "linear"})

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, metrics_for
+from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, metric_for, metrics_for
 
 from fastml import ACTIVATIONS, LOSSES, OPTIMIZERS, SGD, Dense, Sequential
 from fastml.compiled import DTYPES
@@ -62,7 +62,7 @@ def test_executors_agree_for_odd_widths(widths, dtype):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_predict_evaluate_and_gradients_agree(loss, dtype):
     x, y = make_data(loss)
-    models = [make_model(loss, metrics=["accuracy"], dtype=dtype, executor=e) for e in ("compiled", "numpy")]
+    models = [make_model(loss, metrics=[metric_for(loss)], dtype=dtype, executor=e) for e in ("compiled", "numpy")]
     atol = TOLERANCE[dtype]
     np.testing.assert_allclose(*(m.predict(x) for m in models), rtol=0, atol=atol)
     np.testing.assert_allclose(*(m.evaluate(x, y) for m in models), rtol=0, atol=atol)

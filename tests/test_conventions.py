@@ -79,11 +79,16 @@ def test_public_names_exist_and_say_what_they_do(name):
             simple = method in ("set_model", "constants")
             if inspect.isfunction(function) and not method.startswith("_") and not inherited and not simple:
                 assert (function.__doc__ or "").strip(), f"{name}.{method} has no docstring"
+    elif inspect.ismodule(thing):
+        assert thing.__doc__
+        for function in vars(thing).values():
+            if inspect.isfunction(function) and function.__module__ == thing.__name__:
+                assert function.__name__.startswith("_") or (function.__doc__ or "").strip()
     else:
         assert isinstance(thing, dict) and thing
 
 
-@pytest.mark.parametrize("registry", ["ACTIVATIONS", "INITIALIZERS", "LOSSES", "METRICS", "OPTIMIZERS"])
+@pytest.mark.parametrize("registry", [name for name in fastml.__all__ if name.isupper() and name.endswith("S")])
 def test_registries_are_plain_dicts_of_lower_case_names(registry):
     entries = getattr(fastml, registry)
     assert type(entries) is dict

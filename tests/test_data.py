@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import make_data, make_model, same_bits
+from helpers import make_data, make_model, metric_for, same_bits
 from numba.core import event
 
 import fastml
@@ -114,7 +114,7 @@ def test_no_form_of_data_compiles_anew():
 def test_the_users_arrays_are_never_changed(loss):
     x, y = make_data(loss)
     kept = x.copy(), y.copy()
-    model = make_model(loss, metrics=["accuracy"])
+    model = make_model(loss, metrics=[metric_for(loss)])
     model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y))
     model.evaluate(x, y)
     model.predict(x)

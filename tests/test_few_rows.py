@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model
 
-from fastml import LOSSES, OPTIMIZERS, SGD, BatchNormalization, Dense, Sequential
+from fastml import LOSSES, OPTIMIZERS, SGD, BatchNormalization, CosineDecay, Dense, Normalization, Sequential
+from fastml.compiled import DTYPES
 from fastml.engine import EXECUTORS
 
 
@@ -96,3 +97,32 @@ def test_batches_whose_rows_all_weigh_nothing(name, executor):
         twin.fit(x[4:8], y[4:8], epochs=3, verbose=0)
         for got, expected in zip(model.get_weights(), twin.get_weights(), strict=True):
             np.testing.assert_allclose(got, expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_without_momentum_the_running_statistics_are_those_of_the_last_batch(executor, dtype):
+    """Also where those before were a thousand million times larger."""
+    x = np.random.default_rng(5).normal(size=(40, 3))
+    model = Sequential([BatchNormalization(momentum=0.0), Dense(2)], seed=1, dtype=dtype)
+    model.compile("sgd", executor=executor)
+    for scale in (1e9, 1.0):
+        model.fit(scale * x, np.zeros((40, 2)), batch_size=40, verbose=0)
+    _, _, mean, variance, *_ = model.get_weights()
+    bound = 1e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=bound, atol=bound)
+    np.testing.assert_allclose(variance, x.var(axis=0, ddof=1), rtol=bound)
+
+
+def test_a_refused_fit_does_not_fit_the_normalization():
+    x, y = np.random.default_rng(5).normal(size=(2, 40, 3))
+    model = Sequential([Normalization(), Dense(3)], seed=1)
+    model.compile(SGD(CosineDecay(0.1, warmup_steps=100)))
+    with pytest.raises(ValueError, match="warmup_steps"):
+        model.fit(100 * x, y, verbose=0)
+    with pytest.raises(RuntimeError, match="fit first"):
+        model.predict(x)
+    model.compile("sgd")
+    model.fit(x, y, verbose=0)
+    mean = model.get_weights()[0]
+    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-5)

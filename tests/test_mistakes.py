@@ -206,7 +206,6 @@ TRAINING = {
     "eta_plus of 1": (ValueError, r"eta_plus must be in \(1", lambda: Rprop(eta_plus=1)),
     "rprop's rate": (TypeError, "learning_rate", lambda: Rprop(learning_rate=0.1)),
     "momentum from 0": (RuntimeError, "compile again", lambda: fit(callbacks=[change(momentum=0.9)], epochs=2)),
-    "clipping from None": (RuntimeError, "compile again", lambda: fit(callbacks=[change(clipvalue=1)], epochs=2)),
     "tiny clipvalue": (ValueError, "clipvalue.* is 1e-50.*float32", lambda: fit(optimizer=SGD(clipvalue=1e-50))),
     "schedule's class": (TypeError, r"learning_rate is the class CosineDecay: pass", lambda: SGD(CosineDecay)),
     "schedule by name": (TypeError, "learning_rate must be a number", lambda: SGD("cosine")),

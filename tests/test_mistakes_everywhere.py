@@ -1,5 +1,6 @@
 """Mistakes that each entry of each registry must refuse, and what a refused call leaves behind."""
 
+import copy
 import inspect
 import warnings
 
@@ -179,18 +180,54 @@ def test_full_batch_optimizers_are_silent_about_full_batches(name):
         make_model(optimizer=name).fit(X, Y, batch_size=25, validation_split=0.5, verbose=0)
 
 
-@pytest.mark.parametrize("option", ["momentum", "clipvalue", "global_clipnorm"])
-def test_what_needs_another_compile(option):
-    """An option that brings state or an instruction of its own cannot be switched on between fits; compile does it."""
-    model = make_model(optimizer=SGD(0.1))
-    model.fit(X, Y, verbose=0)
+@pytest.mark.parametrize("batch_size", [16, 50])
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("optimizer, option, value", [(SGD(0.1), "momentum", 0.5), (Rprop(), "backtrack", True)])
+def test_what_needs_another_compile(optimizer, option, value, executor, batch_size):
+    """An option that brings state of its own cannot be switched on between fits, also where the next one is lowered
+    anew for a larger batch and for weights; compile does it."""
+    optimizer = copy.copy(optimizer)
+    model = make_model(optimizer=optimizer, executor=executor)
+    first = {"batch_size": 50, "verbose": 0} if optimizer.full_batch else {"batch_size": 8, "verbose": 0}
+    model.fit(X, Y, **first)
     before = model.get_weights()
-    setattr(model.optimizer, option, 0.5)
-    with pytest.raises(RuntimeError, match=f"{option}=0.5.*compile again"):
-        model.fit(X, Y, verbose=0)
+    setattr(optimizer, option, value)
+    for weights in (None, np.ones(50)):
+        with pytest.raises(RuntimeError, match=f"{option}={value}.*compile again"):
+            model.fit(X, Y, **{**first, "batch_size": max(batch_size, first["batch_size"])}, sample_weight=weights)
     assert same_bits(model.get_weights(), before)
-    model.compile(model.optimizer, model.loss)
-    model.fit(X, Y, verbose=0)
+    model.compile(optimizer, model.loss, executor=executor)
+    model.fit(X, Y, **first)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    "optimizer, option, value", [(SGD(0.1, 0.9), "momentum", 0), (Rprop(backtrack=True), "backtrack", False)]
+)
+def test_what_needs_less_state_may_be_set_at_any_time(optimizer, option, value, executor):
+    """The state stays as large as it is, in copies too, and both executors leave it alone."""
+    optimizer, x, y = copy.copy(optimizer), X, Y
+    model = make_model(optimizer=optimizer, executor=executor)
+    model.fit(x, y, batch_size=50, epochs=2, verbose=0)
+    setattr(optimizer, option, value)
+    twin = copy.deepcopy(model)
+    for each in (model, twin):
+        each.fit(x, y, batch_size=50, epochs=2, verbose=0)
+    assert same_bits(model.get_weights(), twin.get_weights())
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("option", ["clipvalue", "global_clipnorm"])
+def test_clipping_may_be_set_at_any_time(option, executor):
+    model, twin = (make_model(optimizer=SGD(0.1, **{option: clip}), executor=executor) for clip in (None, 0.01))
+    setattr(model.optimizer, option, 0.01)
+    for each in (model, twin):
+        each.fit(X, Y, verbose=0)
+    assert same_bits(model.get_weights(), twin.get_weights())
+    setattr(model.optimizer, option, None)
+    before = model.get_weights()
+    model.fit(X, Y, batch_size=50, shuffle=False, verbose=0)
+    assert max(np.abs(w - b).max() for w, b in zip(model.get_weights(), before, strict=True)) > 0.01 * 0.1
 
 
 def test_rates_of_an_optimizer_that_has_none():

@@ -27,7 +27,8 @@ def test_the_tables_of_a_small_net():
     loss, scores = [op.GATHER_TARGETS, op.LOSS_FORWARD, op.SUM_LOSS], [op.METRIC]
     first, last = [op.DENSE_BACKWARD_WEIGHTS], [op.DENSE_BACKWARD_WEIGHTS, op.DENSE_BACKWARD_INPUTS]
     backward = [op.LOSS_BACKWARD, *last, op.ACTIVATION_BACKWARD, *first]
-    update = [op.BEGIN_UPDATE, op.SGD_UPDATE, op.NOTHING]  # a second update is for what does not decay
+    clipping, others = [op.NOTHING, op.NOTHING], [op.NOTHING]  # the second update is for what does not decay
+    update = [*clipping, op.BEGIN_UPDATE, op.SGD_UPDATE, *others]
     assert ops(program.training) == forward + loss + [op.STOP_UNLESS_FINITE] + scores + backward + update
     assert ops(program.gradient) == forward + loss + backward
     assert ops(program.evaluation) == forward + loss + scores

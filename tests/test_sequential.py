@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import batch_for, make_data, make_model, metrics_for, same_bits
+from helpers import batch_for, make_data, make_model, metric_for, metrics_for, same_bits
 
 import fastml
 from fastml import (
@@ -341,7 +341,7 @@ def test_a_batch_size_larger_than_the_data_is_one_batch():
 @pytest.mark.parametrize("rows, d_in", [(1, 1), (1, 5), (50, 1)])
 def test_one_row_and_one_feature(loss, rows, d_in):
     x, y = make_data(loss, rows=rows, d_in=d_in)
-    model = make_model(loss, SGD(0.1), metrics=["accuracy"])
+    model = make_model(loss, SGD(0.1), metrics=[metric_for(loss)])
     before = model.evaluate(x, y)[0]
     history = model.fit(x, y, epochs=30, verbose=0).history
     assert len(history["loss"]) == 30
@@ -385,9 +385,9 @@ def test_the_loss_in_history_is_the_mean_over_rows():
 def test_validation_is_evaluate(loss):
     x, y = make_data(loss)
     vx, vy = make_data(loss, rows=23, seed=9)
-    model = make_model(loss, metrics=["accuracy"])
+    model = make_model(loss, metrics=[metric_for(loss)])
     history = model.fit(x, y, epochs=3, validation_data=(vx, vy), verbose=0).history
-    assert [history["val_loss"][-1], history["val_accuracy"][-1]] == model.evaluate(vx, vy)
+    assert [history["val_loss"][-1], history[f"val_{metric_for(loss)}"][-1]] == model.evaluate(vx, vy)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
