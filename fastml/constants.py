@@ -21,10 +21,13 @@ class Checked:
 
 
 class Constant(Checked):
-    """A hyper-parameter: a float from `low`, or above it if `open_low`, to below `high`; or None if `optional`."""
+    """A hyper-parameter: a float from `low`, or above it if `open_low`, to below `high`; or None if `optional`.
 
-    def __init__(self, low, high=math.inf, open_low=False, optional=False):
-        self.low, self.high, self.open_low, self.optional = low, high, open_low, optional
+    `why` ends the error for a number outside, where the bounds need a reason.
+    """
+
+    def __init__(self, low, high=math.inf, open_low=False, optional=False, why=""):
+        self.low, self.high, self.open_low, self.optional, self.why = low, high, open_low, optional, why
 
     def check(self, value):
         if value is None and self.optional:
@@ -33,7 +36,7 @@ class Constant(Checked):
             raise TypeError(f"{self.name} must be a number, got {type(value).__name__}")
         if not self.low <= value < self.high or (self.open_low and value == self.low):
             bracket = "(" if self.open_low else "["
-            raise ValueError(f"{self.name} must be in {bracket}{self.low}, {self.high}), got {value}")
+            raise ValueError(f"{self.name} must be in {bracket}{self.low}, {self.high}), got {value}{self.why}")
         return float(value)
 
     @classmethod

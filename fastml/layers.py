@@ -193,7 +193,7 @@ class Dropout(Layer):
     JMLR 15, 2014.
     """
 
-    rate = Constant(0, 1)
+    rate = Constant(0, 1, why=": a rate of 1 would leave nothing to learn from")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate

@@ -141,7 +141,7 @@ def normal(x):
     half_square = x * x * 0.5
     lost = (x * 0.5).fma(x, -half_square)
     bell = exp_nonpositive(-half_square)
-    bell = half_square.where("<", -lowest(x), (-lost).fma(bell, bell), bell)  # beyond, lost may be NaN
+    bell = half_square.where("<=", -lowest(x), (-lost).fma(bell, bell), bell)  # beyond, lost may be NaN
     t = abs(x) * math.sqrt(0.5)
     u = 1.0 - 6.0 / (t + 3.0)
     polynomial = u * coefficients[-1] + coefficients[-2]

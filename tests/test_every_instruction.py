@@ -1,0 +1,229 @@
+"""Every instruction, and every activation, loss and metric, is run compiled and compared with the reference.
+
+The cases are made of the registries and of the classes of layers; what no case reaches is named by a failing test.
+"""
+
+import inspect
+import re
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from helpers import TOLERANCE, batch_for, deviation, make_data, metrics_for
+
+import fastml
+from fastml import (
+    ACTIVATIONS,
+    L1L2,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SGD,
+    Activation,
+    BatchNormalization,
+    Dense,
+    DivergenceError,
+    Dropout,
+    Layer,
+    Normalization,
+    Sequential,
+    StepDecay,
+    reference,
+)
+from fastml.compiled import DTYPES
+from fastml.kernels import activations, executor, instruction, losses, metrics
+from fastml.program import Program
+
+ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
+
+PENALTY = L1L2(0.01, 0.02)
+EXAMPLES = {
+    Dense: [lambda: Dense(4, kernel_regularizer=PENALTY, bias_regularizer=PENALTY)],
+    Activation: [lambda name=name: Activation(name) for name in ACTIVATIONS],
+    Dropout: [lambda: Dropout(0.25)],
+    Normalization: [lambda method=method: Normalization(method) for method in Normalization.METHODS],
+    BatchNormalization: [lambda: BatchNormalization()],
+}
+# Options of optimizers that change the instructions, and what they need beside them.
+OPTIONS = {
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9, "nesterov": True},
+    "weight_decay": {"weight_decay": 0.1},
+    "decay_all": {"weight_decay": 0.1, "decay_all": True},
+    "clipvalue": {"clipvalue": 0.01},
+    "global_clipnorm": {"global_clipnorm": 0.1},
+    "backtrack": {"backtrack": True, "initial_step": 0.3},  # large enough for a loss that grows
+}
+
+
+class Case(NamedTuple):
+    layer: object = None  # makes a layer that stands between others
+    loss: str = "mean_squared_error"
+    smoothing: float = 0.0
+    optimizer: str = "sgd"
+    options: dict = {}
+    weighted: bool = False
+    shuffle: bool = True
+
+
+def parameters(kind):
+    return inspect.signature(kind).parameters
+
+
+def all_cases():
+    """Each Case by the name of its test."""
+    cases = {"in order": Case(shuffle=False)}
+    for kind, makers in EXAMPLES.items():
+        cases |= {f"{kind.__name__} {k}": Case(layer=make) for k, make in enumerate(makers)}
+    for name, kind in LOSSES.items():
+        cases |= {name: Case(loss=name), f"{name} weighted": Case(loss=name, weighted=True)}
+        if "label_smoothing" in parameters(kind):
+            cases[f"{name} smoothed"] = Case(loss=name, smoothing=0.1)
+    for name, kind in OPTIMIZERS.items():
+        cases[name] = Case(optimizer=name)
+        for option in [option for option in OPTIONS if option in parameters(kind)]:
+            cases[f"{name} {option}"] = Case(optimizer=name, options=OPTIONS[option])
+    cases["schedule"] = Case(options={"learning_rate": StepDecay(0.1, 2, 0.5)})
+    return cases
+
+
+CASES = all_cases()
+
+
+def make_model(case, executor, dtype):
+    loss = LOSSES[case.loss](**({"label_smoothing": case.smoothing} if case.smoothing else {}))
+    layer = [case.layer()] if case.layer else []
+    last = [Dense(3, loss.link)]
+    first = bool(layer) and isinstance(layer[0], Normalization)
+    layers = [*layer, Dense(7, "tanh"), *last] if first else [Dense(7, "tanh"), *layer, *last]
+    model = Sequential(layers, seed=1, dtype=dtype)
+    model.compile(OPTIMIZERS[case.optimizer](**case.options), loss, metrics_for(case.loss), executor=executor)
+    return model
+
+
+@cache
+def ran(name, executor, dtype):
+    """The program that a case has run, and all that came out of it, as arrays by their names."""
+    case = CASES[name]
+    x, y = make_data(case.loss, ROWS, D_IN)
+    weights = np.random.default_rng(2).uniform(0.5, 2, ROWS) if case.weighted else None
+    model = make_model(case, executor, dtype)
+    batch_size = batch_for(case.optimizer, ROWS, BATCH)
+    epochs = 30 if batch_size == ROWS else 5
+    history = model.fit(x, y, batch_size, epochs, shuffle=case.shuffle, sample_weight=weights, verbose=0).history
+    program = model._engine.program
+    value, gradients = model.gradients(x, y, sample_weight=weights)
+    results = {f"history of {key}": np.array(values) for key, values in history.items()}
+    results |= {f"weights {k}": array for k, array in enumerate(model.get_weights())}
+    results |= {f"gradient {k}": array for k, array in enumerate(gradients)}
+    results |= {"value": np.array(value), "outputs": model.predict(x)}
+    results["evaluation"] = np.array(model.evaluate(x, y, sample_weight=weights))
+    return program, results
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CASES)
+def test_both_executors_agree(name, dtype):
+    (_, compiled), (_, reference_) = (ran(name, which, dtype) for which in ("compiled", "numpy"))
+    assert list(compiled) == list(reference_)
+    for key, expected in reference_.items():
+        assert compiled[key].dtype == expected.dtype and np.isfinite(expected).all(), key
+        assert deviation(compiled[key], expected) <= TOLERANCE[dtype], key
+
+
+def test_the_backtracking_case_has_to_take_moves_back():
+    _, results = ran("rprop backtrack", "compiled", "float64")
+    assert (np.diff(results["history of loss"]) > 0).any()
+
+
+@cache
+def tables():
+    """All instructions of all programs that the cases run, one after the other."""
+    names = [name for name in Program._fields if name in ("training", "gradient", "evaluation", "prediction")]
+    assert len(names) == 4
+    programs = [ran(name, "compiled", "float64")[0] for name in CASES]
+    return np.concatenate([getattr(program, name) for program in programs for name in names])
+
+
+def constants_of(module):
+    """Names and values of the whole numbers that a module of the kernels defines in capitals."""
+    return {name: value for name, value in vars(module).items() if name.isupper() and type(value) is int}
+
+
+def missing(wanted, present):
+    return [name for name, code in wanted.items() if code not in present]
+
+
+def test_every_operation_is_in_a_table():
+    operations = constants_of(instruction)
+    assert len(operations) > 30
+    unreached = missing(operations, set(tables()["op"].tolist()) | {instruction.NOTHING})
+    assert not unreached, f"no case has a model, loss or optimizer that lowers to {unreached}"
+
+
+@pytest.mark.parametrize("operation", ["ACTIVATION_FORWARD", "ACTIVATION_BACKWARD"])
+def test_every_activation_is_in_a_table(operation):
+    table = tables()
+    codes = set(table["kind"][table["op"] == getattr(instruction, operation)].tolist()) | {activations.LINEAR}
+    assert not missing(constants_of(activations), codes)
+    assert not missing({name: entry.code for name, entry in ACTIVATIONS.items()}, codes)
+
+
+@pytest.mark.parametrize("operation", ["LOSS_FORWARD", "LOSS_BACKWARD"])
+def test_every_loss_is_in_a_table(operation):
+    table = tables()
+    codes = set(table["kind"][table["op"] == getattr(instruction, operation)].tolist())
+    assert not missing(constants_of(losses), codes)
+    assert not missing({name: entry.code for name, entry in LOSSES.items()}, codes)
+
+
+def test_every_metric_is_in_a_table():
+    table = tables()
+    codes = set(table["kind"][table["op"] == instruction.METRIC].tolist())
+    assert not missing(constants_of(metrics), codes)
+    assert not missing({name: entry.code for name, entry in METRICS.items()}, codes)
+
+
+@pytest.mark.parametrize("name", instruction.CONSTANTS)
+def test_every_constant_is_set_by_some_instruction(name):
+    """A field that none of the cases sets would be read by nobody, or never tested."""
+    assert tables()[name].any()
+
+
+def test_every_layer_has_an_example():
+    """A new layer needs an entry above."""
+    kinds = {kind for kind in vars(fastml).values() if inspect.isclass(kind) and issubclass(kind, Layer)}
+    assert set(EXAMPLES) == kinds - {Layer}
+
+
+def test_every_option_is_one_of_an_optimizer():
+    names = {name for kind in OPTIMIZERS.values() for name in parameters(kind)}
+    assert not OPTIONS.keys() - names
+
+
+@pytest.mark.parametrize("module", [executor, reference])
+def test_both_executors_know_every_operation(module):
+    """By name: an instruction without a case would be passed over."""
+    cases = set(re.findall(r"\bop\.([A-Z_]+)\b", inspect.getsource(module)))
+    unknown = constants_of(instruction).keys() - cases
+    if module is reference:  # it finds updates by their opcodes
+        unknown -= {name for name in unknown if getattr(instruction, name) in reference.UPDATES}
+    assert not unknown
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_both_executors_stop_at_the_same_step(dtype):
+    """Where the loss is not finite any more; the weights are those before it."""
+    x, y = make_data("mean_squared_error", ROWS, D_IN)
+    weights, steps = [], []
+    for name in ("compiled", "numpy"):
+        model = Sequential([Dense(7), Dense(3)], seed=1, dtype=dtype)
+        model.compile(SGD(1e10), "mean_squared_error", executor=name)
+        with pytest.raises(DivergenceError):
+            model.fit(x, y, BATCH, epochs=50, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+        steps.append(model._engine.updates)
+    assert steps[0] == steps[1] > 0
+    for got, expected in zip(*weights, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-3 if dtype == "float32" else 1e-9)

@@ -1,0 +1,66 @@
+"""The kernel of Adagrad against its formula in Python's own numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from guards import Guards
+
+from fastml.compiled import DTYPES
+from fastml.kernels.adagrad import adagrad_update
+
+CONSTANTS = [(0.01, 0.0, 1e-10), (0.5, 0.1, 1e-3), (0.3, 0.01, 1.0)]  # learning rate, weight decay, epsilon
+
+
+def step(w, g, v, rate, weight_decay, epsilon):
+    """One weight and its state after an update."""
+    v += g * g
+    return w - rate * weight_decay * w - rate * g / (math.sqrt(v) + epsilon), v
+
+
+@pytest.mark.parametrize("start_of_v", [0.0, 0.1])
+@pytest.mark.parametrize("constants", CONSTANTS)
+def test_twenty_steps(constants, start_of_v):
+    """On ½·k·(w - 1)², for several weights at once."""
+    k, start = [0.5, 1.0, 2.0, 1e-6, 1e6], [3.0, -2.0, 0.25, 7.0, 1.5]
+    W, v = np.array(start), np.full(5, start_of_v)
+    expected = [(w, start_of_v) for w in start]
+    for _ in range(20):
+        adagrad_update(W, np.array(k) * (W - 1), v, *constants)
+        expected = [step(w, kj * (w - 1), vj, *constants) for (w, vj), kj in zip(expected, k, strict=True)]
+        np.testing.assert_allclose(W, [w for w, _ in expected], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(v, [vj for _, vj in expected], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [0, 1, 3, 7, 15, 16, 17, 33, 64, 1000])
+def test_every_size(size, dtype):
+    rng, guards = np.random.default_rng(size), Guards(dtype)
+    W, dW, v = guards.arrays(*rng.normal(size=(2, size)), rng.random(size))
+    start, kept = list(zip(W.tolist(), dW.tolist(), v.tolist(), strict=True)), dW.copy()
+    adagrad_update(W, dW, v, *CONSTANTS[1])
+    expected = np.array([step(*numbers, *CONSTANTS[1]) for numbers in start]).reshape(size, 2)
+    np.testing.assert_allclose(W, expected[:, 0], rtol=0, atol=8 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(v, expected[:, 1], rtol=4 * np.finfo(dtype).eps, atol=0)
+    assert np.array_equal(dW, kept) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_steps_shrink_with_the_root_of_their_number(dtype):
+    """By hand: with a constant gradient v = t·dW², so that the t-th step is rate / √t, whatever the gradient."""
+    sizes = np.array([1e-2, 1, 64, 1e6], dtype)
+    W, v = np.zeros(4, dtype), np.zeros(4, dtype)
+    for t in range(1, 21):
+        before = W.astype(np.float64)
+        adagrad_update(W, -sizes, v, 0.5, 0.0, 1e-12)
+        np.testing.assert_allclose(W - before, 0.5 / math.sqrt(t), rtol=20 * t * np.finfo(dtype).eps + 2e-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_weight_without_gradient_only_decays(dtype):
+    """0 / (0 + ε) is 0: dead neurons do not become NaN."""
+    W, dW, v = np.ones(17, dtype), np.zeros(17, dtype), np.zeros(17, dtype)
+    adagrad_update(W, dW, v, 0.5, 0.0, 1e-10)
+    assert (W == 1).all() and not v.any()
+    adagrad_update(W, dW, v, 0.5, 0.5, 1e-10)
+    assert (W == 0.75).all() and not v.any()

@@ -1,0 +1,260 @@
+"""Vectors and words against NumPy and Python, operation by operation, bit for bit."""
+
+import math
+import operator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from guards import Guards
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastml.compiled import DTYPES
+from fastml.kernels.simd import BITS, Words, broadcast, elementwise, lanes, real_type, vector_bits
+
+SIZES = [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 1000]
+COMPARISONS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": lambda u, v: (u < v) | (u > v),  # a NaN compares false here, too
+}
+
+
+def without_sign(builder, patterns, splat):
+    """The pattern without its highest bit, the sign: shifted there and back."""
+    return builder.lshr(builder.shl(patterns, splat(1)), splat(1))
+
+
+# What works on Vec and on arrays alike.
+COMMON = {
+    "sum": lambda x, y: x + y,
+    "sum with a number": lambda x, y: x + 2.5,
+    "sum with a number before": lambda x, y: 2.5 + x,
+    "difference": lambda x, y: x - y,
+    "difference from a number": lambda x, y: 2.5 - x,
+    "product": lambda x, y: x * y,
+    "product with a number before": lambda x, y: 2.5 * x,
+    "quotient": lambda x, y: x / y,
+    "quotient of a number": lambda x, y: 2.5 / x,
+    "negative": lambda x, y: -x,
+    "magnitude": lambda x, y: abs(x),
+}
+# What is spelled differently: for Vec and for arrays.
+OWN = {
+    "root": (lambda x, y: x.sqrt(), lambda x, y: np.sqrt(x)),
+    "sign of another": (lambda x, y: x.call("copysign", y), np.copysign),
+    "bits": (lambda x, y: x.bits(without_sign), lambda x, y: abs(x)),
+    "where, with numbers": (lambda x, y: x.where("<", 0.5, -1.0, 2.0), lambda x, y: np.where(x < 0.5, -1.0, 2.0)),
+}
+OWN |= {
+    f"where {sign}": (lambda x, y, sign=sign: x.where(sign, y, y, x), lambda x, y, f=f: np.where(f(x, y), y, x))
+    for sign, f in COMPARISONS.items()
+}
+VECTORS = COMMON | {name: pair[0] for name, pair in OWN.items()}
+ARRAYS = COMMON | {name: pair[1] for name, pair in OWN.items()}
+
+every_operation = elementwise(lambda x, y: tuple(formula(x, y) for formula in VECTORS.values()))
+fused = elementwise(lambda x, y, z: x.fma(y, z))
+logarithms = elementwise(lambda x: x.log())
+exchanged = elementwise(lambda x, y, factor, shift: (factor * y + shift, x))
+
+
+@njit(error_model="numpy")
+def run_every_operation(inputs, outputs):
+    every_operation(inputs, outputs, ())
+
+
+@njit(error_model="numpy")
+def run_fused(inputs, output):
+    fused(inputs, (output,), ())
+
+
+@njit(error_model="numpy")
+def run_logarithms(x, output):
+    logarithms((x,), (output,), ())
+
+
+@njit(error_model="numpy")
+def run_exchanged(inputs, outputs, scalars):
+    exchanged(inputs, outputs, scalars)
+
+
+def pairs(dtype):
+    """Every special number with every other, and random ones."""
+    info = np.finfo(dtype)
+    special = [0, 1, 0.5, 2.5, 1 / 3, info.eps, info.max, info.smallest_normal, info.smallest_subnormal, np.inf]
+    special = np.array([*special, *(-np.array(special)), np.nan], dtype)
+    x, y = (grid.ravel() for grid in np.meshgrid(special, special))
+    rng = np.random.default_rng(0)
+    return tuple(np.concatenate([v, rng.normal(size=200).astype(dtype)]) for v in (x, y))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", VECTORS)
+def test_an_operation_is_numpys(name, dtype):
+    x, y = pairs(dtype)
+    outputs = tuple(np.empty_like(x) for _ in VECTORS)
+    run_every_operation((x, y), outputs)
+    got = outputs[list(VECTORS).index(name)]
+    with np.errstate(all="ignore"):
+        expected = ARRAYS[name](x, y).astype(dtype)
+    np.testing.assert_array_equal(got, expected)
+    numbers = ~np.isnan(expected)
+    assert np.array_equal(np.signbit(got[numbers]), np.signbit(expected[numbers]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_fused_product_is_rounded_once(dtype):
+    """To the nearest number; (1 + ε)² - (1 + 2·ε) is ε², which two roundings lose."""
+    rng, epsilon = np.random.default_rng(1), np.finfo(dtype).eps
+    x, y = rng.normal(size=(2, 500)).astype(dtype)
+    z = -(x * y) * rng.choice([1, 1 + 4 * epsilon, 0.5], size=500).astype(dtype)
+    ends = 1 + epsilon, 1 + epsilon, -1 - 2 * epsilon
+    x, y, z = (np.append(values, np.array(end, dtype)) for values, end in zip((x, y, z), ends, strict=True))
+    got = np.empty_like(x)
+    run_fused((x, y, z), got)
+    assert got[-1] == np.dtype(dtype).type(epsilon) ** 2
+    for xi, yi, zi, value in zip(x.tolist(), y.tolist(), z.tolist(), got, strict=True):
+        error = abs(Fraction(float(value)) - (Fraction(xi) * Fraction(yi) + Fraction(zi)))
+        assert error <= Fraction(float(np.spacing(np.abs(value)))) / 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_logarithm_is_that_of_the_first_lane(size, dtype):
+    """In all lanes; a call of the C library, for one number of each row."""
+    width = lanes(real_type(getattr(types, dtype)))
+    guards = Guards(dtype)
+    x, got = guards.arrays(np.random.default_rng(2).uniform(0.01, 100, size), np.full(size, 7))
+    run_logarithms(x, got)
+    first = [math.log(x[k // width * width]) for k in range(size)]
+    np.testing.assert_allclose(got, first, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+    assert guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size(size, dtype):
+    """Several outputs, which may be the inputs; nothing beyond the ends is read or written."""
+    guards = Guards(dtype)
+    x, y, a, b = guards.arrays(np.arange(size), -np.arange(size), *np.full((2, size), 7))
+    scalars = a.dtype.type(2), a.dtype.type(1)
+    run_exchanged((x, y), (a, b), scalars)
+    assert np.array_equal(a, 1 - 2 * np.arange(size)) and np.array_equal(b, np.arange(size))
+    run_exchanged((x, y), (x, y), scalars)
+    assert np.array_equal(x, a) and np.array_equal(y, b) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matrices_are_gone_through_row_by_row(dtype):
+    x, y = np.arange(2 * 35, dtype=dtype).reshape(2, 5, 7)
+    a, b = np.empty((2, 5, 7), dtype)
+    run_exchanged((x, y), (a, b), (x.dtype.type(2), x.dtype.type(1)))
+    assert np.array_equal(a, 2 * y + 1) and np.array_equal(b, x)
+
+
+# Words of 64 bits: the same formula on LLVM values and on Python's whole numbers, modulo 2**64.
+
+NUMBERS = [0, 1, 2, 0xFFFFFFFF, 2**32, 0xD2511F53, 2**63 - 1, 2**63, 2**64 - 1, 0x123456789ABCDEF0]
+
+
+def combined(a, b, number):
+    """All that the generator does: with words, plain numbers, and NumPy's on either side."""
+    shifted, product = a >> number(32), number(0x9E3779B9) * a
+    return a + b, a * b, a & b, a ^ b, shifted, product, a + 5, 3 * a, (a ^ 7) & number(2**64 - 1)
+
+
+def expected_words(a, b):
+    return [value % 2**64 for value in combined(a, b, int)]
+
+
+@intrinsic
+def scalar_words(typingctx, a, b):
+    def codegen(context, builder, signature, args):
+        words = combined(*(Words(builder, value) for value in args), np.uint64)
+        return cgutils.pack_array(builder, [word.value for word in words])
+
+    return types.UniTuple(types.uint64, 9)(a, b), codegen
+
+
+@intrinsic
+def vector_words(typingctx, a, b):
+    """Of a + lane and b, lane by lane: 4 lanes of each result."""
+
+    def codegen(context, builder, signature, args):
+        a, b = (Words(builder, broadcast(builder, value, 4)) for value in args)
+        lane_numbers = Words(builder, ir.Constant(ir.VectorType(ir.IntType(64), 4), list(range(4))))
+        words = combined(a + lane_numbers, b, np.uint64)
+        parts = [builder.extract_element(word.value, ir.IntType(32)(k)) for k in range(4) for word in words]
+        return cgutils.pack_array(builder, parts)
+
+    return types.UniTuple(types.uint64, 36)(a, b), codegen
+
+
+@njit
+def run_scalar_words(a, b):
+    return scalar_words(a, b)
+
+
+@njit
+def run_vector_words(a, b):
+    return vector_words(a, b)
+
+
+@pytest.mark.parametrize("a", NUMBERS)
+def test_words_are_whole_numbers_modulo_two_to_the_64(a):
+    for b in NUMBERS:
+        assert list(run_scalar_words(np.uint64(a), np.uint64(b))) == expected_words(a, b)
+
+
+@pytest.mark.parametrize("a", NUMBERS)
+def test_a_vector_of_words_is_each_of_them(a):
+    for b in NUMBERS:
+        expected = [value for lane in range(4) for value in expected_words((a + lane) % 2**64, b)]
+        assert list(run_vector_words(np.uint64(a), np.uint64(b))) == expected
+
+
+# The width of vectors.
+
+
+def test_a_vector_has_as_many_elements_as_fit():
+    assert BITS in (128, 256, 512)
+    assert lanes(real_type(types.float32)) == BITS // 32 and lanes(real_type(types.float64)) == BITS // 64
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+def test_the_width_can_be_set(bits, monkeypatch):
+    monkeypatch.setenv("FASTML_SIMD_BITS", str(bits))
+    assert vector_bits() == bits
+
+
+@pytest.mark.parametrize("value", ["64", "wide", "512 "])
+def test_a_width_that_there_is_not(value, monkeypatch):
+    monkeypatch.setenv("FASTML_SIMD_BITS", value)
+    with pytest.raises(ValueError, match="FASTML_SIMD_BITS must be 128, 256 or 512, got"):
+        vector_bits()
+
+
+FEATURES = [({"avx512f": True, "avx2": True}, 512), ({"avx512f": False, "avx2": True}, 256), ({"avx2": False}, 128)]
+
+
+@pytest.mark.parametrize("features, bits", [*FEATURES, ({}, 128)])
+def test_otherwise_it_is_the_widest_of_the_cpu(features, bits, monkeypatch):
+    monkeypatch.delenv("FASTML_SIMD_BITS", raising=False)
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    assert vector_bits() == bits
+
+
+def test_a_cpu_that_llvm_does_not_know_has_128_bits(monkeypatch):
+    def unknown():
+        raise RuntimeError("failed to get host cpu features.")
+
+    monkeypatch.delenv("FASTML_SIMD_BITS", raising=False)
+    monkeypatch.setattr(binding, "get_host_cpu_features", unknown)
+    assert vector_bits() == 128
