@@ -8,10 +8,13 @@ W, b    (d_in, d_out), (d_out,)   its weights and biases
 z       (n, d_out)      pre-activation, ``z = x·W + b``
 a       (n, d_out)      output of the activation, or the predictions of the model
 y       (n, d_out)      targets; (n, 1) where they are class labels
+w       (n, 1)          weights of the rows in the loss
+mask    (n, d)          factors of dropout: 0, or 1 / (1 - rate)
+x_hat   (n, d)          rows normalized by their batch, before γ (gamma) and β (beta), both (d,)
 d…      as its name     gradient of the loss with respect to what the name says: dx, dW, db, dz, da
 n                       rows in the batch
 d_in, d_out             width before and after a layer
-m, v    as the weights  first and second moment, the optimizer's state
+m, v    as the weights  first and second moment, or momentum v: the optimizer's state
 t                       updates made so far, this one included
 
 Naming: ``<op>_forward`` stands beside ``<op>_backward``; an optimizer's step is ``<name>_update``. Outputs are
@@ -20,6 +23,9 @@ arguments and are overwritten. Scalars enter in the dtype of the arrays: a float
 A kernel says ``@njit(inline="always", error_model="numpy")``. Inlined by Numba, the executor compiles in two thirds
 of the time: a function apart costs a compilation, a wrapper and machine code of its own. Without the error model, each
 division is checked for zero, which keeps loops from being vectorized. The exceptions say why.
+
+Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
+``columnwise`` (``sweeps.py``) where they sum along rows or columns; ``vmath.py`` has the functions in them.
 
 Where to look: ``executor.py`` runs a program, a table of ``instruction.py``, by calling the kernels of the other
 files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
