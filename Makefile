@@ -29,7 +29,9 @@ test-all: .venv/all
 	@$(BIN)/python -m pytest
 
 coverage: .venv/all .venv/dev
-	@$(BIN)/python -m coverage run --source=fastml,kernels -m pytest --quiet
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest --quiet
+	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered --show-missing
 
 lecture: .venv/all
@@ -48,7 +50,7 @@ format: .venv/dev
 	@$(BIN)/ruff format
 
 clean:
-	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis .coverage
+	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis .coverage*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: made once everything is installed, made again when the dependencies change.

@@ -133,7 +133,7 @@ SCALED_ERFC_64 = (
 
 
 def normal(x):
-    """Cumulative distribution Φ(x) and density φ(x) of the standard normal law, Φ also in its tail to a few ulp.
+    """Cumulative distribution Φ(x) and density φ(x) of the standard normal law, Φ also in its tail to 8 ulp.
 
     Φ(-|x|) = ½·erfc(t) with t = |x| / √2; the rounding of x² is put right in exp(-x² / 2) to first order.
     """
