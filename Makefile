@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Matrix products of the NumPy rival stay on one thread, like ours.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-all coverage lecture bench lint format clean
+.PHONY: help demo test test-all coverage lecture bench bench-peers lint format clean
 
 help:
 	@echo "make demo     train a classifier of handwritten digits and compare with NumPy"
@@ -15,9 +15,10 @@ help:
 	@echo "make coverage run all tests and tell which lines they do not reach"
 	@echo "make lecture  draw the pictures of docs/lecture.md"
 	@echo "make bench    measure the kernels and the training step against NumPy"
+	@echo "make bench-peers measure training steps against PyTorch, JAX and scikit-learn: half an hour"
 	@echo "make lint     check the source with ruff"
 	@echo "make format   format the source with ruff"
-	@echo "make clean    remove .venv and everything that was built or cached here"
+	@echo "make clean    remove .venv, .venv-peers and everything that was built or cached here"
 
 demo: .venv/installed
 	@$(BIN)/fastml demo
@@ -41,6 +42,9 @@ bench: .venv/installed
 	@$(ONE_THREAD) $(BIN)/python -m pytest bench --benchmark-columns=median,iqr,rounds \
 		--benchmark-group-by=group --benchmark-sort=name --benchmark-warmup=on --benchmark-max-time=0.3
 
+bench-peers: .venv-peers/installed
+	@.venv-peers/bin/python -m bench.peers $(PEERS)
+
 lint: .venv/dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -50,7 +54,7 @@ format: .venv/dev
 	@$(BIN)/ruff format
 
 clean:
-	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis .coverage*
+	@rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis .coverage*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: made once everything is installed, made again when the dependencies change.
@@ -67,4 +71,11 @@ clean:
 .venv/all: .venv/installed
 	@echo "Adding PyTorch and matplotlib: once, a minute or more …"
 	@$(PIP) --editable '.[plots,test,oracle]'
+	@touch $@
+
+# Apart, so that the rivals bring nothing into the environment of the tests.
+.venv-peers/installed: pyproject.toml
+	@echo "Setting up .venv-peers with $(PYTHON), PyTorch, JAX and scikit-learn: once, some minutes …"
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,peers]'
 	@touch $@

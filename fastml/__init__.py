@@ -28,6 +28,7 @@ from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, 
 from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
 from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
 from fastml.sequential import Sequential
+from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
 from fastml.version import __version__
 
@@ -76,8 +77,10 @@ __all__ = [
     "SparseCategoricalCrossentropy",
     "StepDecay",
     "__version__",
+    "get_num_threads",
     "gradient_check",
     "load_digits",
     "plots",
+    "set_num_threads",
     "warmup",
 ]

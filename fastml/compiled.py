@@ -14,10 +14,12 @@ from numpy.typing import DTypeLike
 from fastml import kernels
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.executor import build_executor
-from fastml.kernels.instruction import INSTRUCTION, JOB
+from fastml.kernels.instruction import ARRAYS, JOB
 from fastml.kernels.simd import BITS
+from fastml.threads import together
 
 DTYPES = ("float32", "float64")
+ZEROS = {name: np.dtype(name).type(0) for name in DTYPES}  # tell the executor the dtype
 
 _ready = set()
 _lock = threading.Lock()
@@ -85,24 +87,41 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
     for name in DTYPES if dtype is None else (check_dtype(dtype),):
         with _lock, hold_interrupts(), event.install_listener("numba:compile", _Announce(name)):
             misses = sum(executor().stats.cache_misses.values())
-            empty, rows = np.zeros(0, name), np.zeros((0, 1), name)
-            executor()(
-                np.zeros(0, INSTRUCTION),
-                np.zeros(1, JOB),
-                np.zeros(1),
-                *(empty,) * 4,
-                *(rows,) * 3,
-                np.zeros(0, np.int64),
-                np.zeros((0, 1)),
-                rows,
-            )
+            job = np.zeros(1, JOB)
+            executor()(job.ctypes.data, 0, ZEROS[name])
             _ready.add(name)
             compiled[name] = sum(executor().stats.cache_misses.values()) > misses
     return compiled
 
 
+def ensure(dtype):
+    """Has the executor ready for a dtype."""
+    if dtype not in _ready:
+        warmup(dtype)
+
+
 def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
-    """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.executor` for the arguments."""
-    if params.dtype.name not in _ready:
-        warmup(params.dtype)
-    executor()(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs)
+    """Runs steps ``job.step … job.stop - 1`` of the program, in job.threads threads.
+
+    program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.instruction.ARRAYS` says. Returns
+    how often a thread waited so long for another that it offered its core to other programs.
+    """
+    dtype = params.dtype.name
+    ensure(dtype)
+    arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
+    point_to(jobs, arrays)
+    arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
+    jobs["arrived"] = arrived[8:].ctypes.data
+    enter, address, zero = executor(), jobs.ctypes.data, ZEROS[dtype]
+    together(lambda thread: enter(address, thread, zero), int(jobs["threads"][0]))
+    return int(arrived[9])
+
+
+def point_to(jobs, arrays):
+    """Writes addresses and sizes of the arrays, in the order of ARRAYS, into the job; they must outlive it."""
+    job = jobs[0]
+    for name, array in zip(ARRAYS, arrays, strict=True):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name} must be C-contiguous")
+        job[name], job[f"{name}_size"] = array.ctypes.data, array.size
+    job["columns"] = arrays[ARRAYS.index("totals")].shape[1]

@@ -103,6 +103,27 @@ def as_features(x, name, dtype, width=None):
     return convert(array, name, dtype)
 
 
+def as_row(x, name):
+    """A single row, (features,), as a numeric array (1, features)."""
+    array = as_array(x, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (features,), got {array.shape}: for several rows call predict")
+    return array.reshape(1, -1)
+
+
+def put(values, out, name):
+    """Writes the values into `out`, if that is an array of their shape and dtype, and returns it; else the values."""
+    if out is None:
+        return values
+    if not isinstance(out, np.ndarray) or out.shape != values.shape or out.dtype != values.dtype:
+        got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"{name} must be an array of shape {values.shape} and dtype {values.dtype}, got {got}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+    out[...] = values
+    return out
+
+
 def as_targets(y, name, dtype, loss_name, targets, units, rows):
     """y as a (rows, units) array of dtype, or (rows, 1) for labels, checked for what the loss takes."""
     array = as_array(y, name)

@@ -12,6 +12,8 @@ from fastml.data import as_array, convert
 from fastml.layers import Normalization
 from fastml.lowering import lower
 from fastml.normalization import statistics
+from fastml.plan import WHOLE, make_plan
+from fastml.predictor import FEW, Predictor
 from fastml.program import Buffers, aligned_zeros
 from fastml.training import Data, Run, train
 
@@ -34,23 +36,22 @@ class Engine:
         self.run = None  # the training under way
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
-        self.program = lower(self.layers, d_in, 1, dtype)
-        self.buffers = Buffers.for_program(self.program, dtype)
+        program = lower(self.layers, d_in, 1, dtype)
+        self._take(program, Buffers.for_program(program, dtype))
         self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
         """Without what can be made again; a copy that a callback makes goes on where the training is."""
         epochs, updates, loss = self._progress()
-        kept = {"program": None, "run": None, "buffers": (self.buffers.params, self.buffers.state)}
+        kept = {"program": None, "run": None, "predictor": None, "buffers": (self.buffers.params, self.buffers.state)}
         return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.program = lower(self.layers, self.d_in, 1, self.dtype, **self.aim)
+        program = lower(self.layers, self.d_in, 1, self.dtype, **self.aim)
         params, kept = state["buffers"]
-        self.buffers = Buffers.for_program(self.program, self.dtype)._replace(
-            state=aligned_zeros(kept.size, self.dtype)
-        )
+        buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
+        self._take(program, buffers)
         self.buffers.params[:], self.buffers.state[:] = params, kept
 
     def compile(self, loss, metrics, optimizer, executor):
@@ -59,9 +60,9 @@ class Engine:
             check_range(thing, thing.constants(), self.dtype)
         optimizer.check()
         aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
-        self.program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
+        program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
         self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
-        self.buffers = self.buffers.for_training(self.program, optimizer)
+        self._take(program, self.buffers.for_training(program, optimizer))
 
     def weights(self):
         """Views of the weights, in the order of the layers."""
@@ -104,8 +105,10 @@ class Engine:
     def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, **loop):
         """Trains; see `fastml.training.train` for the rest of the arguments."""
         batch_size = min(batch_size, len(x))
-        steps_per_epoch, largest = batches(len(x), batch_size, all(layer.alone for layer in self.layers))
-        self._room_for(largest, weights is not None)
+        steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
+        plan = self._plan(largest)
+        self._room_for(largest, weights is not None, plan, training=True)
+        shuffle = shuffle and steps_per_epoch > 1  # in a full batch, the order of the rows means nothing
         data = Data(self.dtype, x, y, weights, shuffle=shuffle, epochs=epochs, columns=self._columns())
         first, total = self.updates, epochs * steps_per_epoch
         optimizer = self.aim["optimizer"]
@@ -114,7 +117,7 @@ class Engine:
         self.program.refresh(optimizer, self.buffers)
         self.adapt(x)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
-        table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates)
+        table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
         execute = partial(self._with_current_constants, self.program)
         run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
         progress = make_progress(total, epochs)
@@ -130,21 +133,46 @@ class Engine:
         """Means over the rows of loss and metrics."""
         if weights is None and self.program.weighted:
             weights = np.ones((len(x), 1), self.dtype)  # rather than another program
-        self._room_for(min(BLOCK, len(x)), weights is not None)
+        batch, plan = min(BLOCK, len(x)), self._plan_inference(len(x))
+        self._room_for(batch, weights is not None, plan)
         data = Data(self.dtype, x, y, weights, columns=self._columns())
-        return self._once(self.program.evaluation, data, self.program.batch).means(0)
+        return self._once(self.program.evaluation, data, batch, plan=plan).means(0, 1)[0]
 
     def predict(self, x, outputs):
         """Writes the outputs for the rows of x."""
-        self._room_for(min(BLOCK, len(x)), self.program.weighted)
-        self._once(self.program.prediction, Data(self.dtype, x, outputs=outputs), self.program.batch)
+        batch, plan = min(BLOCK, len(x)), self._plan_inference(len(x))
+        self._room_for(batch, self.program.weighted, plan)
+        self._once(self.program.prediction, Data(self.dtype, x, outputs=outputs), batch, plan=plan)
+
+    def few(self):
+        """The Predictor of the model as it is, or None where it cannot be used."""
+        if self.predictor is None and self.executor == "compiled" and self.fitted:
+            self._room_for(FEW, self.program.weighted, WHOLE)
+            self.predictor = Predictor(self, self.program, self.buffers)
+        return self.predictor
 
     def gradients(self, x, y, weights=None):
         """Loss over all rows, as training sees it, and the gradients, shaped like the weights."""
-        program = lower(self.layers, self.d_in, len(x), self.dtype, **self.aim, weighted=weights is not None)
+        plan = self._plan(len(x))
+        height = plan.block * plan.threads or len(x)
+        aim = {**self.aim, "weighted": weights is not None, "height": height, "plan": plan}
+        program = lower(self.layers, self.d_in, len(x), self.dtype, **aim)
         buffers = self.buffers.with_work(program)  # all rows at once may need much, and only now
-        run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), program, buffers)
-        return run.means(0)[0], [p.view(buffers.grads).copy() for p in program.parameters]
+        run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), program, buffers, plan)
+        return run.means(0, 1)[0][0], [p.view(buffers.grads).copy() for p in program.parameters]
+
+    def _alone(self):
+        return all(layer.alone for layer in self.layers)
+
+    def _plan(self, rows):
+        """The Plan of a training step."""
+        row_bytes = self.program.row_size * self.buffers.params.itemsize
+        return make_plan(rows, row_bytes, self.buffers.params.nbytes, self.program.flops, self._alone())
+
+    def _plan_inference(self, rows):
+        """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
+        rows = min(rows, BLOCK)
+        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
 
     def _progress(self):
         """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""
@@ -155,22 +183,34 @@ class Engine:
     def _columns(self):
         return 1 + len(self.aim["metrics"])
 
-    def _room_for(self, batch, weighted):
-        """Makes sure that the program takes `batch` rows at a time, and weights of the rows or none."""
-        if self.program.batch < batch or self.program.weighted != weighted:
-            batch = max(batch, self.program.batch)
-            self.program = lower(self.layers, self.d_in, batch, self.dtype, **self.aim, weighted=weighted)
-            self.buffers = self.buffers.with_work(self.program)
+    def _room_for(self, batch, weighted, plan, training=False):
+        """Makes sure that the program takes `batch` rows at a time by this plan, and weights of the rows or none."""
+        program = self.program
+        threads = max(plan.threads, program.plan.threads)
+        height = plan.block * threads or batch
+        kept = (plan if training else program.plan)._replace(threads=threads)
+        enough = program.batch >= batch and program.height >= height
+        if enough and program.weighted == weighted and program.plan == kept:
+            return
+        batch, height = max(batch, program.batch), max(height, min(program.height, BLOCK))
+        aim = {**self.aim, "weighted": weighted, "height": height, "plan": kept}
+        program = lower(self.layers, self.d_in, batch, self.dtype, **aim)
+        self._take(program, self.buffers.with_work(program))
+
+    def _take(self, program, buffers):
+        self.program, self.buffers = program, buffers
+        self.predictor = None  # which was for others
 
     def _with_current_constants(self, program, table, *arguments):
         """The executor, for the training table of a program, with the optimizer's constants as they are now."""
         program.refresh(self.aim["optimizer"], self.buffers)
-        EXECUTORS[self.executor](table, *arguments)
+        return EXECUTORS[self.executor](table, *arguments)
 
-    def _once(self, table, data, batch_size, program=None, buffers=None):
+    def _once(self, table, data, batch_size, program=None, buffers=None, plan=WHOLE):
+        """Runs a table over all rows, batch by batch."""
         program, buffers = program or self.program, buffers or self.buffers
         steps = -(-data.rows // batch_size)
-        run = Run(EXECUTORS[self.executor], table, program, buffers, data, steps, batch_size, seed=self.seed)
+        run = Run(EXECUTORS[self.executor], table, program, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
         for _ in run.chunks(steps):
             pass
         return run

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from fastml import reference
 from fastml.engine import EXECUTORS
-from fastml.kernels import instruction
 from fastml.kernels.instruction import JOB
 from fastml.layers import positive_integer
 from fastml.lowering import lower
@@ -127,8 +126,7 @@ class Loss:
     def __init__(self, engine, x, y, weights):
         program = lower(engine.layers, engine.d_in, len(x), "float64", **engine.aim, weighted=weights is not None)
         self.execute, self.seed = EXECUTORS[engine.executor], engine.seed
-        last = int(np.argmax(program.gradient["op"] == instruction.LOSS_BACKWARD))
-        self.table = program.gradient[:last]
+        self.table = program.value
         weights = np.zeros((0, 1)) if weights is None else weights
         self.real = Buffers.for_program(program, np.float64), (x, y, weights)
         self.complex = Buffers.for_program(program, np.complex128), tuple(a.astype(complex) for a in (x, y, weights))
@@ -149,6 +147,7 @@ class Loss:
         job = np.zeros(1, JOB)
         job["seed"], job["stop"], job["steps_per_epoch"] = self.seed, 1, 1
         job["rows"] = job["batch_size"] = len(data[0])
+        job["threads"] = 1
         totals = np.zeros((1, 1), buffers.params.dtype)
         value = buffers.params[place]
         buffers.params[place] = value + step

@@ -10,6 +10,7 @@ from fastml.activations import ACTIVATIONS
 from fastml.constants import Constant
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.kernels import instruction
+from fastml.kernels.activations import EPILOGUES
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
 
@@ -119,14 +120,15 @@ class Dense(Layer):
         W, b, z = to.place("W"), to.place("b"), to.rows(self.units)
         to.keep(x)
         sizes = {"d_in": d_in, "d_out": self.units}
-        to.emit(instruction.DENSE_FORWARD, x=x, W=W, b=b, z=z, **sizes)
+        to.emit(instruction.DENSE_FORWARD, x=x, W=W, b=b, z=z, room=to.copies, **sizes)
 
         def backward(dz, inputs):
-            to.emit(instruction.DENSE_BACKWARD_WEIGHTS, x=x, dz=dz, W=W, b=b, **sizes)
+            operands = {"x": x, "dz": dz, "W": W, "b": b, "size": to.trained, "room": to.copies}
+            to.sum(instruction.DENSE_BACKWARD_WEIGHTS, **operands, **sizes)
             if not inputs:
                 return None
             dx = to.rows(d_in)
-            to.emit(instruction.DENSE_BACKWARD_INPUTS, dz=dz, W=W, Wt=to.room(d_in * self.units), dx=dx, **sizes)
+            to.emit(instruction.DENSE_BACKWARD_INPUTS, dz=dz, W=W, a=x, dx=dx, room=to.copies, **sizes)
             return dx
 
         return z, backward
@@ -163,10 +165,18 @@ class Activation(Layer):
         a = to.rows(d_in) if z in to.kept or (to.training and function.keeps_z) else z
         to.keep(a, *[z] * function.keeps_z)
         operands = {"kind": function.code, "alpha": self.alpha or 0.0, "z": z, "a": a, "d_out": d_in}
-        to.emit(instruction.ACTIVATION_FORWARD, **operands)
+        product = to.product_of("z", z) if a == z and function.code in EPILOGUES else None
+        if product:
+            product["kind"] = function.code  # applied by the product before it writes z
+        else:
+            to.emit(instruction.ACTIVATION_FORWARD, **operands)
 
         def backward(da, inputs):
-            to.emit(instruction.ACTIVATION_BACKWARD, da=da, dz=da, **operands)
+            product = to.product_of("dx", da) if function.code in EPILOGUES else None
+            if product:
+                product |= {"kind": function.code, "a": a}
+            else:
+                to.emit(instruction.ACTIVATION_BACKWARD, da=da, dz=da, **operands)
             return da
 
         return a, backward
@@ -287,11 +297,15 @@ class BatchNormalization(Layer):
             return a, None
         batch = {"batch_mean": to.room(d_in), "batch_variance": to.room(d_in)}
         shared |= {"inverse": to.room(d_in), "x_hat": to.rows(d_in)}
+        to.meet()  # rows are shared out, then columns, then rows again
         to.emit(instruction.BATCHNORM_FORWARD, x=x, a=a, epsilon=self.epsilon, **batch, **shared)
+        to.meet()
         to.track(instruction.BATCHNORM_TRACK, momentum=self.momentum, **batch, **statistics)
 
         def backward(da, inputs):
+            to.meet()
             to.emit(instruction.BATCHNORM_BACKWARD, da=da, dx=da, **shared)
+            to.meet()
             return da
 
         return a, backward

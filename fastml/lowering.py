@@ -3,22 +3,26 @@
 import numpy as np
 
 from fastml.kernels import instruction
+from fastml.kernels.gemm import ROOM
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
+from fastml.plan import WHOLE
 from fastml.program import ALIGNMENT, Program, layout, padded, table, update_instructions
 
 
 class Lowering:
     """What layers write to while they lower themselves: instructions, and room in the workspace."""
 
-    def __init__(self, parameters, batch, line):
-        self.parameters, self.batch, self.line = parameters, batch, line
+    def __init__(self, parameters, trained, height, plan, line):
+        self.parameters, self.trained = parameters, trained  # size of those that are trained
+        self.height, self.plan, self.line = height, plan, line
         self.places = {(p.layer, p.name): p.offset for p in parameters}
-        self.instructions, self.tracking = [], []
+        self.instructions, self.sums, self.tracking = [], [], []
         self.layer = 0
         self.training = True  # or inference, in which nothing is kept for a way back
         self.kept = set()  # places of the workspace that a backward instruction will read
-        self.work_size = 0
+        self.work_size = self.row_size = 0
+        self.copies = self.room(ROOM * plan.threads)  # for matrix products, each thread's own
 
     def place(self, name):
         """The offset of a parameter of the layer that is being lowered."""
@@ -31,8 +35,9 @@ class Lowering:
         return offset
 
     def rows(self, width):
-        """Takes room for a batch of rows."""
-        return self.room(self.batch * width)
+        """Takes room for rows of a batch."""
+        self.row_size += width
+        return self.room(self.height * width)
 
     def keep(self, *places):
         """Says that a backward instruction will read these rows, so that nobody may overwrite them."""
@@ -42,9 +47,23 @@ class Lowering:
     def emit(self, op, **operands):
         self.instructions.append({"op": op, **operands})
 
+    def meet(self):
+        """Lets the threads wait for each other: what follows reads what others have written."""
+        self.emit(instruction.MEET)
+
+    def sum(self, op, **operands):
+        """Emits an instruction that sums over rows: over those of a block at once, else when all threads have met."""
+        (self.instructions if self.plan.block else self.sums).append({"op": op, **operands})
+
     def track(self, op, **operands):
         """Emits an instruction that changes statistics, for the end of a training step."""
         self.tracking.append({"op": op, **operands})
+
+    def product_of(self, operand, place):
+        """The last instruction, if it is a plain matrix product that writes this operand to this place, else None."""
+        op = {"z": instruction.DENSE_FORWARD, "dx": instruction.DENSE_BACKWARD_INPUTS}[operand]
+        last = self.instructions[-1] if self.instructions else {"op": instruction.NOTHING}
+        return last if last["op"] == op and last[operand] == place and "kind" not in last else None
 
     def take(self):
         """The instructions emitted since the last call."""
@@ -64,11 +83,12 @@ class Lowering:
 class Objective:
     """The instructions around the loss: targets and weights in; loss of the batch, metrics and gradient out."""
 
-    def __init__(self, to, loss, width, weighted):
-        self.to, self.loss, self.width, self.weighted = to, loss, width, weighted
+    def __init__(self, to, loss, metrics, width, batch, weighted):
+        self.to, self.loss, self.metrics, self.width, self.weighted = to, loss, metrics, width, weighted
         self.d_y = 1 if loss.targets == "labels" else width
         self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
-        self.losses, self.w = to.rows(1), to.rows(1) if weighted else 0
+        self.losses, self.w = to.room(batch), to.rows(1) if weighted else 0
+        self.scores = [to.room(batch) for _ in metrics]
         self.constants = loss.constants()
         self.operands = {"kind": loss.code, "y": self.y, "d_y": self.d_y}
         if self.constants.get("label_smoothing"):
@@ -78,7 +98,7 @@ class Objective:
         self.operands |= {"a": self.a, "dz": self.dz, "d_out": width, **self.constants}
 
     def forward(self, z):
-        """The loss of the batch, from what the last layer gives."""
+        """The loss of each row, from what the last layer gives."""
         to, loss = self.to, self.loss
         to.emit(instruction.GATHER_TARGETS, x=self.y, d_in=self.d_y)
         if self.weighted:
@@ -88,16 +108,14 @@ class Objective:
             to.emit(instruction.SMOOTH_TARGETS, y=self.y, a=self.smooth, **sizes, **self.constants)
         to.emit(instruction.LOSS_FORWARD, z=z, losses=self.losses, **self.operands)
         if self.weighted:
-            to.emit(instruction.WEIGH_ROWS, w=self.w, x=self.losses, d_in=1)
-        to.emit(instruction.SUM_LOSS, losses=self.losses, total=0)
-        self.penalties(instruction.PENALTY_FORWARD, total=0)
+            to.emit(instruction.WEIGH_LOSSES, w=self.w, losses=self.losses)
         return to.take()
 
-    def metrics(self, metrics):
-        """How good the predictions are."""
-        for k, metric in enumerate(metrics):
-            sizes = {"d_y": self.d_y, "d_out": self.width}
-            self.to.emit(instruction.METRIC, kind=metric.code, a=self.a, y=self.y, total=1 + k, **sizes)
+    def scoring(self):
+        """How good the prediction for each row is."""
+        sizes = {"d_y": self.d_y, "d_out": self.width}
+        for metric, scores in zip(self.metrics, self.scores, strict=True):
+            self.to.emit(instruction.METRIC, kind=metric.code, a=self.a, y=self.y, losses=scores, **sizes)
         return self.to.take()
 
     def backward(self, backwards, asked):
@@ -108,7 +126,25 @@ class Objective:
         dz = self.dz
         for k in reversed(range(asked, len(backwards))):
             dz = backwards[k](dz, inputs=k > asked)
+        return self.to.take()
+
+    def total(self):
+        """Loss and penalties of the batch, once all rows are through."""
+        self.to.emit(instruction.SUM_LOSS, losses=self.losses, total=0)
+        self.penalties(instruction.PENALTY_FORWARD, total=0)
+        return self.to.take()
+
+    def scores_total(self):
+        """Scores of the batch."""
+        for k, scores in enumerate(self.scores):
+            self.to.emit(instruction.SUM_SCORES, losses=scores, total=1 + k)
+        return self.to.take()
+
+    def penalty_gradients(self):
+        """What the penalties add to the gradient, once it is complete."""
         self.penalties(instruction.PENALTY_BACKWARD)
+        if any(p.regularizer for p in self.to.parameters):
+            self.to.meet()
         return self.to.take()
 
     def penalties(self, op, **operands):
@@ -118,16 +154,18 @@ class Objective:
                 self.to.emit(op, W=p.offset, size=p.size, l1=l1, l2=l2, **operands)
 
 
-def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, weighted=False):
+def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, weighted=False, height=None, plan=WHOLE):
     """The Program of a model.
 
     `layers` are Layer objects, `d_in` the width of the data, `batch` the most rows that a step takes, `loss` a Loss,
-    `metrics` what `METRICS` holds, `optimizer` an Optimizer, `weighted` whether the rows have weights. Without a loss,
-    only prediction has a table.
+    `metrics` what `METRICS` holds, `optimizer` an Optimizer, `weighted` whether the rows have weights, `height` the
+    rows that the workspace is for if they are not `batch`, `plan` the Plan of training. Without a loss, only prediction
+    has a table.
     """
     line = ALIGNMENT // np.dtype(dtype).itemsize
     parameters, groups = layout(layers, d_in, line)
-    to = Lowering(parameters, batch, line)
+    trained_size = groups["weight"] + groups["bias"]
+    to = Lowering(parameters, trained_size, height or batch, plan, line)
     x = to.rows(d_in)
     to.emit(instruction.GATHER_INPUTS, x=x, d_in=d_in)
     gather = to.take()
@@ -138,38 +176,49 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
         link = [chain.pop()]  # the loss takes the logits and applies this activation itself
 
-    objective = Objective(to, loss, width, weighted) if loss else None
-    shared, end = to.work_size, to.work_size
-    tables = dict.fromkeys(("training", "gradient", "evaluation"), table())
+    objective = Objective(to, loss, metrics, width, batch, weighted) if loss else None
+    meet, shared, end = [{"op": instruction.MEET}], to.work_size, to.work_size
+    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), table())
     updates = 0
     if loss:
         trained = {p.layer for p in parameters if p.role != "statistic"}
         if not trained:
             raise ValueError("the model has no weights to train: add a Dense layer")
         a, backwards = to.chain(chain, x, d_in)
-        forward, value, scores = to.take(), objective.forward(a), objective.metrics(metrics)
+        forward, scoring = [*gather, *to.take(), *objective.forward(a)], objective.scoring()
         first = next(k for k, (position, _) in enumerate(chain) if position in trained)  # below, nobody asks
         backward = objective.backward(backwards, first)
+        again = [{"op": instruction.NEXT_BLOCK}] if plan.block else []
+        shards = [{"op": instruction.SUM_SHARDS, "W": 0, "size": trained_size}, *meet] if plan.block else []
+        total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
         guard = [{"op": instruction.STOP_UNLESS_FINITE}]
-        step = table(gather, forward, value, guard, scores, backward, to.tracking)
+        rows, summed = [*backward, *again, *meet, *total], [*to.sums, *meet]
+        step = table(forward, scoring, rows, scores, summed, guard, shards, penalties, to.tracking)
         tables["training"] = np.concatenate([step, table(update_instructions(optimizer, groups))])
-        tables["gradient"] = table(gather, forward, value, backward)
+        tables["gradient"] = table(forward, rows, summed, shards, penalties)
+        tables["value"] = table(forward, again, meet, total)
         updates, end = len(step), to.work_size
 
+    row_size = to.row_size
     to.training, to.kept, to.work_size = False, set(), shared  # inference has the same room for its rows
     a, _ = to.chain(chain, x, d_in)
-    forward = to.take()
+    forward = [*gather, *to.take()]
     if loss:
-        tables["evaluation"] = table(gather, forward, objective.forward(a), objective.metrics(metrics))
+        loss_and_scores = [*objective.forward(a), *objective.scoring()]
+        totals = [*meet, *objective.total(), *objective.scores_total(), *meet]
+        tables["evaluation"] = table(forward, loss_and_scores, totals)
     a, _ = to.chain(link, a, width)
     to.emit(instruction.STORE_OUTPUTS, a=a, d_out=width)
     return Program(
         **tables,
-        prediction=table(gather, forward, to.take()),
+        prediction=table(forward, to.take(), meet),  # before anyone takes the next batch
         updates=updates,
         parameters=parameters,
         groups=groups,
         batch=batch,
+        height=to.height,
+        row_size=row_size,
+        plan=plan,
         weighted=weighted,
         d_out=width,
         params_size=sum(groups.values()),

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastml.constants import check_range
 from fastml.kernels import instruction
+from fastml.plan import Plan
 from fastml.random import Stream
 from fastml.regularizers import L1L2
 
@@ -37,18 +38,22 @@ class Parameter(NamedTuple):
 class Program(NamedTuple):
     """A model as data. Tables hold instructions in the order of execution; sizes are in elements.
 
-    A table is run once for each batch of at most `batch` rows. One model's parameters and state stand at the same
-    offsets in all its programs, whatever their batch.
+    A table is run once for each batch of at most `batch` rows, in blocks or as a whole of at most `height` rows. One
+    model's parameters and state stand at the same offsets in all its programs, whatever their batch.
     """
 
-    training: np.ndarray  # forward, loss and its check, metrics, backward, update
+    training: np.ndarray  # forward, loss, metrics, backward, check of the loss, update
     gradient: np.ndarray  # forward as in training, loss, backward
+    value: np.ndarray  # forward as in training, loss
     evaluation: np.ndarray  # forward, loss, metrics
     prediction: np.ndarray  # forward, outputs
     updates: int  # where in the training table the instructions of the optimizer start
     parameters: list
     groups: dict  # size of the parameters of each role
     batch: int
+    height: int  # rows that the workspace has room for
+    row_size: int  # of the workspace, what each row takes while training
+    plan: Plan  # of training
     weighted: bool  # whether rows have weights
     d_out: int
     params_size: int
@@ -88,12 +93,14 @@ class Buffers(NamedTuple):
     @classmethod
     def for_program(cls, program, dtype):
         """New buffers, all zero."""
-        sizes = program.params_size, program.params_size, program.state_size, program.work_size
+        shards = program.plan.shards
+        sizes = program.params_size, program.params_size * shards, program.state_size, program.work_size
         return cls(*(aligned_zeros(size, dtype) for size in sizes))
 
     def with_work(self, program):
-        """The same parameters, gradients and state, with the workspace of another program of the model."""
-        return self._replace(work=aligned_zeros(program.work_size, self.params.dtype))
+        """The same parameters and state, with workspace and gradients for another program of the model."""
+        grads = aligned_zeros(program.params_size * program.plan.shards, self.params.dtype)
+        return self._replace(grads=grads, work=aligned_zeros(program.work_size, self.params.dtype))
 
     def for_training(self, program, optimizer):
         """The same parameters with the state of a new optimizer."""
@@ -154,21 +161,22 @@ def table(*parts):
 def update_instructions(optimizer, groups):
     """Clipping and the update, in two instructions where weights decay and the rest does not.
 
-    There are always as many instructions, as weight_decay and clipping may be set at any time.
+    There are always as many instructions, as weight_decay and clipping may be set at any time. Threads meet where the
+    next instruction shares out the weights in another way, or reads them all.
     """
     decayed, trained = groups["weight"], groups["weight"] + groups["bias"]
-    nothing, rows = {"op": instruction.NOTHING}, []
+    nothing, meet, rows = {"op": instruction.NOTHING}, {"op": instruction.MEET}, []
     for op, clip in (
         (instruction.CLIP_VALUE, optimizer.clipvalue),
         (instruction.CLIP_NORM, optimizer.global_clipnorm),
     ):
-        rows.append(nothing if clip is None else {"op": op, "W": 0, "size": trained, "clip": clip})
+        rows += [nothing] * 2 if clip is None else [{"op": op, "W": 0, "size": trained, "clip": clip}, meet]
     rows.append({"op": instruction.BEGIN_UPDATE})
     constants = optimizer.constants()
     constants = {name: constants[name] for name in constants if name in instruction.CONSTANTS}
     if not constants.get("weight_decay") or optimizer.decay_all:
         whole = {"op": optimizer.op, "W": 0, "size": trained, **constants}
-        return [*rows, whole, nothing]
+        return [*rows, whole, nothing, meet]
     weights = {"op": optimizer.op, "W": 0, "size": decayed, **constants}
     others = {**weights, "W": decayed, "size": trained - decayed, "weight_decay": 0.0}
-    return [*rows, weights, others]
+    return [*rows, weights, others, meet]

@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastml.building import Buildable
 from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
-from fastml.data import as_features, as_list
-from fastml.engine import EXECUTORS, Engine
+from fastml.data import as_features, as_list, as_row, put
+from fastml.engine import EXECUTORS
 from fastml.intake import Intake
 from fastml.layers import Layer, Normalization, positive_integer
 from fastml.losses import Loss, name_of, resolve_loss
@@ -25,7 +26,7 @@ from fastml.registry import lookup
 from fastml.summary import format_summary
 
 
-class Sequential:
+class Sequential(Buildable):
     """Layers, one after the other.
 
     Parameters
@@ -75,12 +76,6 @@ class Sequential:
             raise TypeError("layers must be a list of layers, got a single layer")
         for layer in as_list(layers, "layers", "layers"):
             self.add(layer)
-
-    def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.RLock(), _fitting=False)
 
     def __repr__(self):
         return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r})"
@@ -252,13 +247,31 @@ class Sequential:
     def predict(self, x: ArrayLike) -> NDArray:
         """Outputs of the model for the rows of x : (rows, features), as an array (rows, units) of the model's dtype."""
         with self._lock:
-            self._check_layers()
-            x = as_features(x, "x", self.dtype, self.input_dim)
-            self._build(x.shape[1])
-            self._check_fitted("predict")
-            outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
-            self._engine.predict(x, outputs)
+            engine = self._engine
+            few = engine and (engine.predictor or engine.few())
+            outputs = few.predict(x) if few and type(x) is np.ndarray else None
+            if outputs is None:
+                self._check_layers()
+                x = as_features(x, "x", self.dtype, self.input_dim)
+                self._build(x.shape[1])
+                self._check_fitted("predict")
+                outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
+                self._engine.predict(x, outputs)
         return outputs
+
+    def predict_one(self, x: ArrayLike, out: NDArray | None = None) -> NDArray:
+        """Output of the model for a single row x : (features,), as an array (units,): `predict` for inner loops.
+
+        Fastest where x is a NumPy array of the model's dtype. `out`, an array (units,) of that dtype, is overwritten
+        and returned if given.
+        """
+        with self._lock:
+            engine = self._engine
+            few = engine and (engine.predictor or engine.few())
+            output = few.predict_one(x, out) if few and type(x) is np.ndarray else None
+            if output is None:
+                output = put(self.predict(as_row(x, "x"))[0], out, "out")
+        return output
 
     def gradients(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -303,43 +316,9 @@ class Sequential:
         if self._fitting:
             raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
 
-    def _check_built(self, method):
-        if not self._engine:
-            if self.input_dim is None:
-                raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
-            self._build(self.input_dim)
-
-    def _check_fitted(self, method):
-        if not self._engine.fitted:
-            raise RuntimeError(
-                f"{method} needs the statistics of Normalization, which fit takes from its rows: fit first"
-            )
-
     def _intake(self):
         self._check_layers()
         return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim)
-
-    def _built_layers(self):
-        """The layers as the engine has copied them, once there is one."""
-        return self._engine.layers if self._engine else self.layers
-
-    def _check_layers(self):
-        if not self.layers:
-            raise ValueError("the model has no layers: add one, such as Dense(10)")
-
-    def _build(self, input_dim):
-        """Makes the engine, once the width of the data is known."""
-        if not self._engine:
-            self._check_layers()
-            engine = Engine(self.layers, input_dim, self.dtype, self.seed)
-            if self.loss:
-                self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
-            self._engine, self.input_dim = engine, input_dim
-
-    def _aim(self, engine, optimizer, loss, metrics, executor):
-        """Hands what `compile` takes to the engine."""
-        metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
-        engine.compile(loss, metrics, optimizer, executor)
 
     def _names(self):
         return ["loss", *self.metrics]

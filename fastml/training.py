@@ -7,6 +7,8 @@ import numpy as np
 from fastml.callbacks import call
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.instruction import JOB
+from fastml.plan import WHOLE
+from fastml.threads import Crew
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
@@ -41,15 +43,18 @@ class Run:
     `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
     """
 
-    def __init__(self, execute, table, program, buffers, data, steps_per_epoch, batch_size, rates=None, **counters):
+    def __init__(
+        self, execute, table, program, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters
+    ):
         self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
         self.steps_per_epoch = steps_per_epoch
         self.rates = rates or (lambda t, count: NO_RATES)
         self.jobs = np.zeros(1, JOB)
         job = self.jobs[0]
-        for name, value in counters.items():
+        for name, value in (*counters.items(), *plan._asdict().items()):
             job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
+        self.crew = Crew(plan.threads)
         self.chunk = max(1, int(CHUNK_SECONDS * ASSUMED_FLOPS / max(1, program.flops * min(batch_size, data.rows))))
 
     @property
@@ -77,24 +82,26 @@ class Run:
         return bool(self.jobs["diverged"][0])
 
     def advance(self, stop):
-        """Runs the steps up to `stop`, or fewer if the loss stops being finite."""
+        """Runs the steps up to `stop`, or fewer if the loss stops being finite; returns what the executor does."""
         self.jobs["start"], self.jobs["stop"] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
-        self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments())
+        self.jobs["threads"] = self.crew.threads
+        return self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not self.diverged:
             start, before = time.perf_counter(), self.step
-            self.advance(min(stop, before + self.chunk))
-            seconds = max(time.perf_counter() - start, 1e-9)
-            ideal = (self.step - before) * CHUNK_SECONDS / seconds
+            offers = self.advance(min(stop, before + self.chunk))
+            seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
+            self.crew.report(seconds / steps, offers / steps)
+            ideal = steps * CHUNK_SECONDS / seconds
             self.chunk = max(1, int(min(ideal, 8 * self.chunk)))
             yield
 
-    def means(self, epoch):
-        """Loss and metrics of a completed epoch: the means over its rows, floats."""
-        return [float(total) / self.data.rows for total in self.data.totals[epoch]]
+    def means(self, first, last):
+        """Loss and metrics of the completed epochs first … last - 1: lists of floats, the means over the rows."""
+        return (self.data.totals[first:last] / self.data.rows).tolist()
 
 
 class Rescue:
@@ -172,16 +179,17 @@ def train_epochs(run, epochs, names, history, callbacks, validate, stopped, prog
             broken = run.diverged or (run.step == stop and not rescue.finite())
             if broken:
                 rescue.replay()
-            for epoch in range(done, run.epochs):
-                logs = dict(zip(names, run.means(epoch), strict=True))
+            ended = run.epochs
+            for epoch, means in enumerate(run.means(done, ended), done):
+                logs = dict(zip(names, means, strict=True))
                 if validate:
                     logs |= validate()
                 history.on_epoch_end(epoch, logs)
                 progress.epoch(epoch + 1, logs)
-                call(callbacks, "on_epoch_end", epoch, logs)
-                if callbacks:  # which may have changed weights or optimizer: a replay starts behind them
-                    rescue.take()
-            done = run.epochs
+                if callbacks:
+                    call(callbacks, "on_epoch_end", epoch, logs)
+                    rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
+            done = ended
             progress.update(run.step)
             if broken:
                 raise DivergenceError(

@@ -31,8 +31,24 @@ MISH = 12
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
-relu_forward = elementwise(lambda z: z.where("<", 0.0, 0.0, z))  # a NaN stays a NaN
-relu_backward = elementwise(lambda a, da: a.where(">", 0.0, da, 0.0))
+
+def relu(z):
+    return z.where("<", 0.0, 0.0, z)  # a NaN stays a NaN
+
+
+def relu_slope(a, da):
+    return a.where(">", 0.0, da, 0.0)
+
+
+def tanh_slope(a, da):
+    return da * (1.0 - a * a)
+
+
+def sigmoid_slope(a, da):
+    return da * a * (1.0 - a)
+
+
+relu_forward, relu_backward = elementwise(relu), elementwise(relu_slope)
 
 leaky_relu_forward = elementwise(lambda z, alpha: z.where("<", 0.0, alpha * z, z))
 leaky_relu_backward = elementwise(lambda a, da, alpha: a.where(">", 0.0, da, alpha * da))
@@ -49,10 +65,10 @@ exponential_forward = elementwise(vmath.exp)
 exponential_backward = elementwise(lambda a, da: a * da)
 
 sigmoid_forward = elementwise(vmath.sigmoid)
-sigmoid_backward = elementwise(lambda a, da: da * a * (1.0 - a))
+sigmoid_backward = elementwise(sigmoid_slope)
 
 tanh_forward = elementwise(vmath.tanh)
-tanh_backward = elementwise(lambda a, da: da * (1.0 - a * a))
+tanh_backward = elementwise(tanh_slope)
 
 
 @elementwise
@@ -100,6 +116,18 @@ def mish_backward(z, da):
 def greater(u, v):
     """The greater of each pair of lanes; v where it is NaN is left out."""
     return u.where("<", v, v, u)
+
+
+# What a matrix product applies to its result before it writes it (`gemm.py`): the activation whose code it is given,
+# or, for the negative code, the derivative, where e is the output of the activation and the result its gradient.
+EPILOGUES = {
+    RELU: lambda z, e: relu(z),
+    -RELU: lambda da, e: relu_slope(e, da),
+    TANH: lambda z, e: vmath.tanh(z),
+    -TANH: lambda da, e: tanh_slope(e, da),
+    SIGMOID: lambda z, e: vmath.sigmoid(z),
+    -SIGMOID: lambda da, e: sigmoid_slope(e, da),
+}
 
 
 def largest_of(row, z):

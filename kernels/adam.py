@@ -10,7 +10,7 @@ from fastml.kernels.simd import elementwise
 def adam_step(W, dW, m, v, beta_1, rest_1, beta_2, rest_2, keep, step, correction, epsilon):
     m = dW.fma(rest_1, beta_1 * m)
     v = (dW * dW).fma(rest_2, beta_2 * v)
-    return keep * W - step * m / v.sqrt().fma(correction, epsilon), m, v
+    return keep * W - step * m * v.sqrt().fma(correction, epsilon).inverse(), m, v
 
 
 @njit(inline="always", error_model="numpy")

@@ -1,43 +1,48 @@
 """The layer of neurons: each output is a weighted sum of all inputs plus a bias."""
 
-import numpy as np
 from numba import njit
 
-from fastml.kernels.gemm import product, transpose
-from fastml.kernels.views import nothing
+from fastml.kernels.gemm import product
+from fastml.kernels.views import matrix, nothing
 
-NEXT = np.intp(1)  # from one term of a sum to the next; a plain 1 in a call would be a type of its own to Numba
-
-
-@njit(inline="always", error_model="numpy")
-def dense_forward(x, W, b, z):
-    """z = x·W + b
-
-    x : (n, d_in), W : (d_in, d_out), b : (d_out,), z : (n, d_out). Overwrites z.
-    """
-    product(x, W.shape[0], NEXT, W, b, z)
+multiply = product()
+multiply_columns = product(a_is="columns")
+add_rows = product(a_is="ones")
+multiply_transposed = product(b_transposed=True)
 
 
 @njit(inline="always", error_model="numpy")
-def dense_backward_weights(x, dz, dW, db):
-    """dW = xᵀ·dz,  db = Σᵢ dzᵢ
+def dense_forward(x, W, b, kind, a, room):
+    """a = f(x·W + b), where kind names f, an activation of EPILOGUES, or is 0 for none.
 
-    x : (n, d_in), dz : (n, d_out), dW : (d_in, d_out), db : (d_out,). Overwrites dW and db.
+    x : (n, d_in), W : (d_in, d_out), b : (d_out,), a : (n, d_out). Overwrites a and room.
     """
-    for j in range(db.size):
-        db[j] = 0
-    for i in range(dz.shape[0]):
-        for j in range(db.size):
-            db[j] += dz[i, j]
-    product(x, NEXT, dW.shape[0], dz, nothing(db), dW)
+    multiply(x, 0, W, b, False, kind, a, a, room)
 
 
 @njit(inline="always", error_model="numpy")
-def dense_backward_inputs(dz, W, Wt, dx):
-    """dx = dz·Wᵀ
+def dense_backward_weights(x, dz, first, last, accumulate, dW, db, room):
+    """dW = xᵀ·dz,  db = Σᵢ dzᵢ,  or these added to what is there, if `accumulate`.
 
-    dz : (n, d_out), W : (d_in, d_out), dx : (n, d_in). Overwrites dx and Wt : (d_out, d_in), which takes the
-    transposed weights: along the rows of W the product would be a sum across the lanes of a vector.
+    x : (n, d_in), dz : (n, d_out), n ≥ 1, dW : (d_in, d_out), db : (d_out,). Overwrites rows first … last - 1 of dW, db
+    if they are the last ones, and room. A single column is a row, too: dWᵀ = dzᵀ·x fills vectors, dW would not.
     """
-    transpose(W, Wt)
-    product(dz, W.shape[1], NEXT, Wt, nothing(dx), dx)
+    (n, d_in), d_out, none = x.shape, dz.shape[1], nothing(db)
+    if d_out > 1:
+        part = matrix(dW, first * d_out, last - first, d_out)
+        multiply_columns(x, first, dz, none, accumulate, 0, part, part, room)
+    elif first == 0 < last:
+        row = matrix(dW, 0, 1, d_in)
+        multiply(matrix(dz, 0, 1, n), 0, x, none, accumulate, 0, row, row, room)
+    if first < last == d_in:
+        row = matrix(db, 0, 1, d_out)
+        add_rows(x, 0, dz, none, accumulate, 0, row, row, room)
+
+
+@njit(inline="always", error_model="numpy")
+def dense_backward_inputs(dz, W, kind, a, dx, room):
+    """dx = dz·Wᵀ, times f′ where kind names f, an activation of EPILOGUES, or is 0, and the inputs are a = f(…).
+
+    dz : (n, d_out), W : (d_in, d_out), a, dx : (n, d_in). Overwrites dx and room.
+    """
+    multiply_transposed(dz, 0, W, nothing(room), False, -kind, a, dx, room)

@@ -45,14 +45,19 @@ RPROP_UPDATE = 33
 RPROP_BACKTRACK_UPDATE = 34
 BATCHNORM_TRACK = 35
 STORE_OUTPUTS = 36
+MEET = 37  # threads wait for each other
+NEXT_BLOCK = 38  # back to the first instruction with the next block of the batch's rows, if there is one
+SUM_SHARDS = 39
+SUM_SCORES = 40
+WEIGH_LOSSES = 41
 
 SIZES = (
-    "kind",  # which activation, loss or metric
+    "kind",  # which activation, loss or metric; of a dense layer, the activation that its product applies, or 0
     "layer",  # position in the model: the stream of its random numbers
     "d_in",
     "d_out",
     "d_y",  # width of the targets: 1 for class labels
-    "size",  # elements of parameters; classes, of targets
+    "size",  # elements of parameters, for the gradient of weights those that are trained; classes, of targets
     "total",  # column of the totals that a loss or metric adds to
 )
 
@@ -72,11 +77,11 @@ IN_WORKSPACE = (
     "a",
     "y",
     "w",  # weights of the rows
-    "losses",  # one a row
+    "losses",  # one a row of the batch, or what a metric gives it
     "dx",
     "dz",
     "da",
-    "Wt",  # room for the transposed weights
+    "room",  # for the copies of matrix products
     "mask",
     "x_hat",
     "batch_mean",
@@ -111,18 +116,42 @@ INSTRUCTION = np.dtype(
     align=True,
 )
 
+# The arrays of a job, which enter as addresses: 1-D, C-contiguous, of one dtype unless noted.
+ARRAYS = (
+    "program",  # of INSTRUCTION
+    "rates",  # learning rates of the steps from `start` on, the last one for all that follow; float64
+    "params",
+    "grads",  # as long as the parameters, once for each shard
+    "state",  # of the optimizer, as long as the parameters or a multiple
+    "work",
+    "x",  # (rows, d), as y and outputs
+    "y",
+    "weights",  # (rows,) or (0,)
+    "order",  # (rows,) int64 to shuffle each epoch, (0,) not to
+    "totals",  # (epochs, 1 + metrics) float64, sums over the rows of an epoch
+    "outputs",
+)
+
 JOB = np.dtype(
-    [
+    [(name, np.int64) for name in ARRAYS]  # addresses
+    + [(f"{name}_size", np.int64) for name in ARRAYS]  # elements
+    + [
         ("seed", np.uint64),
         ("epoch", np.int64),  # epochs that the model had trained before this job
         ("t", np.int64),  # updates made so far; the executor advances it
         ("loss", np.float64),  # mean loss before the last update; the executor keeps it
+        ("batch_loss", np.float64),  # sum over the rows of the batch; the executor keeps it
         ("step", np.int64),  # next step, counted from the start of the job; the executor advances it
         ("start", np.int64),  # the step that the first of the learning rates is for
         ("stop", np.int64),  # run until this step
         ("steps_per_epoch", np.int64),
         ("batch_size", np.int64),  # the last batch of an epoch takes what is left
         ("rows", np.int64),
+        ("columns", np.int64),  # of the totals
+        ("block", np.int64),  # rows that go through the network at once, a multiple of 16, or 0 for all of a batch
+        ("shards", np.int64),  # gradients that sum up some blocks each, in an order of their own
+        ("threads", np.int64),
+        ("arrived", np.int64),  # address of two int64 in a cache line of their own; see `team.meet`
         ("digest", np.int64),  # of the kernels that ran it; the executor sets it, which keeps it in its cache key
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
     ],

@@ -82,7 +82,7 @@ def categorical_errors(row):
     top = largest_of(row, z)
     (likelihood,) = row.parts(lambda p, sum_: [p.load(y).fma(p.load(z) - top, sum_)], row.constant(0.0))
     likelihood = row.across(likelihood, Vec.__add__)
-    row.put(losses, softmax_of(row, z, a, top).log() - likelihood)
+    row.put(losses, vmath.log(softmax_of(row, z, a, top)) - likelihood)
 
 
 @rowwise
@@ -91,7 +91,7 @@ def sparse_categorical_errors(row):
     z, a, losses, labels = 0, 1, 0, 1
     top = largest_of(row, z)
     likelihood = row.element(z, row.value(labels)) - top
-    row.put(losses, softmax_of(row, z, a, top).log() - likelihood)
+    row.put(losses, vmath.log(softmax_of(row, z, a, top)) - likelihood)
 
 
 @rowwise
@@ -136,14 +136,15 @@ def loss_forward(kind, delta, z, y, a, terms, losses):
 
 
 @njit(inline="always", error_model="numpy")
-def loss_backward(kind, delta, a, y, dz):
+def loss_backward(kind, delta, n, a, y, dz):
     """dz = ∂(mean over the rows of the loss) / ∂z, where kind names the loss.
 
     (a - y) / n for the cross-entropies of classes, with one-hot y for labels; (a - y) / (n·d) for binary_crossentropy
     and poisson; 2·(a - y), sign(a - y) and a - y cut at ±delta, over n·d, for squared error, absolute error and huber.
-    a, dz : (n, d), y : (n, d) or, for class labels, (n, 1), delta : float64. Overwrites dz.
+    n : rows of the batch, of which these are some or all. a, dz : (…, d), y : (…, d) or, for class labels, (…, 1),
+    delta : float64. Overwrites dz.
     """
-    n, d = a.shape
+    d = a.shape[1]
     real = a.dtype.type
     if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
         sparse_categorical_slopes((a, dz), (y,), (real(1.0 / n),))

@@ -72,18 +72,19 @@ def normalize(x, mean, scale, a):
 
     x, a : (n, d), mean, scale : (d,). Overwrites a, which may be x.
     """
-    scale_columns((x, a), (mean, scale), ())
+    scale_columns((x, a), (mean, scale), (), 0, x.shape[1])
 
 
 @njit(inline="always", error_model="numpy")
-def batchnorm_forward(x, gamma, beta, epsilon, mean, variance, inverse, x_hat, a):
+def batchnorm_forward(x, gamma, beta, epsilon, first, last, mean, variance, inverse, x_hat, a):
     """a = γ·x̂ + β,  x̂ = (x - mean)·inverse,  inverse = 1 / √(variance + ε), with mean and biased variance of the batch.
 
-    x, x_hat, a : (n, d), gamma, beta, mean, variance, inverse : (d,), epsilon : float64. Overwrites the last five; a
-    may be x. Two passes: Σx² - (Σx)² / n would lose a small variance beside a large mean.
+    x, x_hat, a : (n, d), gamma, beta, mean, variance, inverse : (d,), epsilon : float64. Overwrites columns first …
+    last - 1 of the last five; a may be x. Two passes: Σx² - (Σx)² / n would lose a small variance beside a large mean.
     """
     real = x.dtype.type
-    normalize_columns((x, x_hat, a), (gamma, beta, mean, variance, inverse), (real(x.shape[0]), real(epsilon)))
+    vectors, scalars = (gamma, beta, mean, variance, inverse), (real(x.shape[0]), real(epsilon))
+    normalize_columns((x, x_hat, a), vectors, scalars, first, last)
 
 
 @njit(inline="always", error_model="numpy")
@@ -92,16 +93,18 @@ def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
 
     x, a : (n, d), gamma, beta, mean, variance : (d,), epsilon : float64. Overwrites a, which may be x.
     """
-    infer_columns((x, a), (gamma, beta, mean, variance), (x.dtype.type(epsilon),))
+    infer_columns((x, a), (gamma, beta, mean, variance), (x.dtype.type(epsilon),), 0, x.shape[1])
 
 
 @njit(inline="always", error_model="numpy")
-def batchnorm_backward(da, x_hat, gamma, inverse, dgamma, dbeta, dx):
+def batchnorm_backward(da, x_hat, gamma, inverse, first, last, dgamma, dbeta, dx):
     """dβ = Σᵢ daᵢ,  dγ = Σᵢ daᵢ·x̂ᵢ,  dx = γ·inverse·(da - (dβ + x̂·dγ) / n), as mean and variance depend on x, too.
 
-    da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites dgamma, dbeta and dx, which may be da.
+    da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites columns first … last - 1 of dgamma, dbeta
+    and dx, which may be da.
     """
-    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), (da.dtype.type(da.shape[0]),))
+    scalars = (da.dtype.type(da.shape[0]),)
+    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), scalars, first, last)
 
 
 @njit(inline="always", error_model="numpy")

@@ -4,9 +4,12 @@ import numpy as np
 from numba import njit
 
 from fastml.kernels.simd import elementwise
+from fastml.kernels.sums import summed
 
 cut = elementwise(lambda dW, clip: dW.where(">", clip, clip, dW.where("<", -clip, -clip, dW)))
 scaled = elementwise(lambda dW, factor: factor * dW)
+absolutes = summed(abs)
+squares = summed(lambda W: W * W)
 
 
 @elementwise
@@ -21,12 +24,7 @@ def penalty_forward(W, l1, l2):
 
     W : (size,), l1, l2 : float64.
     """
-    absolute = squared = 0.0
-    for k in range(W.size):
-        weight = np.float64(W[k])
-        absolute += abs(weight)
-        squared += weight * weight
-    return l1 * absolute + l2 * squared
+    return l1 * absolutes(W) + l2 * squares(W)
 
 
 @njit(inline="always", error_model="numpy")
@@ -48,15 +46,20 @@ def clip_value(dW, clip):
 
 
 @njit(inline="always", error_model="numpy")
-def clip_norm(dW, clip):
-    """dW · clip / ‖dW‖ where ‖dW‖ > clip (Pascanu et al., "On the difficulty of training recurrent neural networks",
-    ICML 2013).
+def norm_factor(dW, clip):
+    """Returns clip / ‖dW‖ where ‖dW‖ > clip, else 1, in float64 (Pascanu et al., "On the difficulty of training
+    recurrent neural networks", ICML 2013).
 
-    dW : (size,), of all weights of the model, clip : float64. Overwrites dW. The norm is summed in float64.
+    dW : (size,), of all weights of the model, clip : float64.
     """
-    square = 0.0
-    for k in range(dW.size):
-        slope = np.float64(dW[k])
-        square += slope * slope
-    if square > clip * clip:
-        scaled((dW,), (dW,), (dW.dtype.type(clip / np.sqrt(square)),))
+    norm = np.sqrt(squares(dW))
+    return clip / norm if norm > clip else 1.0
+
+
+@njit(inline="always", error_model="numpy")
+def scale(dW, factor):
+    """dW = factor · dW
+
+    dW : (size,), factor : float64. Overwrites dW.
+    """
+    scaled((dW,), (dW,), (dW.dtype.type(factor),))

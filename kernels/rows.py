@@ -1,28 +1,67 @@
 """Rows of the user's data into the workspace and back."""
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from fastml.kernels.packing import smaller
+from fastml.kernels.simd import INDEX, declare, elementwise, lanes, load, mask_for, real_type, store
+from fastml.kernels.views import matrix
+
+AHEAD = 4  # rows; memory is slow to find rows in random order, so it is asked for them that much before they are copied
+
+copied = elementwise(lambda x: x)
+
+
+@intrinsic
+def gathered(typingctx, data, order, first, rows):
+    """rows[i] = data[order[first + i]], where data stands row by row in one dimension."""
+
+    def codegen(context, builder, signature, args):
+        real = real_type(rows.dtype)
+        width, byte, number = lanes(real), ir.IntType(8).as_pointer(), ir.IntType(32)
+        source, numbers, target = (
+            make_array(kind)(context, builder, args[k]) for k, kind in ((0, data), (1, order), (3, rows))
+        )
+        n, d = cgutils.unpack_tuple(builder, target.shape, 2)
+        last = builder.sub(n, INDEX(1))
+        fetch = declare(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, number, number, number])
+
+        def row(i):
+            index = builder.load(builder.gep(numbers.data, [builder.add(args[2], i)]))
+            return builder.gep(source.data, [builder.mul(index, d)])
+
+        with cgutils.for_range(builder, n) as loop:
+            here, ahead = row(loop.index), row(smaller(builder, builder.add(loop.index, INDEX(AHEAD)), last))
+            there = builder.gep(target.data, [builder.mul(loop.index, d)])
+            with cgutils.for_range_slice(builder, INDEX(0), d, INDEX(width)) as (j, _):
+                mask = mask_for(builder, builder.sub(d, j), width)
+                builder.call(fetch, [builder.bitcast(builder.gep(ahead, [j]), byte), number(0), number(3), number(1)])
+                vec = load(builder, builder.gep(here, [j]), real, mask)
+                store(builder, vec, builder.gep(there, [j]), mask)
+        return context.get_dummy_value()
+
+    return types.void(data, order, types.int64, rows), codegen
 
 
 @njit(inline="always", error_model="numpy")
 def gather_rows(data, order, first, rows):
     """Copies one batch: ``rows[i] = data[order[first + i]]``, or ``data[first + i]`` where order is empty.
 
-    data : (all, d), order : (all,) int64 or (0,), rows : (n, d). Overwrites rows.
+    data : (all · d,), row by row, order : (all,) int64 or (0,), rows : (n, d). Overwrites rows.
     """
-    n, d = rows.shape
-    for i in range(n):
-        row = order[first + i] if order.size else first + i
-        for j in range(d):
-            rows[i, j] = data[row, j]
+    if order.size:
+        gathered(data, order, first, rows)
+    else:
+        copied((matrix(data, first * rows.shape[1], rows.shape[0], rows.shape[1]),), (rows,), ())
 
 
 @njit(inline="always", error_model="numpy")
 def store_rows(rows, first, data):
     """Copies one batch back: ``data[first + i] = rows[i]``.
 
-    rows : (n, d), data : (all, d). Overwrites rows first … first + n - 1 of data.
+    rows : (n, d), data : (all · d,), row by row. Overwrites rows first … first + n - 1 of data.
     """
-    n, d = rows.shape
-    for i in range(n):
-        for j in range(d):
-            data[first + i, j] = rows[i, j]
+    copied((rows,), (matrix(data, first * rows.shape[1], rows.shape[0], rows.shape[1]),), ())

@@ -4,6 +4,7 @@ Numba's own vectorizer uses half of an AVX-512 register and has no vectorized ex
 inference, so it also compiles several times faster than the loops that it replaces.
 """
 
+import math
 import os
 
 from llvmlite import binding, ir
@@ -15,6 +16,14 @@ from numba.np.arrayobj import make_array
 INDEX = ir.IntType(64)
 
 
+def cpu_features():
+    """What this CPU can do, as LLVM names it, as a dict from feature to whether it has it."""
+    try:
+        return binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this CPU
+        return {}
+
+
 def vector_bits():
     """Bits in a vector register: FASTML_SIMD_BITS (128, 256 or 512), or the widest that this CPU has."""
     forced = os.environ.get("FASTML_SIMD_BITS")
@@ -22,14 +31,12 @@ def vector_bits():
         if forced not in ("128", "256", "512"):
             raise ValueError(f"FASTML_SIMD_BITS must be 128, 256 or 512, got {forced!r}")
         return int(forced)
-    try:
-        features = binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this CPU
-        features = {}
+    features = cpu_features()
     return 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
 
 
 BITS = vector_bits()
+ESTIMATES = bool(cpu_features().get("avx512f"))
 
 
 def real_type(dtype):
@@ -51,6 +58,10 @@ class Vec:
     @property
     def real(self):
         return self.value.type.element
+
+    @property
+    def real_bits(self):
+        return 32 if isinstance(self.real, ir.FloatType) else 64
 
     def of(self, other):
         """`other` as an LLVM value of this vector's type."""
@@ -96,14 +107,37 @@ class Vec:
         return self.call("fabs")
 
     def sqrt(self):
-        return self.call("sqrt")
+        """√x, to 1 ulp; to 14 bits where x is not a normal number."""
+        inverse = self.estimate("rsqrt14")
+        if inverse is None:
+            return self.call("sqrt")
+        if self.real_bits == 64:  # each step doubles the digits
+            inverse = inverse * (1.5 - (self * inverse) * (inverse * 0.5))
+        root = self * inverse
+        root = (-root).fma(root, self).fma(inverse * 0.5, root)
+        return self.where("==", 0.0, self, self.where("<", math.inf, root, self))
 
-    def log(self):
-        """The natural logarithm of the first lane, in all lanes: a call of the scalar function of the C library."""
-        first = self.builder.extract_element(self.value, ir.IntType(32)(0))
-        name = f"llvm.log.f{32 if isinstance(self.real, ir.FloatType) else 64}"
-        log = declare(self.builder, name, self.real, [self.real])
-        return splat(self.builder, self.builder.call(log, [first]), self.value.type.count)
+    def inverse(self):
+        """1 / x, to 1 ulp, for 0 < x ≤ infinity or NaN, if 1 / x is a normal number."""
+        inverse = self.estimate("rcp14")
+        if inverse is None:
+            return 1.0 / self
+        for _ in range(self.real_bits // 32):
+            inverse = (-self).fma(inverse, 1.0).fma(inverse, inverse)
+        return self.where("==", math.inf, 0.0, inverse)
+
+    def estimate(self, name):
+        """1/√x (rsqrt14) or 1/x (rcp14) to 14 bits, where the CPU has such estimates, else None.
+
+        From them, a few multiplications are several times as fast as its own square root or division.
+        """
+        count, kind = self.value.type.count, self.value.type
+        if not ESTIMATES or count * self.real_bits != 512:
+            return None
+        bits = ir.IntType(count)
+        name = f"llvm.x86.avx512.{name}.{'ps' if self.real_bits == 32 else 'pd'}.512"
+        function = declare(self.builder, name, kind, [kind, kind, bits])
+        return Vec(self.builder, self.builder.call(function, [self.value, self.value, bits(2**count - 1)]))
 
     def fma(self, factor, addend):
         """self · factor + addend, rounded once."""
@@ -184,9 +218,9 @@ def mask_for(builder, count, width):
     return builder.icmp_signed("<", lane_numbers, broadcast(builder, count, width))
 
 
-def load(builder, pointer, real, mask=None):
+def load(builder, pointer, real, mask=None, width=None):
     """The Vec at a pointer to its first element; 0 in lanes outside the mask, which are not read."""
-    kind = ir.VectorType(real, lanes(real))
+    kind = ir.VectorType(real, width or lanes(real))
     size = 4 if isinstance(real, ir.FloatType) else 8
     if mask is None:
         return Vec(builder, builder.load(builder.bitcast(pointer, kind.as_pointer()), align=size))

@@ -6,6 +6,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.packing import smaller, transpose_block
 from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
 
 
@@ -15,6 +16,7 @@ class Sweep:
     def __init__(self, builder, matrices, vectors, n, d, real):
         self.builder, self.matrices, self.vectors = builder, matrices, vectors
         self.n, self.d, self.real, self.width = n, d, real, lanes(real)
+        self.read, self.written = set(), set()  # matrices that the formula loads from and stores to
 
     def place(self, k, i, j):
         """Pointer to the element i, j of matrix k."""
@@ -93,6 +95,7 @@ class Row(Sweep):
 
     def element(self, k, column):
         """Copies of the element of matrix k at this row, in the column whose number the Vec has in its first lane."""
+        self.read.add(k)
         place = self.place(k, self.i, self.builder.fptosi(self._first(column), INDEX))
         return splat(self.builder, self.builder.load(place), self.width)
 
@@ -119,10 +122,12 @@ class Part:
     def load(self, k):
         if k in self.stored:
             return self.stored[k]
+        self.row.read.add(k)
         return load(self.row.builder, self.row.place(k, self.row.i, self.start), self.row.real, self.mask)
 
     def store(self, k, vec):
         self.stored[k] = vec
+        self.row.written.add(k)
         store(self.row.builder, vec, self.row.place(k, self.row.i, self.start), self.mask)
 
     def numbers(self):
@@ -140,21 +145,106 @@ class Part:
         return Vec(vec.builder, vec.builder.select(self.mask, vec.value, vec.of(other)))
 
 
-def columnwise(formula):
-    """``run(matrices, vectors, scalars)`` for Numba: ``formula(Columns, *scalars)`` for all columns, a Vec at a time.
+class NarrowRows(Sweep):
+    """As many rows as a vector has lanes, one in each lane, where the matrices are no wider than that.
 
-    All are tuples: matrices (n, d) and vectors (d,), C-contiguous, of one dtype, and scalars of it.
+    A formula sees them as a single `Row`, whose parts are the columns: what it does across a row costs nothing here.
     """
 
-    def emit(builder, sweep, scalars):
-        whole = builder.and_(sweep.d, ir.Constant(INDEX, -sweep.width))
-        with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(sweep.width)) as (start, _):
-            formula(sweep.at(start, None), *scalars)
-        rest = builder.sub(sweep.d, whole)
-        with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
-            formula(sweep.at(whole, mask_for(builder, rest, sweep.width)), *scalars)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        kind = ir.VectorType(self.real, self.width)
+        self.columns = [cgutils.alloca_once(self.builder, kind, size=INDEX(self.width)) for _ in self.matrices]
 
-    return swept(Columns, emit)
+    def at(self, i):
+        """From row i on; lanes behind the last row read it again."""
+        b = self.builder
+        self.i, self.left, last = i, b.sub(self.n, i), b.sub(self.n, INDEX(1))
+        self.mask, self.inside = mask_for(b, self.left, self.width), mask_for(b, self.d, self.width)
+        self.numbers = [smaller(b, b.add(i, INDEX(r)), last) for r in range(self.width)]
+        return self
+
+    def gather(self, k):
+        """Takes the rows of matrix k."""
+        places = [self.place(k, number, INDEX(0)) for number in self.numbers]
+        rows = [load(self.builder, place, self.real, self.inside).value for place in places]
+        for j, column in enumerate(transpose_block(self.builder, rows)):
+            self.builder.store(column, self.column(k, INDEX(j)))
+
+    def scatter(self, k):
+        """Writes the rows of matrix k."""
+        b = self.builder
+        columns = [b.load(self.column(k, INDEX(j))) for j in range(self.width)]
+        nowhere = ir.Constant(self.inside.type, [ir.Constant(ir.IntType(1), 0)] * self.width)
+        for r, row in enumerate(transpose_block(b, columns)):
+            mask = b.select(b.icmp_signed("<", INDEX(r), self.left), self.inside, nowhere)
+            store(b, Vec(b, row), self.place(k, self.numbers[r], INDEX(0)), mask)
+
+    def column(self, k, j):
+        return self.builder.gep(self.columns[k], [j])
+
+    def parts(self, body, *start):
+        return self.carry(self.d, lambda j, *vecs: body(Column(self, j), *vecs), start)
+
+    def value(self, k):
+        return load(self.builder, self.builder.gep(self.vectors[k], [self.i]), self.real, self.mask)
+
+    def put(self, k, vec):
+        store(self.builder, vec, self.builder.gep(self.vectors[k], [self.i]), self.mask)
+
+    def element(self, k, column):
+        def found(part, value):
+            return [part.numbers().where("==", column, part.load(k), value)]
+
+        return self.parts(found, self.constant(0.0))[0]
+
+    def across(self, vec, combine):
+        return vec
+
+
+class Column:
+    """A column of NarrowRows, seen as `Part` of a row."""
+
+    def __init__(self, rows, j):
+        self.rows, self.j = rows, j
+
+    def load(self, k):
+        return Vec(self.rows.builder, self.rows.builder.load(self.rows.column(k, self.j)))
+
+    def store(self, k, vec):
+        self.rows.builder.store(vec.value, self.rows.column(k, self.j))
+
+    def numbers(self):
+        b = self.rows.builder
+        return splat(b, b.sitofp(self.j, self.rows.real), self.rows.width)
+
+    def only(self, vec, other):
+        return vec
+
+
+def columnwise(formula):
+    """``run(matrices, vectors, scalars, first, last)`` for Numba: ``formula(Columns, *scalars)``, a Vec at a time, for
+    the columns first … last - 1.
+
+    The first three are tuples: matrices (n, d) and vectors (d,), C-contiguous, of one dtype, and scalars of it.
+    """
+
+    @intrinsic
+    def run(typingctx, matrices, vectors, scalars, first, last):
+        def codegen(context, builder, signature, args):
+            columns, constants = swept(context, builder, Columns, (matrices, vectors, scalars), args)
+            width, size = INDEX(columns.width), builder.sub(args[4], args[3])
+            whole = builder.add(args[3], builder.and_(size, ir.Constant(INDEX, -columns.width)))
+            with cgutils.for_range_slice(builder, args[3], whole, width) as (start, _):
+                formula(columns.at(start, None), *constants)
+            rest = builder.sub(args[4], whole)
+            with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
+                formula(columns.at(whole, mask_for(builder, rest, columns.width)), *constants)
+            return context.get_dummy_value()
+
+        return types.void(matrices, vectors, scalars, types.int64, types.int64), codegen
+
+    return run
 
 
 def rowwise(formula):
@@ -163,30 +253,24 @@ def rowwise(formula):
     All are tuples: matrices (n, d) and vectors (n,), C-contiguous, of one dtype, and scalars of it.
     """
 
-    def emit(builder, sweep, scalars):
-        with cgutils.for_range(builder, sweep.n) as loop:
-            formula(sweep.at(loop.index), *scalars)
-
-    return swept(Row, emit)
-
-
-def swept(kind, emit):
-    """The intrinsic that makes a Sweep of its arguments and emits loops over it."""
-
     @intrinsic
     def run(typingctx, matrices, vectors, scalars):
         def codegen(context, builder, signature, args):
-            arrays = [
-                [
-                    make_array(t)(context, builder, a)
-                    for t, a in zip(types_, unpack(builder, packed, types_), strict=True)
-                ]
-                for types_, packed in ((matrices, args[0]), (vectors, args[1]))
-            ]
-            n, d = cgutils.unpack_tuple(builder, arrays[0][0].shape, 2)
-            pointers = [[array.data for array in group] for group in arrays]
-            sweep = kind(builder, *pointers, n, d, real_type(matrices[0].dtype))
-            emit(builder, sweep, [splat(builder, s, sweep.width) for s in unpack(builder, args[2], scalars)])
+            groups = matrices, vectors, scalars
+            row, constants = swept(context, builder, Row, groups, args)
+            narrow = builder.icmp_signed("<=", row.d, INDEX(row.width))
+            with builder.if_else(narrow) as (yes, no):
+                with no, cgutils.for_range(builder, row.n) as loop:
+                    formula(row.at(loop.index), *constants)
+                with yes:
+                    rows, constants = swept(context, builder, NarrowRows, groups, args)
+                    with cgutils.for_range_slice(builder, INDEX(0), row.n, INDEX(row.width)) as (i, _):
+                        rows.at(i)
+                        for k in sorted(row.read):
+                            rows.gather(k)
+                        formula(rows, *constants)
+                        for k in sorted(row.written):
+                            rows.scatter(k)
             return context.get_dummy_value()
 
         return types.void(matrices, vectors, scalars), codegen
@@ -194,5 +278,14 @@ def swept(kind, emit):
     return run
 
 
-def unpack(builder, packed, kinds):
-    return cgutils.unpack_tuple(builder, packed, len(kinds))
+def swept(context, builder, kind, groups, args):
+    """The Sweep of the arguments, and Vecs of the scalars; `groups` are the types of matrices, vectors, scalars."""
+
+    def unpack(k):
+        return zip(groups[k], cgutils.unpack_tuple(builder, args[k], len(groups[k])), strict=True)
+
+    matrices, vectors = ([make_array(t)(context, builder, array) for t, array in unpack(k)] for k in (0, 1))
+    n, d = cgutils.unpack_tuple(builder, matrices[0].shape, 2)
+    pointers = [[array.data for array in group] for group in (matrices, vectors)]
+    sweep = kind(builder, *pointers, n, d, real_type(groups[0][0].dtype))
+    return sweep, [splat(builder, scalar, sweep.width) for _, scalar in unpack(2)]

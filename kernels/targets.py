@@ -1,6 +1,23 @@
-"""What happens to targets and rows before and after the loss: label smoothing, and weights of the rows."""
+"""What happens to targets and rows around the loss: label smoothing, and weights of the rows."""
 
 from numba import njit
+
+from fastml.kernels.simd import elementwise
+from fastml.kernels.sweeps import rowwise
+
+smoothed = elementwise(lambda y, kept, floor: kept * y + floor)
+
+
+@rowwise
+def smoothed_one_hot(row, peak, floor):
+    label = row.value(0)
+    row.parts(lambda part: part.store(0, part.numbers().where("==", label, peak, floor)))
+
+
+@rowwise
+def weighed(row):
+    weight = row.value(0)
+    row.parts(lambda part: part.store(0, weight * part.load(0)))
 
 
 @njit(inline="always", error_model="numpy")
@@ -10,18 +27,12 @@ def smooth_targets(y, label_smoothing, classes, smooth):
     A binary target has 2 classes, of which only one has a column. y, smooth : (n, d), or y : (n, 1) for labels,
     label_smoothing : float64. Overwrites smooth.
     """
-    n, d = smooth.shape
     real = smooth.dtype.type
     kept, floor = real(1 - label_smoothing), real(label_smoothing / classes)
-    if y.shape[1] == d:
-        for i in range(n):
-            for j in range(d):
-                smooth[i, j] = kept * y[i, j] + floor
+    if y.shape[1] == smooth.shape[1]:
+        smoothed((y,), (smooth,), (kept, floor))
     else:
-        for i in range(n):
-            for j in range(d):
-                smooth[i, j] = floor
-            smooth[i, int(y[i, 0])] += kept
+        smoothed_one_hot((smooth,), (y,), (kept + floor, floor))
 
 
 @njit(inline="always", error_model="numpy")
@@ -30,19 +41,4 @@ def weigh_rows(w, rows):
 
     w : (n, 1), rows : (n, d). Overwrites rows.
     """
-    n, d = rows.shape
-    for i in range(n):
-        for j in range(d):
-            rows[i, j] *= w[i, 0]
-
-
-@njit(inline="always", error_model="numpy")
-def sum_rows(losses):
-    """Σᵢ lossesᵢ in float64.
-
-    losses : (n,).
-    """
-    total = 0.0
-    for i in range(losses.size):
-        total += losses[i]
-    return total
+    weighed((rows,), (w,), ())

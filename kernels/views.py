@@ -13,18 +13,38 @@ def vector(buffer, offset, size):
 
 
 def matrix(buffer, offset, n, d):
-    """View of ``n * d`` elements of the 1-D ``buffer`` from ``offset``, row by row: shape (n, d)."""
+    """View of ``n * d`` elements of the C-contiguous ``buffer`` from ``offset``, row by row: shape (n, d)."""
     return buffer[offset : offset + n * d].reshape(n, d)
 
 
-def borrowed(array):
-    """The same 1-D or 2-D array without its owner: what is assigned or passed on counts no reference."""
-    return array
+def rows(buffer, offset, first, n, d):
+    """View of n rows from number ``first`` of the matrix of width d that starts at ``offset``: shape (n, d)."""
+    return matrix(buffer, offset + first * d, n, d)
+
+
+def at_address(example, address, size):
+    """The array of ``size`` elements at an address, of the dtype of the example, a number or a dtype."""
+    raise NotImplementedError("only compiled code has addresses")
 
 
 def nothing(array):
     """An empty vector of the array's dtype: shape (0,)."""
     return array.ravel()[:0]
+
+
+@intrinsic
+def _at_address(typingctx, example, address, size):
+    view = types.Array(example.dtype if isinstance(example, types.DType) else example, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        element = context.get_data_type(view.dtype)
+        itemsize = ir.Constant(args[2].type, context.get_abi_sizeof(element))
+        array = make_array(view)(context, builder)
+        data = builder.inttoptr(args[1], element.as_pointer())
+        populate_array(array, data=data, shape=[args[2]], strides=[itemsize], itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+
+    return view(example, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -57,9 +77,14 @@ def _matrix(buffer, offset, n, d):
     return lambda buffer, offset, n, d: _view(buffer, offset, (n, d))
 
 
-@overload(borrowed)
-def _borrowed(array):
-    return lambda array: _view(array, 0, array.shape)
+@overload(rows)
+def _rows(buffer, offset, first, n, d):
+    return lambda buffer, offset, first, n, d: _view(buffer, offset + first * d, (n, d))
+
+
+@overload(at_address)
+def _at_address_of(example, address, size):
+    return lambda example, address, size: _at_address(example, address, size)
 
 
 @overload(nothing)

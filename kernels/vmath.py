@@ -1,135 +1,237 @@
-"""Functions on vectors, as polynomials: what activations and losses need of exp, log1p, tanh and the normal law."""
+"""Functions on vectors as polynomials: eˣ, log, tanh, sigmoid, erf, the normal law and what is made of them.
+
+A bound in ulp (units in the last place) holds for all arguments whose results are normal numbers, in float32 and
+float64; the tests hold each function to it over its whole range. Unless the docstring says otherwise, infinities and
+NaN give what mathematics gives, and the sign of 0 is kept where f(0) = 0.
+"""
 
 import math
 
 from llvmlite import ir
 
+from fastml.kernels.coefficients import (
+    ERF,
+    ERFC_ABOVE,
+    ERFC_BELOW,
+    EXP,
+    LOG,
+    LOG1P_32,
+    LOG1P_ABOVE_64,
+    LOG1P_BELOW_64,
+    TANH,
+)
 
-def lowest(x):
-    """A bound below which eˣ may not be a normal number."""
-    return -87.0 if isinstance(x.real, ir.FloatType) else -708.0
+LN2 = math.log(2)
+LN2_REST = -1.9046542999577678805e-9, 2.3190468138462996155e-17  # ln 2 less itself rounded to float32, to float64
 
 
-def powers_of_two(x):
-    """(scale, p) with eˣ = scale·p + scale, for x ≤ 0 or NaN.
+def by_dtype(x, single, double):
+    """What of the two belongs to the dtype of this vector."""
+    return single if isinstance(x.real, ir.FloatType) else double
 
-    x = k·ln 2 + r with |r| ≤ ½ ln 2, scale = 2ᵏ, p = eʳ - 1 by its Taylor series, so that p is exact to about 1 ulp
-    also near 0. Adding 1.5·2^(mantissa bits) rounds x / ln 2 to a whole number that stands in the lowest bits; shifted
-    into the exponent they make 2ᵏ. x below `lowest` counts as that.
+
+def layout(x):
+    """(bits of the mantissa, bias of the exponent) of this vector's dtype."""
+    return by_dtype(x, (23, 127), (52, 1023))
+
+
+def horner(x, coefficients):
+    """Σₖ coefficientsₖ·xᵏ"""
+    *others, second, first = coefficients
+    total = x.fma(first, second)
+    for coefficient in reversed(others):
+        total = total.fma(x, coefficient)
+    return total
+
+
+def polynomial(x, table):
+    """Σₖ coefficientsₖ·xᵏ with the table's row for this dtype."""
+    return horner(x, by_dtype(x, *table))
+
+
+def at_most(x, bound):
+    """min(x, bound), a NaN stays one."""
+    return x.where(">", bound, bound, x)
+
+
+def at_least(x, bound):
+    """max(x, bound), a NaN stays one."""
+    return x.where("<", bound, bound, x)
+
+
+def reduced(x, unit=LN2, offset=0):
+    """(k, r, bits) with x = k·unit + r, |r| ≤ unit / 2, k whole; the last bits of `bits` are the integer k + offset.
+
+    Adding 1.5·2^(bits of the mantissa) rounds to a whole number. r is exact but for what `unit` loses when rounded.
     """
-    single = isinstance(x.real, ir.FloatType)
-    mantissa, bias, terms = (23, 127, 7) if single else (52, 1023, 13)
-    ln2_high, ln2_low = (
-        (0.693359375, -2.1219444005469057e-4) if single else (0.6931471803691238, 1.9082149292705877e-10)
-    )
-    x = x.where("<", lowest(x), lowest(x), x)
-    shifted = x.fma(1 / math.log(2), 1.5 * 2.0**mantissa)
-    k = shifted - 1.5 * 2.0**mantissa
-    r = k.fma(-ln2_low, k.fma(-ln2_high, x))
-    scale = shifted.bits(lambda b, bits, splat: b.add(b.shl(bits, splat(mantissa)), splat(bias << mantissa)))
-    p = r * (1 / math.factorial(terms)) + 1 / math.factorial(terms - 1)
-    for n in range(terms - 2, 0, -1):
-        p = p.fma(r, 1 / math.factorial(n))
-    return scale, p * r
+    magic = 1.5 * 2.0 ** layout(x)[0] + offset
+    bits = x.fma(1 / unit, magic)
+    k = bits - magic
+    return k, k.fma(-unit, x), bits
 
 
-def exp_nonpositive(x):
-    """eˣ for x ≤ 0 or NaN, to about 1 ulp; 0 for x below -87 (float32) or -708 (float64)."""
-    scale, p = powers_of_two(x)
-    return x.where("<", lowest(x), 0.0, scale.fma(p, scale))
+def exponential(x, offset=0):
+    """(q, bits) with eˣ = q·2ᵏ, √½ ≤ q ≤ √2, and bits as in `reduced`."""
+    k, r, bits = reduced(x, offset=offset)
+    rest = by_dtype(x, *LN2_REST)
+    r = k.fma(-rest, r)
+    return polynomial(r, EXP).fma(r, 1.0).fma(r, 1.0), bits
 
 
-def sigmoid(x):
-    """1 / (1 + e⁻ˣ), with the exponential of a number that is not positive, so that it cannot overflow."""
-    e = exp_nonpositive(-abs(x))
-    return x.where(">=", 0.0, 1.0, e) / (e + 1.0)
-
-
-def tanh(x):
-    """(1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; through eʳ - 1, so that small x keep their digits."""
-    scale, p = powers_of_two(abs(x) * -2.0)
-    difference = -scale.fma(p, scale - 1.0)
-    return (difference / (2.0 - difference)).call("copysign", x)
+def power_of_two(bits):
+    """2ᵏ where the last bits are k + the bias of the exponent; 0 for the lowest k, infinity for the highest."""
+    mantissa, _ = layout(bits)
+    return bits.bits(lambda b, integers, splat: b.shl(integers, splat(mantissa)))
 
 
 def exp(x):
-    """eˣ, to about 1 ulp; 0 below -87 (float32) or -708 (float64), infinity above 88.37 or 709.43."""
-    highest = 88.37 if isinstance(x.real, ir.FloatType) else 709.43
-    scale, p = powers_of_two(x.where(">", highest, highest, x))
-    return x.where(">", highest, math.inf, x.where("<", lowest(x), 0.0, scale.fma(p, scale)))
+    """eˣ, to 1 ulp; 0 where it is not a normal number.
+
+    k is added to the exponent of q: the product with 2ᵏ would overflow before eˣ does.
+    """
+    lowest, highest = by_dtype(x, (-87.33654022216797, 88.72283172607422), (-708.3964185322641, 709.782712893384))
+    mantissa, _ = layout(x)
+    q, bits = exponential(x)
+    shift = bits.bits(lambda b, integers, splat: b.shl(integers, splat(mantissa)))
+    power = q.bits(lambda b, integers, splat: b.add(integers, b.bitcast(shift.value, integers.type)))
+    return x.where("<=", highest, x.where("<", lowest, 0.0, power), x * math.inf)
+
+
+def exp_nonpositive(x):
+    """eˣ for x ≤ 0, to 1 ulp; 0 below 2^-126.5 in float32 and 2^-1022.5 in float64."""
+    q, bits = exponential(at_least(x, by_dtype(x, -88.0, -709.0)), layout(x)[1])
+    return power_of_two(bits) * q
+
+
+def sigmoid(x):
+    """1 / (1 + e⁻ˣ), to 2.5 ulp; 0 below 2^-127.5 in float32 and 2^-1023.5 in float64."""
+    low, high = by_dtype(x, (-89.0, 88.0), (-710.0, 709.0))  # of these, 2ᵏ is infinite or 0
+    q, bits = exponential(-at_most(at_least(x, low), high), layout(x)[1])
+    return 1.0 / power_of_two(bits).fma(q, 1.0)
+
+
+def tanh(x):
+    """tanh x, to 2.5 ulp, and at most 1.
+
+    |x| = ½k·ln 2 + r and h = tanh r give (2ᵏ·(1 + h) - (1 - h)) / (2ᵏ·(1 + h) + (1 - h)), here with 2ᵏ ± 1 in front,
+    as 2ᵏ - 1 = 0 for small x, which keep their digits. The series of h in r² has half the terms of that of eʳ.
+    """
+    size = at_most(abs(x), by_dtype(x, 9.1, 19.1))  # from here on it is 1, rounded
+    k, r, bits = reduced(size, LN2 / 2, layout(x)[1])
+    if isinstance(x.real, ir.DoubleType):  # float32 happens to round ln 2 well enough
+        r = k.fma(-LN2_REST[1] / 2, r)
+    scale = power_of_two(bits)
+    square = r * r
+    h = polynomial(square, TANH).fma(square * r, r)
+    more, less = scale + 1.0, scale - 1.0
+    return (h.fma(more, less) / h.fma(less, more)).call("copysign", x)
+
+
+def expm1_scaled(x, offset=0):
+    """2^offset·(eˣ - 1) for x ≥ -40 and 2^(k + offset) finite.
+
+    = 2ᵏ·(eʳ - 1) + (2ᵏ - 1), summed so that the exact r comes before what was rounded, eʳ - 1 - r.
+    """
+    k, r, bits = reduced(x, offset=layout(x)[1] + offset)
+    rest = by_dtype(x, *LN2_REST)
+    scale = power_of_two(bits)
+    near = k.fma(-rest, r)
+    small = k.fma(-rest, polynomial(near, EXP) * (near * near))
+    return scale.fma(small, scale.fma(r, scale - 2.0**offset))
+
+
+def expm1(x):
+    """eˣ - 1, to 1.3 ulp. Half of it is computed, as 2ᵏ would overflow before it does."""
+    half = expm1_scaled(at_most(at_least(x, -40.0), by_dtype(x, 89.0, 710.0)), -1)
+    return (half + half).call("copysign", x)
 
 
 def expm1_nonpositive(x):
-    """eˣ - 1 for x ≤ 0 or NaN, to about 2 ulp."""
-    scale, p = powers_of_two(x)
-    return scale.fma(p, scale - 1.0)
+    """eˣ - 1 for x ≤ 0, to 1.3 ulp; of -0, it is 0."""
+    return expm1_scaled(at_least(x, -40.0))
+
+
+def split(x):
+    """(k, m, exponent) with x = m·2ᵏ, √½ ≤ m < √2, for positive normal x; the integers `exponent` are k + bias."""
+    mantissa, bias = layout(x)
+    one, root = bias << mantissa, by_dtype(x, 0x3F3504F3, 0x3FE6A09E667F3BCD)  # the bits of 1 and of √½
+    moved = x.bits(lambda b, bits, splat: b.add(bits, splat(one - root)))
+    m = moved.bits(lambda b, bits, splat: b.add(b.and_(bits, splat((1 << mantissa) - 1)), splat(root)))
+    whole = (bias + mantissa) << mantissa  # the bits of 2^mantissa, to whose last place the exponent is moved
+    exponent = moved.bits(lambda b, bits, splat: b.or_(b.lshr(bits, splat(mantissa)), splat(whole)))
+    return exponent - (2.0**mantissa + bias), m, exponent
+
+
+def log_of_parts(k, f, extra=0.0):
+    """k·ln 2 + log(1 + f) + extra for √½ - 1 ≤ f ≤ √2 - 1, where extra is little.
+
+    log(1 + f) = 2·artanh(s) = f - s·(f - R), with s = f / (2 + f) and R = (2·artanh(s) - 2·s) / s.
+    """
+    s = f / (f + 2.0)
+    square = s * s
+    rest = by_dtype(k, *LN2_REST)
+    less = s * (f - square * polynomial(square, LOG)) - extra
+    return k.fma(LN2, f - k.fma(-rest, less))
+
+
+def at_the_ends_of_log(x, result):
+    """The result for 0 < x < ∞; else log x."""
+    return x.where(">", 0.0, x.where("<", math.inf, result, x), x.where("==", 0.0, -math.inf, math.nan))
+
+
+def log(x):
+    """log x, to 1 ulp, also of numbers that are not normal."""
+    mantissa, bias = layout(x)
+    smallest = 2.0 ** (1 - bias)
+    k, m, _ = split(x.where("<", smallest, x * 2.0**mantissa, x))
+    k = k - x.where("<", smallest, float(mantissa), 0.0)
+    return at_the_ends_of_log(x, log_of_parts(k, m - 1.0))
+
+
+def log1p(x):
+    """log(1 + x), to 1.25 ulp.
+
+    What 1 + x loses when rounded is exactly the lesser of 1 and x minus (the sum minus the greater). In the scale of
+    the mantissa m it is `extra`, and adds extra / m ≈ extra·(1 - f) to log m; 2⁻ᵏ is made four times as large, so that
+    it is normal for the largest x, too.
+    """
+    mantissa, bias = layout(x)
+    total = x + 1.0
+    lost = at_most(x, 1.0) - (total - at_least(x, 1.0))
+    k, m, exponent = split(total)
+    scale = exponent.bits(lambda b, bits, splat: b.shl(b.sub(splat(2 * bias + 2), bits), splat(mantissa)))
+    f, extra = m - 1.0, lost * scale * 0.25
+    result = log_of_parts(k, f, (-f).fma(extra, extra))
+    return at_the_ends_of_log(total, result).call("copysign", x)
 
 
 def log1p_unit(u):
-    """log(1 + u) for 0 ≤ u ≤ 1 or NaN, to about 2 ulp.
-
-    = 2·artanh(s), s = u / (2 + u), as a series in s². From ½ on, log(1 + u) = log 2 + log(1 + (u - 1) / 2) keeps s
-    small; both that shift and its difference are exact.
-    """
-    terms = 6 if isinstance(u.real, ir.FloatType) else 13
-    v = u.where(">", 0.5, (u - 1.0) * 0.5, u)
-    s = v / (v + 2.0)
-    square = s * s
-    series = square * (1 / (2 * terms + 1)) + 1 / (2 * terms - 1)
-    for n in range(terms - 2, 0, -1):
-        series = series.fma(square, 1 / (2 * n + 1))
-    return (s * 2.0).fma(series * square, u.where(">", 0.5, math.log(2), 0.0) + s * 2.0)
+    """log(1 + u) for 0 ≤ u ≤ 1, to 2 ulp: u, and u² times the rest."""
+    if isinstance(u.real, ir.FloatType):
+        rest = horner(u, LOG1P_32)
+    else:
+        rest = horner(u, LOG1P_ABOVE_64) / horner(u, LOG1P_BELOW_64)
+    return rest.fma(u * u, u)
 
 
 def softplus(x):
-    """log(1 + eˣ), that is max(x, 0) + log(1 + e^-|x|)."""
-    return x.where("<", 0.0, 0.0, x) + log1p_unit(exp_nonpositive(-abs(x)))
+    """log(1 + eˣ), to 2.5 ulp: max(x, 0) + log(1 + e^-|x|)."""
+    return at_least(x, 0.0) + log1p_unit(exp_nonpositive(-abs(x)))
 
 
-# (1 + 2t)·exp(t²)·erfc(t) for t ≥ 0, as a polynomial in (t - 3) / (t + 3): the Chebyshev series, cut where its terms
-# fall below the precision, and summed in powers. The idea is Shepherd & Laframboise's ("Chebyshev approximation of
-# (1 + 2x)exp(x²)erfc x", Mathematics of Computation 36, 1981), the coefficients are computed anew.
-SCALED_ERFC_32 = (
-    1.253008056,
-    -0.1356210694,
-    -0.04756215693,
-    0.1296441143,
-    -0.1192752753,
-    0.06831656777,
-    -0.02376357644,
-    0.00249911687,
-    0.001875079124,
-    -7.26453679e-4,
-    -9.254516687e-5,
-    7.731024224e-5,
-)
-SCALED_ERFC_64 = (
-    1.25300805826972965,
-    -0.135621106124581155,
-    -0.0475622943534491442,
-    0.129645158702759035,
-    -0.119273663415389102,
-    0.0683080273440195456,
-    -0.0237705149171168775,
-    0.0025293918155757472,
-    0.00188869034444234602,
-    -7.79832268859977582e-4,
-    -1.0515971626370842e-4,
-    1.25099339239086796e-4,
-    4.94918422837470011e-6,
-    -2.01005339864771656e-5,
-    -7.30797853796637835e-7,
-    3.47235711965629081e-6,
-    3.55711999609301801e-7,
-    -6.16586227540068446e-7,
-    -1.40424850601232542e-7,
-    1.01826169147412673e-7,
-    4.10295448898218379e-8,
-    -1.33090925708533236e-8,
-    -8.20445638047478946e-9,
-    9.85621792034358957e-10,
-    8.37191036457406223e-10,
-)
+def scaled_erfc(t):
+    """exp(t²)·erfc(t) for t ≥ 0; from where exp(-t²) = 0 on, constant."""
+    t = at_most(t, by_dtype(t, 9.5, 27.0))
+    return polynomial(t, ERFC_ABOVE) / polynomial(t, ERFC_BELOW)
+
+
+def erf(x):
+    """The error function, to 1.5 ulp, and at most 1: a series in x² up to |x| = 1, then 1 - erfc |x|."""
+    size = at_most(abs(x), 6.0)  # from 5.93 on it is 1, rounded
+    square = size * size
+    near = polynomial(square, ERF).fma(size, size)
+    far = 1.0 - exp_nonpositive(-square) * scaled_erfc(size)
+    return size.where("<", 1.0, near, far).call("copysign", x)
 
 
 def normal(x):
@@ -137,15 +239,10 @@ def normal(x):
 
     Φ(-|x|) = ½·erfc(t) with t = |x| / √2; the rounding of x² is put right in exp(-x² / 2) to first order.
     """
-    coefficients = SCALED_ERFC_32 if isinstance(x.real, ir.FloatType) else SCALED_ERFC_64
-    half_square = x * x * 0.5
-    lost = (x * 0.5).fma(x, -half_square)
+    size = at_most(abs(x), by_dtype(x, 13.5, 38.0))
+    half_square = size * size * 0.5
+    lost = (size * 0.5).fma(size, -half_square)
     bell = exp_nonpositive(-half_square)
-    bell = half_square.where("<=", -lowest(x), (-lost).fma(bell, bell), bell)  # beyond, lost may be NaN
-    t = abs(x) * math.sqrt(0.5)
-    u = 1.0 - 6.0 / (t + 3.0)
-    polynomial = u * coefficients[-1] + coefficients[-2]
-    for coefficient in coefficients[-3::-1]:
-        polynomial = polynomial.fma(u, coefficient)
-    tail = bell * polynomial / (t * 4.0 + 2.0)
+    bell = (-lost).fma(bell, bell)
+    tail = bell * scaled_erfc(size * math.sqrt(0.5)) * 0.5
     return x.where("<", 0.0, tail, 1.0 - tail), bell * (1 / math.sqrt(2 * math.pi))

@@ -36,6 +36,7 @@ from fastml.kernels import activations, executor, instruction, losses, metrics
 from fastml.program import Program
 
 ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
+MANY_ROWS = 1024 + 1077  # as a full batch they go in blocks, of which the last is short
 
 PENALTY = L1L2(0.01, 0.02)
 EXAMPLES = {
@@ -65,6 +66,8 @@ class Case(NamedTuple):
     options: dict = {}
     weighted: bool = False
     shuffle: bool = True
+    hidden: str = "tanh"
+    blocks: bool = False
 
 
 def parameters(kind):
@@ -84,6 +87,12 @@ def all_cases():
         cases[name] = Case(optimizer=name)
         for option in [option for option in OPTIONS if option in parameters(kind)]:
             cases[f"{name} {option}"] = Case(optimizer=name, options=OPTIONS[option])
+    for code in [code for code in activations.EPILOGUES if code > 0]:
+        name = next(name for name, entry in ACTIVATIONS.items() if entry.code == code)
+        cases[f"{name} behind a product"] = Case(hidden=name)
+        cases[f"{name} and another behind a product"] = Case(hidden=name, layer=lambda: Activation("tanh"))
+    for name in ("Dense 0", "Dropout 0", "Normalization 0", "mean_squared_error weighted", "rprop", "sgd momentum"):
+        cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
     cases["schedule"] = Case(options={"learning_rate": StepDecay(0.1, 2, 0.5)})
     return cases
 
@@ -96,7 +105,8 @@ def make_model(case, executor, dtype):
     layer = [case.layer()] if case.layer else []
     last = [Dense(3, loss.link)]
     first = bool(layer) and isinstance(layer[0], Normalization)
-    layers = [*layer, Dense(7, "tanh"), *last] if first else [Dense(7, "tanh"), *layer, *last]
+    hidden = Dense(7, case.hidden)
+    layers = [*layer, hidden, *last] if first else [hidden, *layer, *last]
     model = Sequential(layers, seed=1, dtype=dtype)
     model.compile(OPTIMIZERS[case.optimizer](**case.options), loss, metrics_for(case.loss), executor=executor)
     return model
@@ -106,11 +116,12 @@ def make_model(case, executor, dtype):
 def ran(name, executor, dtype):
     """The program that a case has run, and all that came out of it, as arrays by their names."""
     case = CASES[name]
-    x, y = make_data(case.loss, ROWS, D_IN)
-    weights = np.random.default_rng(2).uniform(0.5, 2, ROWS) if case.weighted else None
+    rows = MANY_ROWS if case.blocks else ROWS
+    x, y = make_data(case.loss, rows, D_IN)
+    weights = np.random.default_rng(2).uniform(0.5, 2, rows) if case.weighted else None
     model = make_model(case, executor, dtype)
-    batch_size = batch_for(case.optimizer, ROWS, BATCH)
-    epochs = 30 if batch_size == ROWS else 5
+    batch_size = rows if case.blocks else batch_for(case.optimizer, rows, BATCH)
+    epochs = 30 if batch_size == rows else 5
     history = model.fit(x, y, batch_size, epochs, shuffle=case.shuffle, sample_weight=weights, verbose=0).history
     program = model._engine.program
     value, gradients = model.gradients(x, y, sample_weight=weights)
@@ -140,8 +151,8 @@ def test_the_backtracking_case_has_to_take_moves_back():
 @cache
 def tables():
     """All instructions of all programs that the cases run, one after the other."""
-    names = [name for name in Program._fields if name in ("training", "gradient", "evaluation", "prediction")]
-    assert len(names) == 4
+    names = [name for name, kind in Program.__annotations__.items() if kind is np.ndarray]
+    assert names == ["training", "gradient", "value", "evaluation", "prediction"]
     programs = [ran(name, "compiled", "float64")[0] for name in CASES]
     return np.concatenate([getattr(program, name) for program in programs for name in names])
 
@@ -168,6 +179,20 @@ def test_every_activation_is_in_a_table(operation):
     codes = set(table["kind"][table["op"] == getattr(instruction, operation)].tolist()) | {activations.LINEAR}
     assert not missing(constants_of(activations), codes)
     assert not missing({name: entry.code for name, entry in ACTIVATIONS.items()}, codes)
+
+
+def test_every_activation_that_products_apply_is_in_a_table():
+    table, epilogues = tables(), set(activations.EPILOGUES)
+    forwards = table["kind"][table["op"] == instruction.DENSE_FORWARD]
+    backwards = table["kind"][table["op"] == instruction.DENSE_BACKWARD_INPUTS]
+    assert set(forwards.tolist()) | set((-backwards).tolist()) == epilogues | {0}
+
+
+def test_some_cases_go_in_blocks():
+    """In more than one, which are not all of one size."""
+    for name in [name for name, case in CASES.items() if case.blocks]:
+        block = ran(name, "compiled", "float64")[0].plan.block
+        assert 0 < block < MANY_ROWS and MANY_ROWS % block
 
 
 @pytest.mark.parametrize("operation", ["LOSS_FORWARD", "LOSS_BACKWARD"])

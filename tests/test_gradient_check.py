@@ -105,17 +105,25 @@ def test_at_the_kinks_of_a_penalty_and_of_the_absolute_error(start, regularizer)
     assert_right(gradient_check(model, x, y, verbose=False), kinks=True)
 
 
+def without_instruction(table):
+    return table[table["op"] != instruction.ACTIVATION_BACKWARD]
+
+
+def without_slopes_in_products(table):
+    changed = table.copy()
+    changed["kind"][table["op"] == instruction.DENSE_BACKWARD_INPUTS] = 0
+    return changed
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_a_wrong_gradient_is_found(executor, monkeypatch):
-    """Where a table lacks an instruction of the way back, some gradient is wrong, and the check says so."""
-    right = checked(STACKS["batch normalization"]("tanh"), LOSSES["mean_squared_error"](), executor=executor)
+@pytest.mark.parametrize("activation, spoil", [("gelu", without_instruction), ("tanh", without_slopes_in_products)])
+def test_a_wrong_gradient_is_found(activation, spoil, executor, monkeypatch):
+    """Where a table lacks a derivative of the way back, some gradient is wrong, and the check says so."""
+    stack = STACKS["batch normalization"]
+    right = checked(stack(activation), LOSSES["mean_squared_error"](), executor=executor)
     run = EXECUTORS[executor]
-
-    def without(table, *arguments):
-        run(table[table["op"] != instruction.ACTIVATION_BACKWARD], *arguments)
-
-    monkeypatch.setitem(EXECUTORS, executor, without)
-    wrong = checked(STACKS["batch normalization"]("tanh"), LOSSES["mean_squared_error"](), executor=executor)
+    monkeypatch.setitem(EXECUTORS, executor, lambda table, *arguments: run(spoil(table), *arguments))
+    wrong = checked(stack(activation), LOSSES["mean_squared_error"](), executor=executor)
     assert right.complex_error <= COMPLEX < 1e-3 < min(wrong.complex_error, wrong.central_error)
     assert wrong.gradient != pytest.approx(wrong.complex_step, rel=1e-3)
     assert wrong.central == pytest.approx(wrong.complex_step, rel=1e-6)

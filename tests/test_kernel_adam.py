@@ -31,7 +31,7 @@ CONSTANTS += [(0.001, 0.01, 0.9, 0.999, 1e-8), (0.1, 2.0, 0.5, 0.9, 1e-3)]  # ra
 @pytest.mark.parametrize("constants", CONSTANTS)
 def test_twenty_steps(constants):
     """On ½·k·(w - 1)², for several weights at once."""
-    k, start = [0.5, 1.0, 2.0, 1e-6, 1e6], [3.0, -2.0, 0.25, 7.0, 1.5]
+    k, start = [0.5, 1.0, 2.0, 1e-6, 1e6], [3.0, -2.1, 0.25, 7.0, 1.5]
     W, m, v = np.array(start), np.zeros(5), np.zeros(5)
     expected = [trajectory(w0, lambda w, kj=kj: kj * (w - 1), 20, *constants) for w0, kj in zip(start, k, strict=True)]
     for t in range(1, 21):

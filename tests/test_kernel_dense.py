@@ -2,32 +2,33 @@
 
 import numpy as np
 import pytest
+from guards import Guards
+from helpers import same_bits
 
+from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
-from fastml.kernels.dense import dense_backward_weights, dense_forward
+from fastml.kernels.activations import EPILOGUES
+from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
+from fastml.kernels.gemm import ROOM
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
 SHAPES += [(100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]
-MARGIN = 64  # elements before and after each array that must neither be read nor written
+SPANS = [(0.0, 0.3), (0.3, 0.3), (0.3, 0.8), (0.8, 1.0), (0.0, 1.0)]  # parts of the rows of W
+FUSED = [code for code in EPILOGUES if code > 0]
+FORMULAS = {entry.code: entry for entry in ACTIVATIONS.values()}
+JUNK = 1e30  # in all that is overwritten
 
 
-def guarded(values, dtype):
-    """A copy of the array amid NaNs, and a function that asserts that these are untouched."""
-    buffer = np.full(values.size + 2 * MARGIN, np.nan, dtype)
-    view = buffer[MARGIN:-MARGIN].reshape(values.shape)
-    view[...] = values
-
-    def check():
-        assert np.isnan(buffer[:MARGIN]).all() and np.isnan(buffer[-MARGIN:]).all()
-
-    return view, check
-
-
-def operands(shape, dtype):
-    """Guarded x, W, b and dz."""
+def operands(shape, guards):
+    """Guarded x, W, b and dz; room for copies, which has guards, too, and nothing that could be mistaken for 0."""
     n, d_in, d_out = shape
     rng = np.random.default_rng(sum(shape))
-    return [guarded(rng.normal(size=s), dtype) for s in ((n, d_in), (d_in, d_out), (d_out,), (n, d_out))]
+    arrays = guards.arrays(*(rng.normal(size=s) for s in ((n, d_in), (d_in, d_out), (d_out,), (n, d_out))))
+    return *arrays, guards.array(np.full(ROOM, np.nan))
+
+
+def empty(guards, *shape):
+    return guards.array(np.full(shape, JUNK))
 
 
 def assert_product(got, a, b, extra=0):
@@ -41,62 +42,166 @@ def assert_product(got, a, b, extra=0):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_forward(shape, dtype):
-    (x, check_x), (W, check_W), (b, check_b), _ = operands(shape, dtype)
-    z, check_z = guarded(np.full((shape[0], shape[2]), 1e30), dtype)
-    kept = x.copy(), W.copy(), b.copy()
-    dense_forward(x, W, b, z)
+    guards = Guards(dtype)
+    x, W, b, _, room = operands(shape, guards)
+    z = empty(guards, shape[0], shape[2])
+    kept = [array.copy() for array in (x, W, b)]
+    dense_forward(x, W, b, 0, z, room)
     assert_product(z, x, W, b)
-    for check in (check_x, check_W, check_b, check_z):
-        check()
-    assert all(np.array_equal(v, k) for v, k in zip((x, W, b), kept, strict=True))
+    assert same_bits([x, W, b], kept) and guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_backward_weights(shape, dtype):
     n, d_in, d_out = shape
-    (x, check_x), _, _, (dz, check_dz) = operands(shape, dtype)
-    dW, check_dW = guarded(np.full((d_in, d_out), 1e30), dtype)
-    db, check_db = guarded(np.full(d_out, 1e30), dtype)
+    guards = Guards(dtype)
+    x, _, _, dz, room = operands(shape, guards)
+    dW, db = empty(guards, d_in, d_out), empty(guards, d_out)
     kept = x.copy(), dz.copy()
-    dense_backward_weights(x, dz, dW, db)
+    dense_backward_weights(x, dz, 0, d_in, False, dW, db, room)
     assert_product(dW, x.T, dz)
     assert_product(db.reshape(1, -1), np.ones((1, n)), dz)
-    for check in (check_x, check_dz, check_dW, check_db):
-        check()
-    assert np.array_equal(x, kept[0]) and np.array_equal(dz, kept[1])
+    assert same_bits([x, dz], kept) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_backward_inputs(shape, dtype):
+    guards = Guards(dtype)
+    _, W, _, dz, room = operands(shape, guards)
+    dx = empty(guards, *shape[:2])
+    kept = dz.copy(), W.copy()
+    dense_backward_inputs(dz, W, 0, dx, dx, room)
+    assert_product(dx, dz, W.T)
+    assert same_bits([dz, W], kept) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_added_to_what_is_there(shape, dtype):
+    """As those of another block of rows, or of none."""
+    n, d_in, d_out = shape
+    guards = Guards(dtype)
+    x, W, b, dz, room = operands(shape, guards)
+    dW, db = guards.arrays(W, b)
+    dense_backward_weights(x, dz, 0, d_in, True, dW, db, room)
+    assert_product(dW, np.hstack([x.T, W]), np.vstack([dz, np.eye(d_out)]))
+    assert_product(db.reshape(1, -1), np.ones((1, n + 1)), np.vstack([dz, b]))
+    kept = dW.copy(), db.copy()
+    dense_backward_weights(x[:0], dz[:0], 0, d_in, True, dW, db, room)
+    assert same_bits([dW, db], kept) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_without_rows_gradients_are_0(dtype):
+    guards = Guards(dtype)
+    for d_out in (1, 5):
+        x, _, _, dz, room = operands((0, 7, d_out), guards)
+        dW, db = empty(guards, 7, d_out), empty(guards, d_out)
+        dense_backward_weights(x, dz, 0, 7, False, dW, db, room)
+        assert not dW.any() and not db.any() and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[1] >= 5])
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_a_share_of_the_rows_of_the_weights(accumulate, shape, dtype):
+    """The same bits as all at once, and no other rows; the biases come with the last ones, a single column at once."""
+    _, d_in, d_out = shape
+    guards = Guards(dtype)
+    x, W, b, dz, room = operands(shape, guards)
+    whole, biases = guards.arrays(W, b)
+    dense_backward_weights(x, dz, 0, d_in, accumulate, whole, biases, room)
+    for share in SPANS:
+        first, last = (round(part * d_in) for part in share)
+        dW, db = guards.arrays(W, b)
+        dense_backward_weights(x, dz, first, last, accumulate, dW, db, room)
+        expected = W.copy()
+        if d_out > 1:
+            expected[first:last] = whole[first:last]
+        elif first == 0 < last:
+            expected = whole
+        assert same_bits([dW], [expected]), share
+        assert same_bits([db], [biases if first < last == d_in else b]) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", FUSED)
+def test_an_activation_applied_by_the_product(kind, shape, dtype):
+    """On the way there: f of the product's own bits. On the way back: times the slope, from the activation's output."""
+    guards = Guards(dtype)
+    x, W, b, dz, room = operands(shape, guards)
+    z, a = empty(guards, shape[0], shape[2]), empty(guards, shape[0], shape[2])
+    dense_forward(x, W, b, 0, z, room)
+    dense_forward(x, W, b, kind, a, room)
+    expected = FORMULAS[kind].forward(z.astype(np.float64), 0.0)
+    np.testing.assert_allclose(a, expected, rtol=8 * np.finfo(dtype).eps, atol=0)
+
+    da, dx = empty(guards, *shape[:2]), empty(guards, *shape[:2])
+    outputs = guards.array(FORMULAS[kind].forward(x.astype(np.float64), 0.0))
+    kept = outputs.copy()
+    dense_backward_inputs(dz, W, 0, da, da, room)
+    dense_backward_inputs(dz, W, kind, outputs, dx, room)
+    exact = outputs.astype(np.float64)
+    expected = FORMULAS[kind].backward(exact, exact, da.astype(np.float64), 0.0)
+    atol = 4 * np.finfo(dtype).eps * np.abs(da).max()  # 1 - a² loses digits where a is near 1
+    np.testing.assert_allclose(dx, expected, rtol=8 * np.finfo(dtype).eps, atol=atol)
+    assert same_bits([outputs], [kept]) and guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_integers_come_out_exactly(dtype):
     rng = np.random.default_rng(1)
     x, W, b = (rng.integers(-9, 10, size=s).astype(dtype) for s in ((19, 37), (37, 21), 21))
-    z, dW, db = np.empty((19, 21), dtype), np.empty((37, 21), dtype), np.empty(21, dtype)
-    dense_forward(x, W, b, z)
+    z, dW, db, dx = (np.empty(s, dtype) for s in ((19, 21), (37, 21), 21, (19, 37)))
+    room = np.empty(ROOM, dtype)
+    dense_forward(x, W, b, 0, z, room)
     assert np.array_equal(z, x @ W + b)
-    dense_backward_weights(x, z, dW, db)
+    dense_backward_weights(x, z, 0, 37, False, dW, db, room)
     assert np.array_equal(dW, x.T @ z) and np.array_equal(db, z.sum(axis=0))
+    dense_backward_inputs(z, W, 0, dx, dx, room)
+    assert np.array_equal(dx, z @ W.T)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_row_does_not_depend_on_its_neighbours(dtype):
-    """Bit for bit the same in a batch of any size."""
-    (x, _), (W, _), (b, _), _ = operands((33, 50, 37), dtype)
-    together = np.empty((33, 37), dtype)
-    dense_forward(x, W, b, together)
+    """Bit for bit the same in a batch of any size, forwards and backwards."""
+    guards = Guards(dtype)
+    x, W, b, dz, room = operands((33, 50, 37), guards)
+    together, back = empty(guards, 33, 37), empty(guards, 33, 50)
+    dense_forward(x, W, b, 0, together, room)
+    dense_backward_inputs(dz, W, 0, back, back, room)
     for n in (1, 2, 3, 5, 8, 15, 16, 17):
-        z = np.empty((n, 37), dtype)
-        dense_forward(x[7 : 7 + n], W, b, z)
-        assert np.array_equal(z, together[7 : 7 + n])
+        z, dx = empty(guards, n, 37), empty(guards, n, 50)
+        dense_forward(x[7 : 7 + n], W, b, 0, z, room)
+        dense_backward_inputs(dz[7 : 7 + n], W, 0, dx, dx, room)
+        assert same_bits([z, dx], [together[7 : 7 + n], back[7 : 7 + n]])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_stays_in_its_row(bad, dtype):
-    (x, _), (W, _), (b, _), _ = operands((9, 20, 18), dtype)
-    x[4, 19] = bad
-    z = np.zeros((9, 18), dtype)
-    dense_forward(x, W, b, z)
-    finite = np.isfinite(z)
-    assert not finite[4].any()
-    assert np.delete(finite, 4, axis=0).all()
+    guards = Guards(dtype)
+    x, W, b, dz, room = operands((9, 20, 18), guards)
+    x[4, 19] = dz[4, 17] = bad
+    z, dx = empty(guards, 9, 18), empty(guards, 9, 20)
+    dense_forward(x, W, b, 0, z, room)
+    dense_backward_inputs(dz, W, 0, dx, dx, room)
+    for finite in (np.isfinite(z), np.isfinite(dx)):
+        assert not finite[4].any()
+        assert np.delete(finite, 4, axis=0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_not_finite_stays_in_its_column(dtype):
+    """Of the weights' gradient: the row of one input, the column of one output."""
+    guards = Guards(dtype)
+    x, _, _, dz, room = operands((9, 20, 18), guards)
+    x[4, 19], dz[5, 3] = np.nan, np.nan
+    dW, db = empty(guards, 20, 18), empty(guards, 18)
+    dense_backward_weights(x, dz, 0, 20, False, dW, db, room)
+    expected = np.zeros((20, 18), bool)
+    expected[19], expected[:, 3] = True, True
+    assert np.array_equal(np.isnan(dW), expected) and np.array_equal(np.isnan(db), expected[0])

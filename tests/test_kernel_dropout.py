@@ -15,13 +15,13 @@ SIZES = [0, 1, 2, 3, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 79, 80, 127, 12
 RATES = [0.0, 1e-9, 0.1, 1 / 3, 0.5, 0.75, 0.9, 0.999999]
 
 
-def forward(shape, dtype, seed=1, step=2, epoch=3, layer=4, rate=0.5):
-    """x, mask and a of the kernel, in guarded arrays."""
+def forward(shape, dtype, seed=1, step=2, epoch=3, layer=4, rate=0.5, first=0):
+    """x, mask and a of the kernel, in guarded arrays, for rows from number first of the batch on."""
     guards = Guards(dtype)
     values = np.random.default_rng(0).normal(size=shape)
     x, mask, a = guards.arrays(values, np.full(shape, np.nan), np.full(shape, np.nan))
     kept = x.copy()
-    dropout_forward(np.uint64(seed), step, epoch, layer, rate, x, mask, a)
+    dropout_forward(np.uint64(seed), step, epoch, layer, rate, first, x, mask, a)
     assert guards.unharmed() and np.array_equal(x, kept)
     return x, mask, a
 
@@ -47,6 +47,18 @@ def test_rows_and_columns(shape, dtype):
     _, mask, _ = forward(shape, dtype)
     assert_same_bits(mask, dropout_mask(1, 2, 3, 4, 0.5, shape).astype(dtype))
     assert_same_bits(mask.ravel(), forward((1, mask.size), dtype)[1].ravel())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d", [1, 3, 5, 16, 17, 33, 64, 100])
+@pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 48])
+def test_some_rows_of_a_batch_get_their_own_part_of_the_mask(n, d, dtype):
+    """Whichever number they start at, and how many there are."""
+    whole = dropout_mask(1, 2, 3, 4, 0.5, (160 + n, d)).astype(dtype)
+    for first in (0, 16, 32, 48, 64, 80, 128, 160):
+        x, mask, a = forward((n, d), dtype, first=first)
+        assert_same_bits(mask, whole[first : first + n])
+        assert_same_bits(a, x * mask)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -109,6 +121,6 @@ def test_backward_is_the_product_with_the_mask(size, dtype):
 def test_in_place_is_the_same(dtype):
     x, mask, a = forward((7, 19), dtype)
     again = np.empty_like(mask)
-    dropout_forward(np.uint64(1), 2, 3, 4, 0.5, x, again, x)
+    dropout_forward(np.uint64(1), 2, 3, 4, 0.5, 0, x, again, x)
     assert_same_bits(x, a)
     assert_same_bits(again, mask)

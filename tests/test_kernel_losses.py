@@ -71,9 +71,10 @@ def forward(loss, z, y, a=None):
     return float(losses.sum(dtype=np.float64)), a
 
 
-def backward(loss, a, y, dz=None):
+def backward(loss, a, y, dz=None, n=None):
+    """The gradient of the mean over n rows, all of them if not given."""
     dz = np.full_like(a, 7) if dz is None else dz
-    loss_backward(LOSSES[loss].code, DELTA, a, y, dz)
+    loss_backward(LOSSES[loss].code, DELTA, n or len(a), a, y, dz)
     return dz
 
 
@@ -118,6 +119,23 @@ def test_backward_is_the_central_difference_of_the_mean(loss, shape):
             losses.append(forward(loss, z, y)[0] / len(z))
         z[index] = value
         assert dz[index] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_some_rows_of_a_batch_are_as_in_all_of_it(loss, shape, dtype):
+    """The gradient is that of the mean over the whole batch, bit for bit, and so are losses and predictions."""
+    z, y = case(loss, shape, dtype)
+    n = shape[0]
+    a, losses = np.empty_like(z), np.empty_like(z[:, 0])
+    loss_forward(LOSSES[loss].code, DELTA, z, y, a, np.empty_like(z), losses)
+    dz = backward(loss, a, y)
+    for k in range(n):
+        one, each, row = np.empty_like(z[:1]), np.empty_like(losses[:1]), slice(k, k + 1)
+        loss_forward(LOSSES[loss].code, DELTA, z[row], y[row], one, np.empty_like(one), each)
+        assert np.array_equal(one, a[row]) and np.array_equal(each, losses[row])
+        assert np.array_equal(backward(loss, one, y[row], n=n), dz[row])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

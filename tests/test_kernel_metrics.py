@@ -1,9 +1,10 @@
-"""Kernels of the metrics: sums of scores, row by row."""
+"""Kernels of the metrics: a score for each row."""
 
 import math
 
 import numpy as np
 import pytest
+from guards import Guards
 
 from fastml import METRICS
 from fastml.compiled import DTYPES
@@ -27,18 +28,26 @@ def case(name, shape, dtype):
     return a, y.astype(dtype)
 
 
+def scores_of(name, a, y):
+    """The score that the kernel gives each row."""
+    scores = np.full(len(a), np.nan, a.dtype)
+    metric(METRICS[name].code, a, y, scores)
+    return scores
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", SCORES)
-def test_a_metric_is_the_sum_of_the_rows_scores(name, shape, dtype):
-    a, y = case(name, shape, dtype)
+def test_the_score_of_each_row(name, shape, dtype):
+    guards = Guards(dtype)
+    a, y = guards.arrays(*case(name, shape, dtype))
+    scores = guards.array(np.full(shape[0], 7))
     kept = a.copy(), y.copy()
-    value = metric(METRICS[name].code, a, y)
+    metric(METRICS[name].code, a, y, scores)
     rows = zip(a.astype(np.float64).tolist(), y.astype(np.float64).tolist(), strict=True)
-    expected = math.fsum(SCORES[name](*row) for row in rows)
-    assert type(value) is float
-    assert value == pytest.approx(expected, rel=1e-6 if dtype == "float32" else 1e-13)
-    assert np.array_equal(a, kept[0]) and np.array_equal(y, kept[1])
+    expected = [SCORES[name](*row) for row in rows]
+    np.testing.assert_allclose(scores, expected, rtol=1e-6 if dtype == "float32" else 1e-13)
+    assert np.array_equal(a, kept[0]) and np.array_equal(y, kept[1]) and guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -46,20 +55,20 @@ def test_a_metric_is_the_sum_of_the_rows_scores(name, shape, dtype):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_is_the_registrys_formula(name, shape, dtype):
     a, y = case(name, shape, dtype)
-    expected = float(METRICS[name].score(a, y).sum())
-    assert metric(METRICS[name].code, a, y) == pytest.approx(expected, rel=1e-6 if dtype == "float32" else 1e-13)
+    scores = scores_of(name, a, y)
+    np.testing.assert_allclose(scores, METRICS[name].score(a, y), rtol=1e-6 if dtype == "float32" else 1e-13)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_of_several_largest_the_first_counts(dtype):
     a = np.full((1, 17), 0.25, dtype)
     for label, hit in ((0, 1), (1, 0), (16, 0)):
-        assert metric(METRICS["sparse_categorical_accuracy"].code, a, np.array([[label]], dtype)) == hit
+        assert scores_of("sparse_categorical_accuracy", a, np.array([[label]], dtype)) == [hit]
         one_hot = np.eye(17, dtype=dtype)[[label]]
-        assert metric(METRICS["categorical_accuracy"].code, a, one_hot) == hit
+        assert scores_of("categorical_accuracy", a, one_hot) == [hit]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_one_half_counts_as_no(dtype):
     a, y = np.full((1, 4), 0.5, dtype), np.array([[0, 0, 0, 1]], dtype)
-    assert metric(METRICS["binary_accuracy"].code, a, y) == 0.75
+    assert scores_of("binary_accuracy", a, y) == [0.75]

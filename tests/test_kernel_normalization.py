@@ -39,7 +39,7 @@ def forward(x, gamma, beta, dtype, epsilon=EPSILON):
     inputs = guards.arrays(x, gamma, beta)
     kept = [array.copy() for array in inputs]
     outputs = junk(guards, d, d, d, x.shape, x.shape)
-    batchnorm_forward(*inputs, epsilon, *outputs)
+    batchnorm_forward(*inputs, epsilon, 0, d, *outputs)
     assert guards.unharmed()
     assert same_bits(inputs, kept)
     return outputs
@@ -51,7 +51,7 @@ def backward(da, x_hat, gamma, inverse, dtype):
     inputs = guards.arrays(da, x_hat, gamma, inverse)
     kept = [array.copy() for array in inputs]
     outputs = junk(guards, d, d, da.shape)
-    batchnorm_backward(*inputs, *outputs)
+    batchnorm_backward(*inputs, 0, d, *outputs)
     assert guards.unharmed()
     assert same_bits(inputs, kept)
     return outputs
@@ -137,13 +137,36 @@ def test_forward_and_backward_in_place(shape, dtype):
     mean, variance, inverse, x_hat, a = forward(x, gamma, beta, dtype)
     dgamma, dbeta, dx = backward(da, x_hat, gamma, inverse, dtype)
     others = [np.empty_like(array) for array in (mean, variance, inverse, x_hat)]
-    batchnorm_forward(x, gamma, beta, EPSILON, *others, x)
+    batchnorm_forward(x, gamma, beta, EPSILON, 0, shape[1], *others, x)
     for got, expected in zip([*others, x], [mean, variance, inverse, x_hat, a], strict=True):
         assert np.array_equal(got, expected)
     others = [np.empty_like(dgamma), np.empty_like(dbeta)]
-    batchnorm_backward(da, x_hat, gamma, inverse, *others, da)
+    batchnorm_backward(da, x_hat, gamma, inverse, 0, shape[1], *others, da)
     for got, expected in zip([*others, da], [dgamma, dbeta, dx], strict=True):
         assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 17), (2, 1), (5, 16), (33, 33), (7, 100)])
+def test_a_span_of_columns_is_as_all_of_them(shape, dtype):
+    """Bit for bit, wherever it starts; other columns are not written."""
+    n, d = shape
+    x, gamma, beta = (array.astype(dtype) for array in columns(shape))
+    da = columns(shape, seed=1)[0].astype(dtype)
+    whole = forward(x, gamma, beta, dtype)
+    _, _, inverse, x_hat, _ = whole
+    whole_back = backward(da, x_hat, gamma, inverse, dtype)
+    for first, last in ((0, d), (0, d // 2), (d // 2, d), (d // 3, d // 3), (d // 3, d - d // 4), (d - 1, d)):
+        guards = Guards(dtype)
+        outputs = junk(guards, d, d, d, shape, shape)
+        batchnorm_forward(x, gamma, beta, EPSILON, first, last, *outputs)
+        back = junk(guards, d, d, shape)
+        batchnorm_backward(da, x_hat, gamma, inverse, first, last, *back)
+        for got, all_ in zip([*outputs, *back], [*whole, *whole_back], strict=True):
+            expected = np.full_like(all_, JUNK)
+            expected[..., first:last] = all_[..., first:last]
+            assert np.array_equal(got, expected)
+        assert guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -177,7 +200,7 @@ def test_backward_is_the_central_difference(shape):
             value, sums = array[index], []
             for moved in (value + step, value - step):
                 array[index] = moved
-                batchnorm_forward(x, gamma, beta, EPSILON, *room)
+                batchnorm_forward(x, gamma, beta, EPSILON, 0, shape[1], *room)
                 sums.append((da * room[-1]).sum())
             array[index] = value
             expected[index] = (sums[0] - sums[1]) / (2 * step)

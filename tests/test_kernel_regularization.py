@@ -7,10 +7,17 @@ import pytest
 from guards import Guards
 
 from fastml.compiled import DTYPES
-from fastml.kernels.regularization import clip_norm, clip_value, penalty_backward, penalty_forward
+from fastml.kernels.regularization import clip_value, norm_factor, penalty_backward, penalty_forward, scale
 
 SIZES = [0, 1, 3, 7, 15, 16, 17, 33, 64, 1000]
 WEIGHTS = [(0.1, 0.0), (0.0, 0.3), (0.2, 0.05), (0.0, 0.0)]  # l1, l2
+
+
+def clip_norm(dW, clip):
+    """Both parts of clipping by norm; returns the factor."""
+    factor = norm_factor(dW, clip)
+    scale(dW, factor)
+    return factor
 
 
 def normal(size, dtype, seed=0):
@@ -87,16 +94,19 @@ def test_clipping_by_value_of_special_numbers(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("clip", [0.25, 1.0, 4.0])
-@pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_clipping_by_norm(scale, clip, size, dtype):
+@pytest.mark.parametrize("length", [0.5, 2.0])
+def test_clipping_by_norm(length, clip, size, dtype):
     """The direction stays; a gradient that is not too long keeps all of its bits."""
     guards = Guards(dtype)
-    dW = guards.array(scale * clip / max(size, 1) ** 0.5 * normal(size, dtype))
+    dW = guards.array(length * clip / max(size, 1) ** 0.5 * normal(size, dtype))
     kept = dW.copy()
     norm = math.sqrt(math.fsum(g * g for g in kept.tolist()))
-    clip_norm(dW, clip)
+    factor = norm_factor(dW, clip)
+    assert type(factor) is float and factor == pytest.approx(min(1, clip / norm) if norm else 1, rel=1e-14)
+    assert dW.tobytes() == kept.tobytes()  # only measured
+    scale(dW, factor)
     if norm <= clip:
-        assert dW.tobytes() == kept.tobytes()
+        assert factor == 1 and dW.tobytes() == kept.tobytes()
     else:
         rtol = float(2 * np.finfo(dtype).eps) + size * 2.0**-54  # of the norm: half of that of a sum of squares
         np.testing.assert_allclose(dW, clip / norm * kept.astype(np.float64), rtol=rtol)
@@ -131,3 +141,15 @@ def test_the_norm_is_summed_in_float64():
     dW = np.full(4, 1e30, np.float32)
     clip_norm(dW, 1.0)
     np.testing.assert_allclose(dW, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_gradient_scaled_in_parts(size, dtype):
+    """As threads do it: one product for each element, the same bits as NumPy's."""
+    guards = Guards(dtype)
+    dW = guards.array(normal(size, dtype))
+    kept = dW.copy()
+    for part in (slice(0, size // 3), slice(size // 3, size)):
+        scale(dW[part], 0.3)
+    assert dW.tobytes() == (np.dtype(dtype).type(0.3) * kept).tobytes() and guards.unharmed()

@@ -1,6 +1,5 @@
 """Vectors and words against NumPy and Python, operation by operation, bit for bit."""
 
-import math
 import operator
 from fractions import Fraction
 
@@ -47,7 +46,6 @@ COMMON = {
 }
 # What is spelled differently: for Vec and for arrays.
 OWN = {
-    "root": (lambda x, y: x.sqrt(), lambda x, y: np.sqrt(x)),
     "sign of another": (lambda x, y: x.call("copysign", y), np.copysign),
     "bits": (lambda x, y: x.bits(without_sign), lambda x, y: abs(x)),
     "where, with numbers": (lambda x, y: x.where("<", 0.5, -1.0, 2.0), lambda x, y: np.where(x < 0.5, -1.0, 2.0)),
@@ -61,7 +59,8 @@ ARRAYS = COMMON | {name: pair[1] for name, pair in OWN.items()}
 
 every_operation = elementwise(lambda x, y: tuple(formula(x, y) for formula in VECTORS.values()))
 fused = elementwise(lambda x, y, z: x.fma(y, z))
-logarithms = elementwise(lambda x: x.log())
+roots = elementwise(lambda x: x.sqrt())
+inverses = elementwise(lambda x: x.inverse())
 exchanged = elementwise(lambda x, y, factor, shift: (factor * y + shift, x))
 
 
@@ -76,8 +75,13 @@ def run_fused(inputs, output):
 
 
 @njit(error_model="numpy")
-def run_logarithms(x, output):
-    logarithms((x,), (output,), ())
+def run_roots(x, output):
+    roots((x,), (output,), ())
+
+
+@njit(error_model="numpy")
+def run_inverses(x, output):
+    inverses((x,), (output,), ())
 
 
 @njit(error_model="numpy")
@@ -125,16 +129,81 @@ def test_a_fused_product_is_rounded_once(dtype):
         assert error <= Fraction(float(np.spacing(np.abs(value)))) / 2
 
 
+def spread(dtype, low, high, size=200_000):
+    """Positive numbers: random ones with any exponent from low to high, powers of two, and their neighbours."""
+    rng = np.random.default_rng(3)
+    numbers = np.ldexp(rng.uniform(0.5, 1, size), rng.integers(low + 1, high + 1, size)).astype(dtype)
+    powers = np.ldexp(np.ones(high - low), np.arange(low, high)).astype(dtype)
+    return np.concatenate([numbers, powers, np.nextafter(powers, 0), np.nextafter(powers, dtype(np.inf))])
+
+
+def assert_last_digit(got, expected):
+    """Equal but for a unit in the last place."""
+    np.testing.assert_array_less(np.abs(got - expected), 1.5 * np.spacing(np.abs(expected)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_root_is_right_but_for_the_last_digit(dtype):
+    """Of normal numbers of every size, and of those below."""
+    info = np.finfo(dtype)
+    x = np.concatenate([spread(dtype, info.minexp, info.maxexp), [info.max, info.smallest_normal]]).astype(dtype)
+    got = np.empty_like(x)
+    run_roots(x, got)
+    assert_last_digit(got, np.sqrt(x))
+    squares = np.arange(1, 2000, dtype=dtype) ** 2
+    got = np.empty_like(squares)
+    run_roots(squares, got)
+    assert_last_digit(got, np.sqrt(squares))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_root_of_a_subnormal_number(dtype):
+    """As right as the number itself, whose digits end early: half of a part in a thousand."""
+    least = np.finfo(dtype).smallest_subnormal
+    x = least * np.concatenate([np.arange(1, 200), 2 ** np.arange(0, 22)]).astype(dtype)
+    got = np.empty_like(x)
+    run_roots(x, got)
+    np.testing.assert_allclose(got, np.sqrt(x), rtol=5e-4, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_roots_of_special_numbers(dtype):
+    """Zeros keep their sign, infinity stays, below 0 there is none."""
+    least = np.finfo(dtype).smallest_subnormal
+    x = np.array([0.0, -0.0, np.inf, np.nan, -1.0, -np.inf, -least] * 5, dtype)
+    got = np.empty_like(x)
+    run_roots(x, got)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(got, np.sqrt(x))
+    assert np.array_equal(np.signbit(got[:2]), [False, True])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_inverse_is_right_but_for_the_last_digit(dtype):
+    """Wherever it is a normal number."""
+    info = np.finfo(dtype)
+    x = spread(dtype, info.minexp + 1, info.maxexp - 2)
+    got = np.empty_like(x)
+    run_inverses(x, got)
+    assert_last_digit(got, 1 / x)
+    special = np.array([np.inf, np.nan, 1, 2] * 5, dtype)
+    got = np.empty_like(special)
+    run_inverses(special, got)
+    np.testing.assert_array_equal(got, 1 / special)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
-def test_a_logarithm_is_that_of_the_first_lane(size, dtype):
-    """In all lanes; a call of the C library, for one number of each row."""
-    width = lanes(real_type(getattr(types, dtype)))
+def test_roots_and_inverses_of_every_size(size, dtype):
+    """The last vector, which has a mask, gives the same bits as the whole ones."""
     guards = Guards(dtype)
-    x, got = guards.arrays(np.random.default_rng(2).uniform(0.01, 100, size), np.full(size, 7))
-    run_logarithms(x, got)
-    first = [math.log(x[k // width * width]) for k in range(size)]
-    np.testing.assert_allclose(got, first, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+    x, root, inverse = guards.arrays(1 + np.arange(size) % 4, *np.full((2, size), 7))
+    run_roots(x, root)
+    run_inverses(x, inverse)
+    for got, expected in ((root, np.sqrt(x)), (inverse, 1 / x)):
+        assert_last_digit(got, expected)
+        for number in np.unique(x):
+            assert len(np.unique(got[x == number])) == 1
     assert guards.unharmed()
 
 

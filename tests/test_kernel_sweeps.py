@@ -75,13 +75,13 @@ def picked(row):
 
 
 @njit(error_model="numpy")
-def run_columns(matrices, vectors, scalars):
-    column_loops(matrices, vectors, scalars)
+def run_columns(matrices, vectors, scalars, first, last):
+    column_loops(matrices, vectors, scalars, first, last)
 
 
 @njit(error_model="numpy")
 def run_distance(matrices):
-    distance_from_first(matrices, (), ())
+    distance_from_first(matrices, (), (), 0, matrices[0].shape[1])
 
 
 @njit(error_model="numpy")
@@ -113,10 +113,29 @@ def test_columns(shape, dtype):
     guards = Guards(dtype)
     x, a, shift, total, largest = guards.arrays(whole(shape), np.full(shape, np.nan), whole(d), *np.full((2, d), 7))
     kept = x.copy(), shift.copy()
-    run_columns((x, a), (shift, total, largest), (a.dtype.type(3),))
+    run_columns((x, a), (shift, total, largest), (a.dtype.type(3),), 0, d)
     assert np.array_equal(total, x.sum(axis=0)) and np.array_equal(largest, x.max(axis=0, initial=0))
     assert np.array_equal(a, 3 * x + shift)
     assert np.array_equal(x, kept[0]) and np.array_equal(shift, kept[1]) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[1] > 1])
+def test_a_span_of_columns(shape, dtype):
+    """Others are not written, and not read: they hold NaNs."""
+    n, d = shape
+    for first, last in ((0, 1), (0, d - 1), (1, d), (d // 2, d), (d // 3, d // 2 + 1), (d, d), (1, 1)):
+        guards, inside = Guards(dtype), slice(first, last)
+        x, a, shift, total, largest = guards.arrays(*(np.full(s, np.nan) for s in (shape, shape, d, d, d)))
+        x[:, inside], shift[inside] = whole((n, last - first)), whole(last - first)
+        run_columns((x, a), (shift, total, largest), (a.dtype.type(3),), first, last)
+        sums, maxima = x[:, inside].sum(axis=0), x[:, inside].max(axis=0, initial=0)
+        results = (total, sums), (largest, maxima), (a, 3 * x[:, inside] + shift[inside])
+        for got, part in results:
+            expected = np.full_like(got, np.nan)
+            expected[..., inside] = part
+            assert np.array_equal(got, expected, equal_nan=True)
+        assert guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

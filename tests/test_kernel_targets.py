@@ -1,13 +1,11 @@
 """Kernels of targets and weights of rows against NumPy in the same order, bit for bit."""
 
-import math
-
 import numpy as np
 import pytest
 from guards import Guards
 
 from fastml.compiled import DTYPES
-from fastml.kernels.targets import smooth_targets, sum_rows, weigh_rows
+from fastml.kernels.targets import smooth_targets, weigh_rows
 
 ROWS = [0, 1, 2, 7, 33]
 WIDTHS = [1, 3, 15, 16, 17, 33]
@@ -73,18 +71,3 @@ def test_weighed_rows(d, n, dtype):
     kept, expected = w.copy(), w * rows
     weigh_rows(w, rows)
     assert np.array_equal(rows, expected) and np.array_equal(w, kept) and guards.unharmed()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [*ROWS, 1000])
-def test_sum_over_the_rows(n, dtype):
-    guards = Guards(dtype)
-    losses = guards.array(np.random.default_rng(n).random(n))
-    total = sum_rows(losses)
-    assert type(total) is float and total == pytest.approx(math.fsum(losses.tolist()), rel=1e-14, abs=0)
-    assert guards.unharmed()
-
-
-def test_the_sum_is_taken_in_float64():
-    """In float32 it would stop at 2**24."""
-    assert sum_rows(np.ones(2**24 + 3, np.float32)) == 2**24 + 3

@@ -6,7 +6,9 @@ from guards import Guards
 from numba import njit
 
 from fastml.compiled import DTYPES
-from fastml.kernels.views import borrowed, matrix, nothing, vector
+from fastml.kernels.views import at_address, matrix, nothing, rows, vector
+
+PAIR = np.dtype([("whole", np.int64), ("real", np.float64)], align=True)
 
 
 @njit
@@ -27,11 +29,28 @@ def write_matrix(buffer, offset, n, d):
 
 
 @njit
-def write_borrowed(array):
-    view = borrowed(array)
-    for k in np.ndindex(view.shape):
+def write_rows(buffer, offset, first, n, d):
+    view = rows(buffer, offset, first, n, d)
+    for i in range(n):
+        for j in range(d):
+            view[i, j] = 10 * i + j
+    return view.shape, view.strides, view.itemsize
+
+
+@njit
+def add_at_address(example, address, size):
+    view = at_address(example, address, size)
+    for k in range(size):
         view[k] += 1
-    return view.shape
+    return view.shape, view.strides, view.itemsize
+
+
+@njit
+def add_to_record(address):
+    record = at_address(PAIR, address, 2)[1]
+    record.whole += 5
+    record.real = 2.5
+    return record.whole
 
 
 @njit
@@ -63,14 +82,40 @@ def test_matrix(offset, n, d, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(0,), (7,), (3, 5), (0, 4)])
-def test_borrowed(shape, dtype):
-    """The same elements, without an owner."""
+@pytest.mark.parametrize("offset, first, n, d", [(0, 0, 0, 3), (0, 0, 1, 1), (2, 1, 2, 5), (0, 3, 1, 5), (3, 7, 10, 1)])
+def test_rows(offset, first, n, d, dtype):
+    """Those from a number on of a matrix that starts at the offset."""
     guards = Guards(dtype)
-    array = guards.array(np.arange(np.prod(shape)).reshape(shape))
-    kept = array.copy()
-    assert write_borrowed(array) == borrowed(array).shape == shape
-    assert borrowed(array) is array and np.array_equal(array, kept + 1) and guards.unharmed()
+    buffer, expected = guards.array(np.zeros(20)), np.zeros(20, dtype)
+    view = rows(expected, offset, first, n, d)
+    view[...] = 10 * np.arange(n)[:, None] + np.arange(d)
+    assert write_rows(buffer, offset, first, n, d) == ((n, d), (d * view.itemsize, view.itemsize), view.itemsize)
+    assert np.array_equal(view, matrix(expected, offset, first + n, d)[first:])
+    assert np.array_equal(buffer, expected) and guards.unharmed()
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "int64"])
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_at_address(size, dtype):
+    """The array that stands there, of the dtype of a number."""
+    whole = np.arange(20, dtype=dtype)
+    kept, part = whole.copy(), whole[5 : 5 + size]
+    assert add_at_address(whole.dtype.type(0), part.ctypes.data, size) == ((size,), part.strides, part.itemsize)
+    kept[5 : 5 + size] += 1
+    assert np.array_equal(whole, kept)
+
+
+def test_records_at_an_address():
+    """What is written to a record of the array stays there."""
+    array = np.zeros(3, PAIR)
+    array["whole"] = [1, 2, 3]
+    assert add_to_record(array.ctypes.data) == 7
+    assert array["whole"].tolist() == [1, 7, 3] and array["real"].tolist() == [0, 2.5, 0]
+
+
+def test_python_has_no_addresses():
+    with pytest.raises(NotImplementedError, match="only compiled code"):
+        at_address(0.0, 0, 1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -132,7 +132,7 @@ def test_ctrl_c_between_many_short_epochs():
     x, y = make_data("mean_squared_error")
     model, fresh = make_model(optimizer="adam"), make_model(optimizer="adam")
     model.predict(x)
-    with Interrupt(after=0.2), pytest.raises(KeyboardInterrupt):
+    with Interrupt(after=1), pytest.raises(KeyboardInterrupt):
         model.fit(x, y, batch_size=50, epochs=10**6, verbose=0)
     done = len(model.history.epoch)
     assert 0 < done <= model._engine.updates

@@ -45,7 +45,7 @@ def test_loss_backward(compare, random, rival, name):
     dz = np.empty_like(a)
 
     def kernel():
-        loss_backward(loss.code, 1.0, a, y, dz)
+        loss_backward(loss.code, 1.0, ROWS, a, y, dz)
         return (dz,)
 
     compare(f"{name} backward {ROWS}x{UNITS} float32", rival, kernel, lambda: (loss.backward({"delta": 1.0}, a, y),))

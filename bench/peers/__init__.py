@@ -1,0 +1,1 @@
+"""fastml beside other libraries: ``python -m bench.peers``; see README.md here."""

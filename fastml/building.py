@@ -1,0 +1,51 @@
+"""Building: how a model comes from the description of its layers to an engine with weights."""
+
+import threading
+
+from fastml.engine import Engine
+from fastml.losses import name_of
+from fastml.metrics import resolve_metric
+
+
+class Buildable:
+    """A model with layers, input_dim, dtype, seed, and from `compile` loss, metrics, optimizer and executor."""
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _lock=threading.RLock(), _fitting=False)
+
+    def _check_built(self, method):
+        if not self._engine:
+            if self.input_dim is None:
+                raise RuntimeError(f"{method} needs weights: give input_dim, or call build(input_dim) or fit first")
+            self._build(self.input_dim)
+
+    def _check_fitted(self, method):
+        if not self._engine.fitted:
+            raise RuntimeError(
+                f"{method} needs the statistics of Normalization, which fit takes from its rows: fit first"
+            )
+
+    def _built_layers(self):
+        """The layers as the engine has copied them, once there is one."""
+        return self._engine.layers if self._engine else self.layers
+
+    def _check_layers(self):
+        if not self.layers:
+            raise ValueError("the model has no layers: add one, such as Dense(10)")
+
+    def _build(self, input_dim):
+        """Makes the engine, once the width of the data is known."""
+        if not self._engine:
+            self._check_layers()
+            engine = Engine(self.layers, input_dim, self.dtype, self.seed)
+            if self.loss:
+                self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
+            self._engine, self.input_dim = engine, input_dim
+
+    def _aim(self, engine, optimizer, loss, metrics, executor):
+        """Hands what `compile` takes to the engine."""
+        metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
+        engine.compile(loss, metrics, optimizer, executor)

@@ -1,0 +1,61 @@
+"""Predictions for a few rows, without the set-up of a run: the job stays ready, rows are copied in and out."""
+
+from math import isfinite
+
+import numpy as np
+
+from fastml import compiled
+from fastml.kernels.instruction import JOB
+
+FEW = 16  # rows
+
+
+class Predictor:
+    """The prediction of an engine with this program and these buffers."""
+
+    def __init__(self, engine, program, buffers):
+        compiled.ensure(engine.dtype)
+        self.dtype, self.d_in = np.dtype(engine.dtype), engine.d_in
+        self.x, self.outputs = np.zeros((FEW, engine.d_in), engine.dtype), np.zeros((FEW, program.d_out), engine.dtype)
+        self.row, self.output, self.shape = self.x[0], self.outputs[0], (engine.d_in,)
+        empty = np.zeros((0, 1), engine.dtype)
+        arrays = program.prediction, np.zeros(1), *buffers, self.x, empty, empty
+        self.arrays = *arrays, np.zeros(0, np.int64), np.zeros((1, 1)), self.outputs  # the job has their addresses only
+        self.jobs = np.zeros(1, JOB)
+        compiled.point_to(self.jobs, self.arrays)
+        for name in ("shards", "threads", "steps_per_epoch", "batch_size", "rows", "stop"):
+            self.jobs[name] = 1
+        numbers = self.jobs.view(np.int64)
+        self.step, self.rows = (numbers[JOB.fields[name][1] // 8 :][:1] for name in ("step", "rows"))
+        self.enter, self.address, self.zero = compiled.executor(), self.jobs.ctypes.data, compiled.ZEROS[engine.dtype]
+
+    def predict(self, x):
+        """The outputs for rows of shape (n, d_in) and of the model's dtype, or None where they need a closer look."""
+        n, d = x.shape if x.ndim == 2 else (0, 0)
+        if d != self.d_in or x.dtype != self.dtype or not 0 < n <= FEW:
+            return None
+        rows = self.x[:n]
+        rows[...] = x
+        if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: let others say
+            return None
+        self.step[0], self.rows[0] = 0, n
+        self.enter(self.address, 0, self.zero)
+        return self.outputs[:n].copy()
+
+    def predict_one(self, x, out):
+        """The output for x : (d_in,) of the model's dtype, in `out` if given, or None where x needs a closer look."""
+        row, output, dtype = self.row, self.output, self.dtype
+        if x.shape != self.shape or x.dtype != dtype:
+            return None
+        if out is not None and (type(out) is not np.ndarray or out.shape != output.shape or out.dtype != dtype):
+            return None
+        row[...] = x
+        if not isfinite(row.dot(row)):
+            return None
+        self.step[0] = 0
+        self.rows[0] = 1
+        self.enter(self.address, 0, self.zero)
+        if out is None:
+            return output.copy()
+        out[...] = output
+        return out

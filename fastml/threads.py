@@ -1,0 +1,135 @@
+"""How many threads a model may use, and the threads themselves.
+
+A team of Python threads enters the compiled executor together, which holds no lock of Python's; there they divide the
+rows and weights of each step among them (`fastml.kernels.team`). Idle teams wait for the next model. Results are the
+same bits for any number of threads.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from fastml.interrupts import hold_interrupts
+from fastml.layers import positive_integer
+
+ENVIRONMENT = "FASTML_NUM_THREADS"
+CGROUPS = Path("/sys/fs/cgroup")
+OFTEN = 0.02  # times a step that a thread waits for long, from which on one thread alone is tried
+PATIENCE = 20  # chunks
+
+_chosen = None
+_idle = {}  # from number of threads to the teams that wait
+_lock = threading.Lock()
+
+
+def available():
+    """CPUs that this process may use: those of its affinity, and no more than its control group's quota of time."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, *(int(quota) for quota in quotas()), cpus))
+
+
+def quotas():
+    """CPUs' worth of time that the control groups of this process grant, as floats; none where nothing limits it."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = Path(path.lstrip("/"))
+        for folder in (group, *group.parents):
+            numbers = limits(CGROUPS / "cpu" / folder if controllers else CGROUPS / folder, bool(controllers))
+            if numbers and numbers[0] > 0 and numbers[1] > 0:
+                yield numbers[0] / numbers[1]
+
+
+def limits(folder, first_version):
+    """Quota and period of a control group, or None where it has none."""
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first_version else ("cpu.max",)
+    try:
+        words = " ".join((folder / name).read_text() for name in names).split()
+        return float(words[0]), float(words[1])
+    except (OSError, ValueError, IndexError):  # no such file, or "max"
+        return None
+
+
+def set_num_threads(threads: int | None) -> None:
+    """Lets each model use up to this many threads from now on; None for as many as there are CPUs.
+
+    Small models use fewer: see `get_num_threads`. The environment variable FASTML_NUM_THREADS does the same at the
+    start. More than the CPUs that this process may use are never used.
+    """
+    global _chosen
+    _chosen = None if threads is None else positive_integer("threads", threads)
+
+
+def get_num_threads() -> int:
+    """The most threads that a model may use: what was set, but at most the CPUs that this process may use.
+
+    A model uses one thread where a training step is so little work that to meet costs more than to share.
+    """
+    chosen = _chosen
+    if chosen is None and os.environ.get(ENVIRONMENT):
+        try:
+            chosen = int(os.environ[ENVIRONMENT])
+        except ValueError:
+            chosen = 0
+        if chosen < 1:
+            raise ValueError(f"{ENVIRONMENT} must be a number from 1, got {os.environ[ENVIRONMENT]!r}")
+    return min(chosen or available(), available())
+
+
+class Crew:
+    """How many threads run the next chunk of a job: all, or one while other programs take the others' cores.
+
+    Threads meet several times in a step. Where one of them has lost its core, the others wait for it, and one alone
+    can be faster. Results do not depend on it.
+    """
+
+    def __init__(self, most):
+        self.most = self.threads = most
+        self.crowded = 0.0  # seconds a step took when some threads waited for others
+        self.rest = 0  # chunks until the question is asked again
+
+    def report(self, step_seconds, offers):
+        """After a chunk: seconds a step took, and how often in it threads offered their cores to others."""
+        if self.rest:
+            self.rest -= 1
+            if not self.rest:
+                self.threads = self.most
+        elif self.threads > 1 and offers > OFTEN:
+            self.crowded, self.threads = step_seconds, 1  # for comparison
+        elif self.threads < self.most:
+            self.threads = 1 if step_seconds < self.crowded else self.most
+            self.rest = PATIENCE
+
+
+def together(function, threads):
+    """Calls function(0) … function(threads - 1) at the same time, the first in this thread; returns when all have."""
+    if threads == 1:
+        function(0)
+        return
+    with _lock:
+        teams = _idle.setdefault(threads, [])
+        team = teams.pop() if teams else ThreadPoolExecutor(threads - 1, thread_name_prefix="fastml")
+    with hold_interrupts():  # one of them missing, the others would wait for it for ever
+        others = [team.submit(function, thread) for thread in range(1, threads)]
+        function(0)
+        for other in others:
+            other.result()
+    with _lock:
+        teams.append(team)
+
+
+def _start_anew():
+    """In a child process, which has none of its parent's threads, and perhaps a lock that one of them held."""
+    global _lock
+    _lock = threading.Lock()
+    _idle.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

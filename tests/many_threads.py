@@ -1,0 +1,19 @@
+"""FASTML_TEST_THREADS=n runs the tests with n threads, on however many CPUs, even where a step is little work."""
+
+import os
+
+from fastml import plan, threads
+
+VARIABLE = "FASTML_TEST_THREADS"
+AVAILABLE, SHARED = threads.available, plan.SHARED  # as they are without it
+LITTLE = 1e-9  # operations, of which every step has more for each thread
+
+
+def use(count):
+    """Makes as many CPUs available to this process, and every model use them, where it has rows for all."""
+    threads.available = lambda: count
+    plan.SHARED = LITTLE
+
+
+if os.environ.get(VARIABLE):
+    use(int(os.environ[VARIABLE]))

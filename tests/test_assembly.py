@@ -1,0 +1,93 @@
+"""The machine code of the executor: registers as wide as they should be, and sums that stay in them."""
+
+import platform
+import re
+from collections import Counter
+
+import pytest
+from assembly import executor_code, functions
+
+from fastml.compiled import DTYPES
+from fastml.kernels.gemm import ROWS, VECTORS
+from fastml.kernels.simd import BITS, cpu_features
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+pytestmark = pytest.mark.skipif(not X86, reason="looks for the registers and instructions of x86-64")
+FUSED = pytest.mark.skipif(not cpu_features().get("fma"), reason="this CPU has no fused multiply-add")
+
+REGISTER = {128: "xmm", 256: "ymm", 512: "zmm"}[BITS]
+TYPE = {"float32": "ps", "float64": "pd"}
+
+
+def sweeps(dtype):
+    """The panels of the matrix products, as LLVM has specialized them."""
+    found = [text for label, text in functions(executor_code(dtype)).items() if label.startswith("fastml_sweep_")]
+    assert found
+    return found
+
+
+def loops(text):
+    """Bodies of the innermost loops: from a label to the first jump back to it, without another label between."""
+    blocks = re.split(r"^(\.\w+):.*$", text, flags=re.MULTILINE)
+    for label, body in zip(blocks[1::2], blocks[2::2], strict=True):
+        lines = [line.strip() for line in body.splitlines() if line.strip()]
+        ends = [k for k, line in enumerate(lines) if re.match(rf"j\w+\s+{re.escape(label)}$", line)]
+        if ends:
+            yield lines[: ends[0] + 1]
+
+
+def is_multiply_add(line, dtype):
+    return re.match(rf"vfmadd\w+{TYPE[dtype]}\s", line) is not None
+
+
+def tiles(dtype):
+    """The inner loops of matrix products: those that multiply and add vectors."""
+    for text in sweeps(dtype):
+        for body in loops(text):
+            if sum(is_multiply_add(line, dtype) for line in body) > 1:
+                yield body
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_registers_are_as_wide_as_chosen_and_no_wider(dtype):
+    """Where the executor and its products compute; masks and random words are integers of 64 bits for each lane."""
+    arithmetic = r"v?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+|rcp14|rsqrt14)p[sd]\s.*%([xyz]mm)"
+    for text in [executor_code(dtype), *sweeps(dtype)]:
+        used = set(re.findall(arithmetic, text))
+        assert REGISTER in used
+        for bits, name in ((256, "ymm"), (512, "zmm")):
+            assert bits <= BITS or name not in used
+
+
+@FUSED
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_multiply_and_add_in_one_instruction(dtype):
+    """A whole tile: each of its sums once in a turn of the loop, all in registers of the full width."""
+    sizes = [len({line.split("%")[-1] for line in body if is_multiply_add(line, dtype)}) for body in tiles(dtype)]
+    assert max(sizes) == ROWS * VECTORS
+    assert {ROWS * v for v in range(1, VECTORS + 1)} | {ROWS // 2 * v for v in range(1, VECTORS + 1)} <= set(sizes)
+    for body in tiles(dtype):
+        fused = [line for line in body if is_multiply_add(line, dtype)]
+        assert all(line.split("%")[-1].startswith(REGISTER) for line in fused)
+        turns = Counter(line.split("%")[-1] for line in fused)
+        assert len(set(turns.values())) == 1  # as often as LLVM has unrolled the loop
+
+
+@FUSED
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_stay_in_registers(dtype):
+    """The loop over the terms writes no vector to memory, as it would if there were too few, and reads none of those
+    that were put on the stack before."""
+    for body in tiles(dtype):
+        for line in body:
+            assert not re.match(r"v?mov\w+\s+%[xyz]mm\d+,.*\(", line), line
+            assert not re.search(r"\(%rsp[,)].*%[xyz]mm", line), line
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_formulas_call_no_library(dtype):
+    """But for the powers of Adam's β, two in a step."""
+    names = set(re.findall(r"(?:movabsq\s+\$|callq?\s+|jmp\s+)([a-z]\w*)", executor_code(dtype)))
+    library = {"exp", "expm1", "log", "log1p", "tanh", "pow", "erf", "erfc", "sqrt", "fma", "fabs", "copysign"}
+    called = names & {name + end for name in library for end in ("", "f")}
+    assert called == {"pow"}

@@ -1,0 +1,421 @@
+"""How many threads models use: what is asked for, what the process may use, and what they do when things fail."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import make_data
+from many_threads import AVAILABLE, LITTLE, VARIABLE
+
+import fastml
+from fastml import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential, compiled, plan, threads
+
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+AFFINITY = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch):
+    """As in a new process, whatever the environment."""
+    monkeypatch.setattr(threads, "_chosen", None)
+    monkeypatch.delenv(threads.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(threads, "available", AVAILABLE)
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Sets what the system says: the CPUs of the affinity, and the lines of /proc/self/cgroup with files of groups."""
+
+    def describe(cpus=8, groups=None, files=()):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cpus)), raising=False)
+        listing = tmp_path / "cgroup-of-the-process"
+        if groups is not None:
+            listing.write_text("".join(f"{line}\n" for line in groups))
+        for name, text in dict(files).items():
+            path = tmp_path / "fs" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.setattr(threads, "CGROUPS", tmp_path / "fs")
+        real = threads.Path
+        monkeypatch.setattr(threads, "Path", lambda p: listing if p == "/proc/self/cgroup" else real(p))
+
+    return describe
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Four CPUs, and models that use them however small they are; a list of how many threads ran together."""
+    found, together = [], threads.together
+
+    def counted(function, count):
+        found.append(count)
+        together(function, count)
+
+    monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.setattr(plan, "SHARED", LITTLE)
+    monkeypatch.setattr(compiled, "together", counted)
+    return found
+
+
+# What the process may use
+
+
+@AFFINITY
+def test_no_more_than_the_cpus_of_the_affinity(machine):
+    for cpus in (1, 2, 64):
+        machine(cpus)
+        assert threads.available() == fastml.get_num_threads() == cpus
+
+
+def test_a_system_without_affinity(monkeypatch, machine):
+    machine()
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for count, expected in ((6, 6), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        assert threads.available() == expected
+
+
+V1, V2 = ["12:memory:/a", "4:cpu,cpuacct:/a/b", "1:name=systemd:/x"], ["0::/a/b"]
+QUOTAS = {
+    "second version": (V2, {"a/b/cpu.max": "250000 100000\n"}, 2),
+    "second version, no limit": (V2, {"a/b/cpu.max": "max 100000\n"}, 8),
+    "second version, of the folder above": (V2, {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
+    "second version, the least of all": (V2, {"a/b/cpu.max": "500000 100000", "a/cpu.max": "400000 100000"}, 4),
+    "second version, seen from inside": (["0::/"], {"cpu.max": "300000 100000\n"}, 3),
+    "less than a CPU": (V2, {"a/b/cpu.max": "50000 100000\n"}, 1),
+    "more than there are": (V2, {"a/b/cpu.max": "9900000 100000\n"}, 8),
+    "first version": (V1, {"cpu/a/b/cpu.cfs_quota_us": "300000\n", "cpu/a/b/cpu.cfs_period_us": "100000\n"}, 3),
+    "first version, no limit": (V1, {"cpu/a/b/cpu.cfs_quota_us": "-1\n", "cpu/a/b/cpu.cfs_period_us": "100000\n"}, 8),
+    "first version, above": (V1, {"cpu/a/cpu.cfs_quota_us": "500000\n", "cpu/a/cpu.cfs_period_us": "250000\n"}, 2),
+    "first version, another controller": (["12:memory:/a"], {"cpu/a/cpu.cfs_quota_us": "1", "cpu.max": "1 1"}, 8),
+    "no files": (V2, {}, 8),
+    "no lines": ([], {"cpu.max": "100000 100000"}, 8),
+    "nonsense": (V2, {"a/b/cpu.max": "many\n"}, 8),
+    "an empty file": (V2, {"a/b/cpu.max": ""}, 8),
+    "a period of 0": (V2, {"a/b/cpu.max": "100000 0\n"}, 8),
+}
+
+
+@AFFINITY
+@pytest.mark.parametrize("name", QUOTAS)
+def test_no_more_than_the_quota_of_the_control_group(name, machine):
+    groups, files, expected = QUOTAS[name]
+    machine(8, groups, files)
+    assert threads.available() == expected
+
+
+@AFFINITY
+def test_a_system_without_control_groups(machine):
+    machine(5, groups=None)
+    assert threads.available() == 5
+
+
+# What is asked for
+
+
+@AFFINITY
+def test_what_is_set_counts_up_to_what_there_is(machine):
+    machine(4)
+    for count, expected in ((1, 1), (3, 3), (4, 4), (5, 4), (2**31 - 1, 4), (None, 4), (np.int64(2), 2)):
+        fastml.set_num_threads(count)
+        assert fastml.get_num_threads() == expected and type(fastml.get_num_threads()) is int
+
+
+@pytest.mark.parametrize(
+    "error, value", [(ValueError, 0), (ValueError, -1), (TypeError, 1.5), (TypeError, "2"), (TypeError, True)]
+)
+def test_a_number_of_threads_that_there_is_not(error, value, machine):
+    machine(4)
+    fastml.set_num_threads(3)
+    with pytest.raises(error, match="threads must be"):
+        fastml.set_num_threads(value)
+    assert fastml.get_num_threads() == 3  # as before
+
+
+@AFFINITY
+def test_the_environment_counts_until_something_is_set(machine, monkeypatch):
+    machine(4)
+    for value, expected in (("1", 1), ("3", 3), ("99", 4), ("", 4)):
+        monkeypatch.setenv(threads.ENVIRONMENT, value)
+        assert fastml.get_num_threads() == expected
+    monkeypatch.setenv(threads.ENVIRONMENT, "3")
+    fastml.set_num_threads(2)
+    assert fastml.get_num_threads() == 2
+    fastml.set_num_threads(None)
+    assert fastml.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "two", "1.5"])
+def test_an_environment_that_makes_no_sense(value, machine, monkeypatch):
+    machine(4)
+    monkeypatch.setenv(threads.ENVIRONMENT, value)
+    with pytest.raises(ValueError, match=f"FASTML_NUM_THREADS must be a number from 1, got '{value}'"):
+        fastml.get_num_threads()
+    fastml.set_num_threads(2)
+    assert fastml.get_num_threads() == 2  # nobody asks for the environment
+
+
+def test_importing_does_not_look_at_the_environment():
+    """A mistake in it shows where threads are used, not at import."""
+    environment = {**os.environ, threads.ENVIRONMENT: "none"}
+    subprocess.run([sys.executable, "-c", "import fastml"], env=environment, check=True)
+
+
+# What models do
+
+
+def trained(seed=1, rows=300, epochs=2, callbacks=(), **arguments):
+    """A model that has been trained, and what it has learned, as bytes."""
+    x, y = make_data("mean_squared_error", rows, seed=seed)
+    model = Sequential([Dense(33, "tanh"), Dropout(0.2), BatchNormalization(), Dense(3)], seed=seed)
+    model.compile(Adam(0.003))
+    model.fit(x, y, 64, epochs, verbose=0, callbacks=list(callbacks), **arguments)
+    return model, [w.tobytes() for w in model.get_weights()] + [model.predict(x).tobytes()]
+
+
+def test_a_small_model_uses_one_thread(many, monkeypatch):
+    monkeypatch.setattr(plan, "SHARED", 1e6)
+    trained(rows=50)
+    assert set(many) == {1}
+
+
+def test_a_model_uses_as_many_as_are_set(many):
+    for count in (1, 2, 3, 4):
+        many.clear()
+        fastml.set_num_threads(count)
+        trained()
+        assert max(many) == count
+
+
+def test_the_numpy_executor_needs_no_threads(many):
+    x, y = make_data("mean_squared_error", 300)
+    model = Sequential([Dense(3)], seed=1)
+    model.compile(executor="numpy")
+    before = threading.active_count()
+    model.fit(x, y, verbose=0)
+    model.predict(x)
+    assert many == [] and threading.active_count() == before
+
+
+def test_threads_are_kept_for_the_next_model(many):
+    trained()
+    before = threading.active_count()
+    for _ in range(3):
+        trained()
+    assert threading.active_count() == before
+
+
+def test_several_models_train_at_once(many):
+    """Each in a thread of Python and with a team of its own: the same bits as one after the other."""
+    expected = [trained(seed)[1] for seed in range(4)]
+    found, members = [None] * 4, []
+
+    def train(seed):
+        for _ in range(3):
+            found[seed] = trained(seed)[1]
+
+    for seed in range(4):
+        members.append(threading.Thread(target=train, args=(seed,), daemon=True))
+        members[-1].start()
+    for member in members:
+        member.join(timeout=120)
+    assert not any(member.is_alive() for member in members) and found == expected
+    assert max(many) == 4
+
+
+def test_a_callback_may_use_another_model(many):
+    """While one waits between two epochs."""
+
+    class Other(Callback):
+        def on_epoch_end(self, epoch, logs):
+            found.append(trained(2)[1])
+
+    found, expected = [], trained(2)[1]
+    _, alone = trained(1)
+    _, beside = trained(1, callbacks=[Other()])
+    assert found == [expected] * 2 and alone == beside
+
+
+# What fails
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_together_is_all_of_them_once(count):
+    seen, all_here = [], threading.Barrier(count, timeout=60)
+
+    def work(thread):
+        all_here.wait()  # so that they must be at work at the same time
+        seen.append((thread, threading.current_thread() is threading.main_thread()))
+
+    for _ in range(5):
+        seen.clear()
+        threads.together(work, count)
+        assert sorted(seen) == [(thread, thread == 0) for thread in range(count)]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_what_one_of_them_raises_is_raised(failing):
+    """And the next ones work as ever."""
+
+    def work(thread):
+        if thread == failing:
+            raise RuntimeError(f"thread {thread}")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match=f"thread {failing}"):
+            threads.together(work, 3)
+        done = []
+        threads.together(done.append, 3)
+        assert sorted(done) == [0, 1, 2]
+
+
+def report(code, timeout=120, **environment):
+    """What a new process prints as JSON, which gets four CPUs and uses them in every model."""
+    folder = str(Path(__file__).parent)
+    start = f"import sys; sys.path.insert(0, {folder!r}); import many_threads; many_threads.use(4)\n"
+    result = subprocess.run(
+        [sys.executable, "-c", start + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, VARIABLE: "", **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+TRAIN = """
+    import json, os, signal, threading, time
+    import numpy as np
+    import fastml
+    def trained(rows=300, epochs=2, **arguments):
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(rows, 5)), rng.normal(size=(rows, 3))
+        model = fastml.Sequential([fastml.Dense(33, "tanh"), fastml.Dense(3)], seed=1)
+        model.compile("adam")
+        model.fit(x, y, 64, epochs, verbose=0, **arguments)
+        return [float(w.sum()) for w in model.get_weights()] + [float(model.predict(x).sum())]
+"""
+
+
+@FORKS
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_after_a_training_can_train():
+    """It has none of the threads of its parent, and starts its own."""
+    found = report(
+        TRAIN
+        + """
+    import warnings; warnings.simplefilter("ignore")
+    before = trained()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os.write(write, json.dumps([trained(), threading.active_count()]).encode())
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    os.close(write)
+    text = os.read(read, 10**6)
+    print(json.dumps({"parent": before, "again": trained(), "child": json.loads(text) if text else status}))
+    """
+    )
+    assert found["child"] == [found["parent"], 4] and found["again"] == found["parent"]
+
+
+@FORKS
+def test_a_process_forked_while_another_thread_trains_can_train():
+    """Whatever locks that thread holds."""
+    found = report(
+        TRAIN
+        + """
+    import warnings; warnings.simplefilter("ignore")
+    expected, stop, statuses = trained(), threading.Event(), []
+    def busy():
+        while not stop.is_set():
+            fastml.threads.together(lambda thread: None, 2)
+    other = threading.Thread(target=busy)
+    other.start()
+    for _ in range(60):
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            done = []
+            fastml.threads.together(done.append, 2)
+            os._exit(0 if sorted(done) == [0, 1] else 1)
+        statuses.append(os.waitpid(child, 0)[1])
+        if statuses[-1]:
+            break
+    stop.set()
+    other.join()
+    print(json.dumps(statuses))
+    """
+    )
+    assert set(found) == {0}
+
+
+def test_a_process_ends_while_threads_wait():
+    """Idle teams do not keep it, nor does a training in a daemon's thread."""
+    assert report(TRAIN + "\n    print(json.dumps(len(trained())))") == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX systems")
+def test_ctrl_c_at_any_moment_stops_all_threads():
+    """Also between the start of the others and the first one's own part: they would wait for it for ever."""
+    found = report(
+        TRAIN
+        + """
+    from concurrent.futures import ThreadPoolExecutor
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    submit, armed = ThreadPoolExecutor.submit, [False]
+    def interrupted(*arguments):
+        future = submit(*arguments)
+        if armed[0]:
+            armed[0] = False
+            signal.raise_signal(signal.SIGINT)
+        return future
+    ThreadPoolExecutor.submit = interrupted
+    expected, outcomes = trained(), []
+    for _ in range(3):
+        armed[0] = True
+        signal.alarm(30)
+        try:
+            trained(epochs=100)
+            outcomes.append("went on")
+        except KeyboardInterrupt:
+            outcomes.append("stopped")
+        signal.alarm(0)
+    print(json.dumps({"outcomes": outcomes, "same": trained() == expected}))
+    """
+    )
+    assert found == {"outcomes": ["stopped"] * 3, "same": True}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX systems")
+def test_ctrl_c_now_and_then():
+    """From outside, at moments by chance: the training stops, and the next one is as ever."""
+    found = report(
+        TRAIN
+        + """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    rng, expected, outcomes = np.random.default_rng(0), trained(), []
+    for _ in range(20):
+        signal.setitimer(signal.ITIMER_REAL, 60)
+        timer = threading.Timer(rng.uniform(0.01, 0.1), signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        try:
+            trained(epochs=10**6)
+            outcomes.append("went on")
+        except KeyboardInterrupt:
+            outcomes.append("stopped")
+        timer.join()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(json.dumps({"outcomes": outcomes, "same": trained() == expected}))
+    """
+    )
+    assert set(found["outcomes"]) == {"stopped"} and found["same"]
