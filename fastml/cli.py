@@ -11,6 +11,8 @@ from importlib.metadata import version
 import llvmlite.binding
 
 from fastml import compiled, demo
+from fastml.kernels.simd import BITS
+from fastml.threads import available, get_num_threads
 from fastml.version import __version__
 
 FAILED, INTERRUPTED = 2, 130  # exit codes; 130 is what shells report after Ctrl-C
@@ -77,16 +79,13 @@ def run_info(arguments):
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
         "cpu": f"{llvmlite.binding.get_host_cpu_name()} ({platform.machine()})",
-        "cores": usable_cores(),
+        "vectors": f"{BITS} bits",
+        "cores": available(),
+        "threads": get_num_threads(),
         "cache": compiled.executor().stats.cache_path or "none: compiled in every process",
     }
     for name, value in rows.items():
         print(f"{name:<9} {value}")
-
-
-def usable_cores():
-    """The cores that this process may use, which may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def interrupt(*_):

@@ -5,6 +5,7 @@ rows and weights of each step among them (`fastml.kernels.team`). Idle teams wai
 same bits for any number of threads.
 """
 
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ from fastml.layers import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
 CGROUPS = Path("/sys/fs/cgroup")
-OFTEN = 0.02  # times a step that a thread waits for long, from which on one thread alone is tried
+OFTEN = 0.02  # times a step that a thread waits for long, from which on one alone is tried, in steps that are
+SHORT = 5e-4  # seconds at most: in longer ones, waiting means little
 PATIENCE = 20  # chunks
 
 _chosen = None
@@ -86,25 +88,31 @@ class Crew:
     """How many threads run the next chunk of a job: all, or one while other programs take the others' cores.
 
     Threads meet several times in a step. Where one of them has lost its core, the others wait for it, and one alone
-    can be faster. Results do not depend on it.
+    can be faster. Where that looks likely, a few steps with one show how fast it is. Results do not depend on it.
     """
 
     def __init__(self, most):
         self.most = self.threads = most
-        self.crowded = 0.0  # seconds a step took when some threads waited for others
-        self.rest = 0  # chunks until the question is asked again
+        self.crowded = self.alone = math.inf  # seconds a step took all when some had to wait, and one
+        self.trying = False  # a few steps with one
+        self.rest = 0  # chunks until all are asked again
 
     def report(self, step_seconds, offers):
         """After a chunk: seconds a step took, and how often in it threads offered their cores to others."""
         if self.rest:
             self.rest -= 1
-            if not self.rest:
-                self.threads = self.most
-        elif self.threads > 1 and offers > OFTEN:
-            self.crowded, self.threads = step_seconds, 1  # for comparison
-        elif self.threads < self.most:
-            self.threads = 1 if step_seconds < self.crowded else self.most
-            self.rest = PATIENCE
+            self.threads = 1 if self.rest else self.most
+        elif self.trying:
+            self.trying, self.alone = False, step_seconds
+            self._choose(self.crowded)
+        elif self.most > 1:
+            self._choose(step_seconds)
+            if self.alone == math.inf and offers > OFTEN and step_seconds < SHORT:
+                self.crowded, self.threads, self.trying = step_seconds, 1, True
+
+    def _choose(self, step_seconds):
+        """One thread for a while, if it is faster than all are now."""
+        self.threads, self.rest = (1, PATIENCE) if step_seconds > self.alone else (self.most, 0)
 
 
 def together(function, threads):

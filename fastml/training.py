@@ -92,7 +92,7 @@ class Run:
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not self.diverged:
             start, before = time.perf_counter(), self.step
-            offers = self.advance(min(stop, before + self.chunk))
+            offers = self.advance(min(stop, before + max(1, self.chunk // 16 if self.crew.trying else self.chunk)))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
             self.crew.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds

@@ -25,7 +25,12 @@ of the time: a function apart costs a compilation, a wrapper and machine code of
 division is checked for zero, which keeps loops from being vectorized. The exceptions say why.
 
 Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
-``columnwise`` (``sweeps.py``) where they sum along rows or columns; ``vmath.py`` has the functions in them.
+``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``); ``vmath.py`` has
+the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which applies formulas of
+``activations.py`` to its results and copies large operands with ``packing.py``.
+
+Threads all run the same program; ``team.py`` says who does what, and where they meet. A kernel works on what it is
+given and knows nothing of them: some rows, some columns, some elements.
 
 Where to look: ``executor.py`` runs a program, a table of ``instruction.py``, by calling the kernels of the other
 files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.

@@ -12,6 +12,7 @@ import pytest
 import fastml
 from fastml import cli, demo
 from fastml.compiled import DTYPES
+from fastml.kernels.simd import BITS
 
 
 def run(capsys, *arguments):
@@ -40,7 +41,9 @@ def test_info(capsys):
     code, out, err = run(capsys, "info")
     rows = dict(line.split(maxsplit=1) for line in out)
     assert code == 0 and not err
-    assert list(rows) == ["fastml", "python", "numpy", "numba", "llvmlite", "cpu", "cores", "cache"]
+    names = ["fastml", "python", "numpy", "numba", "llvmlite", "cpu", "vectors", "cores", "threads", "cache"]
+    assert list(rows) == names
+    assert rows["vectors"] == f"{BITS} bits" and int(rows["threads"]) == fastml.get_num_threads()
     assert rows["fastml"] == fastml.__version__ and rows["python"] == sys.version.split()[0] and int(rows["cores"]) >= 1
 
 

@@ -80,7 +80,7 @@ def test_backward_inputs(shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradients_added_to_what_is_there(shape, dtype):
-    """As those of another block of rows, or of none."""
+    """As those of another block of rows."""
     n, d_in, d_out = shape
     guards = Guards(dtype)
     x, W, b, dz, room = operands(shape, guards)
@@ -88,19 +88,7 @@ def test_gradients_added_to_what_is_there(shape, dtype):
     dense_backward_weights(x, dz, 0, d_in, True, dW, db, room)
     assert_product(dW, np.hstack([x.T, W]), np.vstack([dz, np.eye(d_out)]))
     assert_product(db.reshape(1, -1), np.ones((1, n + 1)), np.vstack([dz, b]))
-    kept = dW.copy(), db.copy()
-    dense_backward_weights(x[:0], dz[:0], 0, d_in, True, dW, db, room)
-    assert same_bits([dW, db], kept) and guards.unharmed()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_without_rows_gradients_are_0(dtype):
-    guards = Guards(dtype)
-    for d_out in (1, 5):
-        x, _, _, dz, room = operands((0, 7, d_out), guards)
-        dW, db = empty(guards, 7, d_out), empty(guards, d_out)
-        dense_backward_weights(x, dz, 0, 7, False, dW, db, room)
-        assert not dW.any() and not db.any() and guards.unharmed()
+    assert guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

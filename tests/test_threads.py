@@ -419,3 +419,51 @@ def test_ctrl_c_now_and_then():
     """
     )
     assert set(found["outcomes"]) == {"stopped"} and found["same"]
+
+
+# Other programs on the same cores
+
+
+def test_a_crew_goes_on_together_while_nobody_has_to_wait():
+    crew = threads.Crew(4)
+    for seconds in (1e-5, 3e-5, 1e-5):
+        crew.report(seconds, offers=0.0)
+        assert crew.threads == 4 and not crew.trying
+
+
+def test_a_crew_of_which_one_has_lost_its_core_tries_one_alone_and_stays_while_that_is_faster():
+    crew = threads.Crew(2)
+    crew.report(2e-4, offers=1.0)
+    assert crew.threads == 1 and crew.trying
+    crew.report(2e-5, offers=0.0)
+    for _ in range(threads.PATIENCE):
+        assert crew.threads == 1 and not crew.trying
+        crew.report(2e-5, offers=0.0)
+    assert crew.threads == 2  # perhaps the other program has ended
+    crew.report(1e-5, offers=0.0)
+    assert crew.threads == 2
+    crew.report(1e-4, offers=1.0)  # it has not
+    assert crew.threads == 1 and not crew.trying  # how fast one is, is known
+
+
+def test_a_crew_that_is_faster_than_one_stays_together():
+    crew = threads.Crew(2)
+    crew.report(2e-5, offers=1.0)
+    assert crew.threads == 1
+    crew.report(3e-5, offers=0.0)
+    for _ in range(3):
+        assert crew.threads == 2
+        crew.report(2.5e-5, offers=1.0)
+    assert crew.threads == 2 and not crew.trying
+
+
+def test_in_long_steps_waiting_means_little():
+    crew = threads.Crew(2)
+    crew.report(2 * threads.SHORT, offers=100.0)
+    assert crew.threads == 2
+
+
+def test_one_thread_needs_no_crew():
+    crew = threads.Crew(1)
+    crew.report(1e-5, offers=5.0)
+    assert crew.threads == 1 and not crew.trying
