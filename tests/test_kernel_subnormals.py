@@ -1,0 +1,52 @@
+"""Numbers next to 0: 0 within the executor, themselves outside."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fastml import SGD, Dense, Sequential
+from fastml.compiled import DTYPES
+from fastml.kernels.subnormals import flush_subnormals, restore_control
+
+
+@njit
+def halved(values, flushed):
+    """Half of each value, with subnormal numbers as 0 if `flushed`."""
+    out = np.empty_like(values)
+    control = flush_subnormals() if flushed else 0
+    for k in range(values.size):
+        out[k] = values[k] / 2
+    if flushed:
+        restore_control(control)
+    return out
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_subnormal_results_and_operands_are_0(dtype):
+    tiny = np.finfo(dtype).tiny
+    values = np.array([1.0, 4 * tiny, 1.5 * tiny, tiny / 2, tiny / 4], dtype)
+    np.testing.assert_array_equal(halved(values, True), np.where(values >= 2 * tiny, values / 2, 0))
+    np.testing.assert_array_equal(halved(values, False), values / 2)
+    assert (halved(values, False) > 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_python_keeps_its_subnormal_numbers_after_a_training(dtype):
+    model = Sequential([Dense(1)], input_dim=1, dtype=dtype, seed=1)
+    model.compile(SGD(0.1))
+    model.fit(np.ones((4, 1)), np.ones(4), verbose=0)
+    tiny = np.finfo(dtype).tiny
+    assert (np.array([tiny], dtype) / 4 > 0).all() and 5e-324 > 0
+
+
+def test_moments_behind_a_dead_unit_become_0():
+    """And stay in none of the states that make arithmetic slow."""
+    model = Sequential([Dense(2, "relu", bias_initializer=[1.0, -1e3]), Dense(1)], input_dim=2, seed=1)
+    model.compile("adam")
+    x = np.random.default_rng(0).normal(size=(16, 2))
+    model.fit(x, x[:, 0], batch_size=16, epochs=1, verbose=0)
+    state = model._engine.buffers.state
+    state[:4] = 1e-36
+    model.fit(x, x[:, 0], batch_size=16, epochs=100, verbose=0)
+    tiny = np.finfo("float32").tiny
+    assert ((state == 0) | (np.abs(state) >= tiny)).all()
