@@ -113,7 +113,8 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
     jobs["arrived"] = arrived[8:].ctypes.data
     enter, address, zero = executor(), jobs.ctypes.data, ZEROS[dtype]
-    together(lambda thread: enter(address, thread, zero), int(jobs["threads"][0]))
+    with hold_interrupts():  # one thread missing, the others would wait for it for ever
+        together(lambda thread: enter(address, thread, zero), int(jobs["threads"][0]))
     return int(arrived[9])
 
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 def hold_interrupts():
     """Lets a Ctrl-C count only at the end of the block.
 
-    A step of the reference executor must be whole, as one of the compiled executor is; and in the callbacks of LLVM,
-    while it compiles, Python drops the exception. Only Python's own handler is held back: who has installed another
+    A step of the reference executor must be whole, as one of the compiled executor is, and threads that meet must all
+    come. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference, it would drop the
+    exception, and the Ctrl-C with it. Only Python's own handler is held back: who has installed another
     has their reasons. Other threads than the main one get no Ctrl-C.
     """
     handler = signal.getsignal(signal.SIGINT)

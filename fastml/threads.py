@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fastml.interrupts import hold_interrupts
 from fastml.layers import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
@@ -123,11 +122,10 @@ def together(function, threads):
     with _lock:
         teams = _idle.setdefault(threads, [])
         team = teams.pop() if teams else ThreadPoolExecutor(threads - 1, thread_name_prefix="fastml")
-    with hold_interrupts():  # one of them missing, the others would wait for it for ever
-        others = [team.submit(function, thread) for thread in range(1, threads)]
-        function(0)
-        for other in others:
-            other.result()
+    others = [team.submit(function, thread) for thread in range(1, threads)]
+    function(0)
+    for other in others:
+        other.result()
     with _lock:
         teams.append(team)
 

@@ -1,6 +1,8 @@
-"""Numbers next to 0 count as 0 while the executor runs: arithmetic with subnormal ones is a hundred times as slow.
+"""Numbers next to 0 count as 0 where averages shrink step by step: arithmetic with subnormal ones is far slower.
 
-They come up by themselves: the moments of a weight whose gradient is 0, behind a dead relu, shrink through them.
+They come up by themselves: moments of a weight whose gradient is 0, behind a dead relu, shrink until rounding keeps
+them at a few times the smallest number there is, for good. Kernels that keep such averages flush them. All others
+compute with subnormal numbers exactly.
 """
 
 from llvmlite import ir

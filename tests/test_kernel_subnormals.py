@@ -1,12 +1,13 @@
-"""Numbers next to 0: 0 within the executor, themselves outside."""
+"""Numbers next to 0: 0 in averages that shrink, themselves everywhere else."""
 
 import numpy as np
 import pytest
 from numba import njit
 
-from fastml import SGD, Dense, Sequential
+from fastml import SGD, BatchNormalization, Dense, Sequential
 from fastml.compiled import DTYPES
 from fastml.kernels.subnormals import flush_subnormals, restore_control
+from fastml.optimizers import OPTIMIZERS
 
 
 @njit
@@ -39,14 +40,31 @@ def test_python_keeps_its_subnormal_numbers_after_a_training(dtype):
     assert (np.array([tiny], dtype) / 4 > 0).all() and 5e-324 > 0
 
 
-def test_moments_behind_a_dead_unit_become_0():
+AVERAGES = [name for name in OPTIMIZERS if name not in ("sgd", "adagrad", "rprop")]  # these keep none that shrinks
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*AVERAGES, "momentum", "nesterov"])
+def test_moments_behind_a_dead_unit_become_0(name, dtype):
     """And stay in none of the states that make arithmetic slow."""
-    model = Sequential([Dense(2, "relu", bias_initializer=[1.0, -1e3]), Dense(1)], input_dim=2, seed=1)
-    model.compile("adam")
+    model = Sequential([Dense(2, "relu", bias_initializer=[1.0, -1e3]), Dense(1)], input_dim=2, dtype=dtype, seed=1)
+    model.compile(SGD(0.01, momentum=0.9, nesterov=name == "nesterov") if name.endswith(("mentum", "rov")) else name)
     x = np.random.default_rng(0).normal(size=(16, 2))
     model.fit(x, x[:, 0], batch_size=16, epochs=1, verbose=0)
-    state = model._engine.buffers.state
-    state[:4] = 1e-36
-    model.fit(x, x[:, 0], batch_size=16, epochs=100, verbose=0)
-    tiny = np.finfo("float32").tiny
+    state, tiny = model._engine.buffers.state, np.finfo(dtype).tiny
+    before = state.copy()
+    state[state == 0] = 1.5 * tiny
+    model.fit(x, x[:, 0], batch_size=16, epochs=1000, verbose=0)
+    assert (before == 0).any() and not (state[before == 0] == 1.5 * tiny).all()
     assert ((state == 0) | (np.abs(state) >= tiny)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_running_statistics_of_a_dead_unit_become_0(dtype):
+    model = Sequential([Dense(2), BatchNormalization(), Dense(1)], input_dim=2, dtype=dtype, seed=1)
+    model.compile(SGD(0.0))
+    tiny = np.finfo(dtype).tiny
+    W, b, gamma, beta, mean, variance, *rest = model.get_weights()
+    model.set_weights([0 * W, b, gamma, beta, mean + 1.5 * tiny, variance * 1.5 * tiny, *rest])
+    model.fit(np.ones((16, 2)), np.ones(16), batch_size=16, epochs=20, verbose=0)
+    assert not np.any(model.get_weights()[4:6])
