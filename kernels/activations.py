@@ -142,7 +142,7 @@ def softmax_of(row, z, a, top):
 
     def exponentials(part, total):
         e = vmath.exp_nonpositive(part.load(z) - top)
-        part.store(a, e)
+        part.keep(a, e)
         return [total + part.only(e, 0.0)]
 
     (total,) = row.parts(exponentials, row.constant(0.0))

@@ -1,4 +1,4 @@
-"""Matrix products from one tile: a few rows by up to three vectors of the result stay in registers over the whole sum.
+"""Matrix products from one tile: some rows by a few vectors of the result stay in registers over the whole sum.
 
 Nothing is padded: the last vector of a row is masked, and a tile that reaches past the last row computes that row
 again. Small products read their operands where they stand. Large ones first copy the block that they are about to read
@@ -14,100 +14,142 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.packing import Matrix, pack_panel, pack_strips, pack_transposed_panel, smaller
-from fastml.kernels.simd import BITS, INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
+from fastml.kernels.packing import CHUNK, Matrix, pack_panel, pack_strips, pack_transposed_panel, smaller
+from fastml.kernels.simd import BITS, INDEX, Vec, fold, lanes, load, mask_for, real_type, settled, splat, store
 
-# With 3 vectors, 8 rows fill 24 accumulators, which leaves room for b and a in the 32 registers of AVX-512; narrower
-# x86 vectors have 16 registers. What is left of the rows goes through a tile of half the height.
-ROWS = 8 if BITS == 512 else 4
-VECTORS = 3
+# The sums of a tile take 24 of the 32 registers of AVX-512, or 12 of the 16 of narrower vectors; b and a take 4. Masks
+# have registers of their own there; here they take one more, and a store under a mask is slow: whole tiles have none.
+ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
+MASKS = (True,) if BITS == 512 else (False, True)
 
-# A packed panel of b, TERMS x 3 vectors, comes from the second-level cache as fast as the arithmetic takes it, and a
-# block of a, HEIGHT x TERMS, fits there beside it. Copies pay from LARGE multiplications on.
-TERMS = 512
-HEIGHT = 256
-LARGE = 16_000_000
-PANEL = (TERMS + 16) * VECTORS * (BITS // 32)
-ROOM = PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+# A packed panel of b, TERMS x VECTORS vectors, comes from the first or second level of the cache as fast as the
+# arithmetic takes it; a block of a, HEIGHT x TERMS, fits into the second, a group of panels into the third. Copies pay
+# from LARGE multiplications on.
+TERMS, HEIGHT, GROUP, LARGE = (512, 256, 8, 16_000_000) if BITS == 512 else (256, 192, 32, 2_000_000)
+PANEL = (TERMS + 16) * VECTORS * (BITS // 32)  # not a power of 2, which would crowd a few places of the cache
+ROOM = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
 
 
-def emit_tile(builder, real, height, vectors, a, rows, b, terms, start, start_left, c, left, e, epilogue):
-    """c[r, :] = f(start[r, :] + Σₚ a[r, p]·b[p, :], e[r, :]) for `rows` ≤ `height` rows and `left` columns.
+def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
+    """c[r, :] = start[r, :] + Σₚ a[r, p]·b[p, :] for `rows` ≤ `height` rows, all if `exact`, and `left` columns.
 
-    The matrices begin at the tile. Of start, start_left columns are read: 0 makes it zero. The epilogue names f.
+    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it.
     """
     width = lanes(real)
-    inside = [None] * (vectors - 1) + [mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width)]
-    some = [mask_for(builder, builder.sub(start_left, INDEX(v * width)), width) for v in range(vectors)]
+    mask = mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width) if masked else None
+    masks = [None] * (vectors - 1) + [mask]
     last = builder.sub(rows, INDEX(1))
-    numbers = [smaller(builder, INDEX(r), last) for r in range(height)]
-    a_rows = [a.at(number).pointer for number in numbers]
+    numbers = [INDEX(r) if exact else smaller(builder, INDEX(r), last) for r in range(height)]
+    a_rows = [a.at(number) for number in numbers]
 
-    def read(pointer, masks):
+    def read(pointer):
         return [load(builder, builder.gep(pointer, [INDEX(v * width)]), real, m) for v, m in enumerate(masks)]
 
     def multiply_add(p, sums):
-        b_row, offset, results = read(b.at(p).pointer, inside), builder.mul(p, a.column), []
+        b_row, results = read(b.at(p).pointer), []
         for r in range(height):
-            factor = splat(builder, builder.load(builder.gep(a_rows[r], [offset])), width)
+            factor = splat(builder, builder.load(a_rows[r].at(INDEX(0), p).pointer), width)
             for v in range(vectors):
                 results.append(factor.fma(b_row[v], Vec(builder, sums[r * vectors + v])).value)
         return results
 
-    starts = [vec.value for number in numbers for vec in read(start.at(number).pointer, some)]
+    starts = [vec.value for number in numbers for vec in read(start.at(number).pointer)]
     sums = fold(builder, terms, starts, multiply_add)
-    done, plain = builder.append_basic_block("done"), builder.append_basic_block("plain")
-    switch = builder.switch(epilogue, plain)
-    for code, f in [(None, lambda z, e: z), *EPILOGUES.items()]:
-        builder.position_at_end(plain if code is None else builder.append_basic_block("epilogue"))
-        if code is not None:
-            switch.add_case(INDEX(code), builder.block)
-        for r, number in enumerate(numbers):
-            c_row, e_row = c.at(number).pointer, read(e.at(number).pointer, inside)
-            for v in range(vectors):
-                result = f(Vec(builder, sums[r * vectors + v]), e_row[v])
-                store(builder, result, builder.gep(c_row, [INDEX(v * width)]), inside[v])
-        builder.branch(done)
-    builder.position_at_end(done)
+    for r, number in enumerate(numbers):
+        for v in range(vectors):
+            place = builder.gep(c.at(number).pointer, [INDEX(v * width)])
+            store(builder, Vec(builder, sums[r * vectors + v]), place, masks[v])
 
 
-def sweep(module, real):
-    """The LLVM function that computes a panel, up to three vectors of columns of c, for all rows, tile by tile.
+def private_function(module, name, arguments):
+    """An LLVM function that returns nothing, once in a module, and its builder, or None where it has a body already.
 
-    It is made once in a module; the products share it.
+    `arguments` maps the names of its arguments to their types.
     """
-    pointer = real.as_pointer()
-    kinds = {"a": pointer, "a_strip": INDEX, "a_row": INDEX, "a_column": INDEX, "rows": INDEX, "b": pointer}
-    kinds |= {"b_row": INDEX, "terms": INDEX, "start": pointer, "start_row": INDEX, "start_left": INDEX}
-    kinds |= {"c": pointer, "c_row": INDEX, "left": INDEX, "e": pointer, "epilogue": INDEX}
-    signature = ir.FunctionType(ir.VoidType(), list(kinds.values()))
-    function = cgutils.get_or_insert_function(module, signature, f"fastml_sweep_{real}")
+    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), list(arguments.values())), name)
     if function.blocks:
-        return function
+        return function, None
     function.linkage = "internal"
     function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    return function, ir.IRBuilder(function.append_basic_block("entry"))
+
+
+def sweep(module, real, strips):
+    """The LLVM function that computes a panel, up to VECTORS vectors of columns of c, for all rows, tile by tile.
+
+    If `strips`, elements of a column of a stand side by side, else those of a row.
+    """
+    pointer = real.as_pointer()
+    kinds = {"a": pointer, "a_tile": INDEX, "a_step": INDEX, "rows": INDEX, "b": pointer, "b_row": INDEX}
+    kinds |= {"terms": INDEX, "start": pointer, "start_row": INDEX, "c": pointer, "c_row": INDEX, "left": INDEX}
+    function, builder = private_function(module, f"fastml_sweep_{'strips' if strips else 'rows'}_{real}", kinds)
+    if builder is None:
+        return function
     given = dict(zip(kinds, function.args, strict=True))
-    rows, left, width = given["rows"], given["left"], lanes(real)
-    a = Matrix(builder, given["a"], given["a_strip"])
+    rows, left, terms, width = given["rows"], given["left"], given["terms"], lanes(real)
+    a = Matrix(builder, given["a"], given["a_tile"])
     b, start, c = (Matrix(builder, given[name], given[f"{name}_row"]) for name in ("b", "start", "c"))
-    e = Matrix(builder, given["e"], given["c_row"])
+    steps = (INDEX(1), given["a_step"]) if strips else (given["a_step"], INDEX(1))
 
-    def tile(i, height, vectors):
-        a_tile = Matrix(builder, a.at(i).pointer, given["a_row"], given["a_column"])
-        terms, start_left, epilogue = given["terms"], given["start_left"], given["epilogue"]
-        operands = a_tile, builder.sub(rows, i), b, terms, start.at(i), start_left, c.at(i), left, e.at(i), epilogue
-        emit_tile(builder, real, height, vectors, *operands)
+    def tile(i, height, vectors, exact, masked):
+        a_tile = Matrix(builder, a.at(i).pointer, *steps)
+        operands = a_tile, builder.sub(rows, i), b, terms, start.at(i), c.at(i), left
+        emit_tile(builder, real, height, vectors, exact, masked, *operands)
 
-    half = ROWS // 2  # of a strip: a rest of more than that takes a whole one
-    whole = builder.and_(builder.add(rows, INDEX(half - 1)), INDEX(-ROWS))
+    whole = builder.mul(builder.udiv(rows, INDEX(ROWS)), INDEX(ROWS))
+    rest = builder.sub(rows, whole)
     for vectors in range(1, VECTORS + 1):
-        above = builder.icmp_signed(">", left, INDEX((vectors - 1) * width))
-        with builder.if_then(builder.and_(above, builder.icmp_signed("<=", left, INDEX(vectors * width)))):
-            with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(ROWS)) as (i, _):
-                tile(i, ROWS, vectors)
-            with builder.if_then(builder.icmp_signed("<", whole, rows)):
-                tile(whole, half, vectors)
+        for masked in MASKS:
+            most, least = INDEX(vectors * width), INDEX((vectors - 1) * width)
+            fits = builder.icmp_signed("==", left, most)
+            if masked:
+                below = builder.icmp_signed("<=" if len(MASKS) == 1 else "<", left, most)
+                fits = builder.and_(builder.icmp_signed(">", left, least), below)
+            with builder.if_then(fits):
+                with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(ROWS)) as (i, _):
+                    tile(i, ROWS, vectors, True, masked)
+                for height, low, high in ((ROWS // 2, 0, ROWS // 2), (ROWS, ROWS // 2, ROWS)):
+                    above = builder.icmp_signed(">", rest, INDEX(low))
+                    with builder.if_then(builder.and_(above, builder.icmp_signed("<=", rest, INDEX(high)))):
+                        tile(whole, height, vectors, False, masked)
+    builder.ret_void()
+    return function
+
+
+def finish(module, real):
+    """The LLVM function that applies an epilogue to a part of c: c[r, :] = f(c[r, :], e[r, :])."""
+    pointer = real.as_pointer()
+    kinds = {"epilogue": INDEX, "c": pointer, "e": pointer, "row": INDEX, "rows": INDEX, "columns": INDEX}
+    function, builder = private_function(module, f"fastml_epilogue_{real}", kinds)
+    if builder is None:
+        return function
+    epilogue, c_, e_, row, rows, columns = function.args
+    c, e, width = Matrix(builder, c_, row), Matrix(builder, e_, row), lanes(real)
+
+    def apply(f, i, j, mask=None):
+        place = c.at(i, j).pointer
+        result = f(settled(load(builder, place, real, mask)), load(builder, e.at(i, j).pointer, real, mask))
+        store(builder, result, place, mask)
+
+    whole = builder.and_(columns, INDEX(-width))
+    rest = builder.sub(columns, whole)
+    mask = mask_for(builder, rest, width)
+    done = builder.append_basic_block("done")
+    switch = builder.switch(epilogue, done)
+    for code, f in EPILOGUES.items():
+        builder.position_at_end(builder.append_basic_block("epilogue"))
+        switch.add_case(INDEX(code), builder.block)
+        with builder.if_else(builder.icmp_signed("==", columns, INDEX(VECTORS * width))) as (full, partly):
+            with full, cgutils.for_range(builder, rows) as loop:
+                for v in range(VECTORS):
+                    apply(f, loop.index, INDEX(v * width))
+            with partly, cgutils.for_range(builder, rows) as loop:
+                with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (j, _):
+                    apply(f, loop.index, j)
+                with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
+                    apply(f, loop.index, whole, mask)
+        builder.branch(done)
+    builder.position_at_end(done)
     builder.ret_void()
     return function
 
@@ -130,8 +172,7 @@ def product(a_is="rows", b_transposed=False):
             n, d = cgutils.unpack_tuple(builder, arrays[7].shape, 2)
             terms = builder.extract_value(arrays[2].shape, 1 if b_transposed else 0)
             if a_is == "ones":
-                one = cgutils.alloca_once_value(builder, ir.Constant(real, 1.0))
-                a_ = Matrix(builder, one, INDEX(0), INDEX(0))
+                a_ = Matrix(builder, constants(builder, real, 1.0, ROWS), INDEX(0), INDEX(0))
             elif a_is == "columns":
                 a_ = Matrix(builder, arrays[0].data, INDEX(1), builder.extract_value(arrays[0].shape, 1)).at(args[1])
             else:
@@ -139,7 +180,7 @@ def product(a_is="rows", b_transposed=False):
             b_ = Matrix(builder, arrays[2].data, terms if b_transposed else d)
             c_, e_ = (Matrix(builder, arrays[k].data, d) for k in (7, 6))
             operands = a_, b_, (arrays[3].data, arrays[3].nitems), args[4], c_, e_, args[5], arrays[8].data, n, terms, d
-            emit_blocks(builder, real, a_is == "columns", b_transposed, *operands)
+            emit_blocks(builder, real, a_is, b_transposed, *operands)
             return context.get_dummy_value()
 
         size = types.int64
@@ -148,61 +189,85 @@ def product(a_is="rows", b_transposed=False):
     return run
 
 
-def emit_blocks(builder, real, pack_a, pack_b, a, b, start, accumulate, c, e, epilogue, room, n, terms, columns):
-    """The loops of a product: blocks of rows, of terms, and panels; b is packed if it is transposed or all is large."""
-    width = lanes(real)
-    size = builder.mul(n, builder.mul(terms, columns))
-    large = builder.icmp_signed(">=", size, INDEX(LARGE))
-    height = builder.select(large, INDEX(HEIGHT), n)
-    depth = INDEX(TERMS) if pack_b else builder.select(large, INDEX(TERMS), terms)
-    panel, strips = Matrix(builder, room, INDEX(VECTORS * width)), builder.gep(room, [INDEX(PANEL)])
+def constants(builder, real, number, count):
+    """Pointer to `count` copies of a number."""
+    values = ir.Constant(ir.ArrayType(real, count), [ir.Constant(real, number)] * count)
+    place = cgutils.global_constant(builder, f"fastml_{count}_of_{number}", values)
+    return builder.bitcast(place, real.as_pointer())
+
+
+def emit_blocks(builder, real, a_is, pack_b, a, b, start, accumulate, c, e, epilogue, room, n, terms, columns):
+    """The loops of a product: groups of columns, blocks of terms and of rows, panels.
+
+    b is packed if it is transposed or all is large, and a if its columns are the rows and all is large.
+    """
+    width, strips = lanes(real), a_is != "rows"
+    large = builder.icmp_signed(">=", builder.mul(n, builder.mul(terms, columns)), INDEX(LARGE))
+    reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * width)))
+    packs = cgutils.true_bit if pack_b else large
+    depth = builder.select(packs, INDEX(TERMS), terms)
+    across = builder.select(packs, INDEX(GROUP * VECTORS * width), columns)
+    copies = builder.gep(room, [INDEX(GROUP * PANEL)])
+    biased = builder.icmp_signed(">", start[1], INDEX(0))
+    bias = builder.select(biased, start[0], constants(builder, real, 0.0, VECTORS * width))
 
     with (
-        cgutils.for_range_slice(builder, INDEX(0), n, height) as (i, _),
+        cgutils.for_range_slice(builder, INDEX(0), columns, across) as (j, _),
         cgutils.for_range_slice(builder, INDEX(0), terms, depth) as (p, _),
     ):
-        rows, some = smaller(builder, builder.sub(n, i), height), smaller(builder, builder.sub(terms, p), depth)
-        a_block, a_strip = a.at(i, p), a.row
-        if pack_a:
+        wide, some = smaller(builder, builder.sub(columns, j), across), smaller(builder, builder.sub(terms, p), depth)
+        if pack_b:
+            pack_group(builder, real, b.at(j, p), some, wide, room, transposed=True)
+        else:
             with builder.if_then(large):
-                pack_strips(builder, real, a_block, rows, some, ROWS, strips)
-            a_block = Matrix(builder, strips, INDEX(1), INDEX(ROWS)).where(large, a_block)
-            a_strip = builder.select(large, some, a_strip)
-        adding = builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0)))
-        ends = builder.icmp_signed("==", builder.add(p, some), terms)
-        last = builder.select(ends, epilogue, INDEX(0))
-        with panels(builder, columns, width) as (j, left):
-            if pack_b:
-                pack_transposed_panel(builder, real, b.at(j, p), some, left, panel)
-                b_panel = panel
-            else:
-                with builder.if_then(large):
-                    pack_panel(builder, real, b.at(p, j), some, left, panel)
-                b_panel = panel.where(large, b.at(p, j))
-            c_panel = c.at(i, j)
-            bias = Matrix(builder, builder.gep(start[0], [j]), INDEX(0))
-            start_panel = c_panel.where(adding, bias)
-            start_left = builder.select(adding, left, smaller(builder, left, builder.sub(start[1], j)))
-            arguments = [
-                a_block.pointer,
-                a_strip,
-                a_block.row,
-                a_block.column,
-                rows,
-                b_panel.pointer,
-                b_panel.row,
-                some,
-            ]
-            arguments += [start_panel.pointer, start_panel.row, start_left]
-            arguments += [c_panel.pointer, c_panel.row, left, e.at(i, j).pointer, last]
-            builder.call(sweep(builder.module, real), arguments)
+                pack_group(builder, real, b.at(p, j), some, wide, room)
+        with cgutils.for_range_slice(builder, INDEX(0), n, INDEX(HEIGHT)) as (i, _):
+            rows = smaller(builder, builder.sub(n, i), INDEX(HEIGHT))
+            a_block, a_tile = a.at(i, p), a.row
+            if a_is == "columns":
+                with builder.if_then(reused):
+                    pack_strips(builder, real, a_block, rows, some, ROWS, copies)
+                a_block = Matrix(builder, copies, INDEX(1), INDEX(ROWS)).where(reused, a_block)
+                a_tile = builder.select(reused, some, a_tile)
+            adding = builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0)))
+            ends = builder.icmp_signed("==", builder.add(p, some), terms)
+            finishing = builder.and_(ends, builder.icmp_signed("!=", epilogue, INDEX(0)))
+            with panels(builder, wide, width) as (k, left, number):
+                column = builder.add(j, k)
+                packed = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
+                b_panel = packed if pack_b else packed.where(large, b.at(p, column))
+                c_panel = c.at(i, column)
+                place = builder.select(biased, column, INDEX(0))
+                start_panel = c_panel.where(adding, Matrix(builder, builder.gep(bias, [place]), INDEX(0)))
+                arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]
+                arguments += [b_panel.pointer, b_panel.row, some, start_panel.pointer, start_panel.row]
+                arguments += [c_panel.pointer, c_panel.row, left]
+                builder.call(sweep(builder.module, real, strips), arguments)
+                with builder.if_then(finishing):
+                    arguments = [epilogue, c_panel.pointer, e.at(i, column).pointer, c_panel.row, rows, left]
+                    builder.call(finish(builder.module, real), arguments)
+
+
+def pack_group(builder, real, b, terms, columns, room, transposed=False):
+    """Copies a group of panels of b, panel by panel, or if it stands row by row, a few rows at a time for all panels."""
+    width = lanes(real)
+    step = terms if transposed else INDEX(CHUNK)
+    with (
+        cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
+        panels(builder, columns, width) as (j, left, number),
+    ):
+        panel = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
+        if transposed:
+            pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
+        else:
+            pack_panel(builder, real, b.at(p, j), smaller(builder, builder.sub(terms, p), step), left, panel.at(p))
 
 
 @contextmanager
 def panels(builder, columns, width):
-    """A loop over c's columns, three vectors at a time, or two where four are left, as one alone would be slow.
+    """A loop over c's columns, a panel at a time; a panel less wide where one vector would be left, as that is slow.
 
-    Gives the first column and how many columns the panel has.
+    Gives the first column of the panel, how many it has, and its number.
     """
     place = cgutils.alloca_once_value(builder, INDEX(0))
     test, body, end = (builder.append_basic_block(name) for name in ("panels", "panel", "panels.end"))
@@ -212,10 +277,14 @@ def panels(builder, columns, width):
     left = builder.sub(columns, j)
     builder.cbranch(builder.icmp_signed(">", left, INDEX(0)), body, end)
     builder.position_at_end(body)
-    above = builder.icmp_signed(">", left, INDEX(VECTORS * width))
-    four = builder.and_(above, builder.icmp_signed("<=", left, INDEX((VECTORS + 1) * width)))
-    size = smaller(builder, left, builder.select(four, INDEX(2 * width), INDEX(VECTORS * width)))
-    yield j, size
+    size = INDEX(VECTORS * width)
+    if VECTORS > 2:
+        above = builder.icmp_signed(">", left, size)
+        alone = builder.and_(above, builder.icmp_signed("<=", left, INDEX((VECTORS + 1) * width)))
+        size = builder.select(alone, INDEX((VECTORS - 1) * width), size)
+    size = smaller(builder, left, size)
+    number = builder.udiv(builder.add(j, INDEX(VECTORS * width - 1)), INDEX(VECTORS * width))
+    yield j, size, number
     builder.store(builder.add(j, size), place)
     builder.branch(test)
     builder.position_at_end(end)

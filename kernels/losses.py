@@ -12,6 +12,7 @@ from fastml.kernels import vmath
 from fastml.kernels.activations import largest_of, softmax_of
 from fastml.kernels.simd import Vec, elementwise
 from fastml.kernels.sweeps import rowwise
+from fastml.kernels.views import vector
 
 MEAN_SQUARED_ERROR = 1
 MEAN_ABSOLUTE_ERROR = 2
@@ -78,20 +79,26 @@ def categorical_errors(row):
 
     The rows of y sum to 1, so that z may be shifted.
     """
-    z, y, a, losses = 0, 1, 2, 0
+    z, y, a, losses, sums = 0, 1, 2, 0, 1
     top = largest_of(row, z)
     (likelihood,) = row.parts(lambda p, sum_: [p.load(y).fma(p.load(z) - top, sum_)], row.constant(0.0))
     likelihood = row.across(likelihood, Vec.__add__)
-    row.put(losses, vmath.log(softmax_of(row, z, a, top)) - likelihood)
+    row.put(losses, -likelihood)
+    row.put(sums, softmax_of(row, z, a, top))
 
 
 @rowwise
 def sparse_categorical_errors(row):
     """log Σₖ exp zₖ - z of the class: categorical_errors with the class number as its target."""
-    z, a, losses, labels = 0, 1, 0, 1
+    z, a, losses, sums, labels = 0, 1, 0, 1, 2
     top = largest_of(row, z)
     likelihood = row.element(z, row.value(labels)) - top
-    row.put(losses, vmath.log(softmax_of(row, z, a, top)) - likelihood)
+    row.put(losses, -likelihood)
+    row.put(sums, softmax_of(row, z, a, top))
+
+
+# Once for all rows: the logarithm of a vector costs no more than that of a number.
+add_logarithms = elementwise(lambda losses, sums: vmath.log(sums) + losses)
 
 
 @rowwise
@@ -116,11 +123,13 @@ def loss_forward(kind, delta, z, y, a, terms, losses):
     a with the predictions, losses, and terms, which is room for the loss of each output.
     """
     real = z.dtype.type
-    if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
-        sparse_categorical_errors((z, a), (losses, y), ())
-        return
-    if kind == CATEGORICAL_CROSSENTROPY:
-        categorical_errors((z, y, a), (losses,), ())
+    if kind == SPARSE_CATEGORICAL_CROSSENTROPY or kind == CATEGORICAL_CROSSENTROPY:
+        sums = vector(terms, 0, losses.size)
+        if kind == SPARSE_CATEGORICAL_CROSSENTROPY:
+            sparse_categorical_errors((z, a), (losses, sums, y), ())
+        else:
+            categorical_errors((z, y, a), (losses, sums), ())
+        add_logarithms((losses, sums), (losses,), ())
         return
     if kind == BINARY_CROSSENTROPY:
         bernoulli_errors((z, y), (terms, a), ())

@@ -6,6 +6,9 @@ from numba.core import cgutils
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, store
 
 
+CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
+
+
 class Matrix:
     """Element (i, j) stands at ``pointer + i * row + j * column``."""
 
@@ -79,23 +82,26 @@ def transpose_block(builder, rows):
 def pack_strips(builder, real, a, rows, terms, height, strips):
     """strips[i·terms + p·height + r] = a[i + r, p] for i = 0, height, …; the rows of a stand side by side.
 
-    Places for rows behind the last stay as they are: no tile uses them.
+    A few terms at a time for all rows, in the order in which they stand in memory. Places for rows behind the last stay
+    as they are: no tile uses them.
     """
     kind = ir.VectorType(real, height)
     size = 4 if isinstance(real, ir.FloatType) else 8
-    whole = builder.and_(rows, INDEX(-height))
-    with (
-        cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(height)) as (i, _),
-        cgutils.for_range(builder, terms) as loop,
-    ):
-        source = builder.bitcast(a.at(i, loop.index).pointer, kind.as_pointer())
-        place = builder.add(builder.mul(i, terms), builder.mul(loop.index, INDEX(height)))
-        target = builder.bitcast(builder.gep(strips, [place]), kind.as_pointer())
-        builder.store(builder.load(source, align=size), target, align=size)
-    with (
-        cgutils.for_range_slice(builder, whole, rows, INDEX(1)) as (i, _),
-        cgutils.for_range(builder, terms) as loop,
-    ):
-        place = builder.add(builder.mul(loop.index, INDEX(height)), builder.sub(i, whole))
-        target = builder.gep(strips, [builder.add(builder.mul(whole, terms), place)])
-        builder.store(builder.load(a.at(i, loop.index).pointer), target)
+    whole = builder.mul(builder.udiv(rows, INDEX(height)), INDEX(height))
+    with cgutils.for_range_slice(builder, INDEX(0), terms, INDEX(CHUNK)) as (first, _):
+        end = smaller(builder, builder.add(first, INDEX(CHUNK)), terms)
+        with (
+            cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(height)) as (i, _),
+            cgutils.for_range_slice(builder, first, end, INDEX(1)) as (p, _),
+        ):
+            source = builder.bitcast(a.at(i, p).pointer, kind.as_pointer())
+            place = builder.add(builder.mul(i, terms), builder.mul(p, INDEX(height)))
+            target = builder.bitcast(builder.gep(strips, [place]), kind.as_pointer())
+            builder.store(builder.load(source, align=size), target, align=size)
+        with (
+            cgutils.for_range_slice(builder, whole, rows, INDEX(1)) as (i, _),
+            cgutils.for_range_slice(builder, first, end, INDEX(1)) as (p, _),
+        ):
+            place = builder.add(builder.mul(p, INDEX(height)), builder.sub(i, whole))
+            target = builder.gep(strips, [builder.add(builder.mul(whole, terms), place)])
+            builder.store(builder.load(a.at(i, p).pointer), target)

@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.packing import smaller
-from fastml.kernels.simd import INDEX, declare, elementwise, lanes, load, mask_for, real_type, store
+from fastml.kernels.simd import BITS, INDEX, declare, elementwise, lanes, load, real_type, store
 from fastml.kernels.views import matrix
 
 AHEAD = 4  # rows; memory is slow to find rows in random order, so it is asked for them that much before they are copied
@@ -26,7 +26,8 @@ def gathered(typingctx, data, order, first, rows):
             make_array(kind)(context, builder, args[k]) for k, kind in ((0, data), (1, order), (3, rows))
         )
         n, d = cgutils.unpack_tuple(builder, target.shape, 2)
-        last = builder.sub(n, INDEX(1))
+        last, line = builder.sub(n, INDEX(1)), 512 // BITS * width
+        whole = builder.and_(d, INDEX(-width))
         fetch = declare(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, number, number, number])
 
         def row(i):
@@ -36,11 +37,13 @@ def gathered(typingctx, data, order, first, rows):
         with cgutils.for_range(builder, n) as loop:
             here, ahead = row(loop.index), row(smaller(builder, builder.add(loop.index, INDEX(AHEAD)), last))
             there = builder.gep(target.data, [builder.mul(loop.index, d)])
-            with cgutils.for_range_slice(builder, INDEX(0), d, INDEX(width)) as (j, _):
-                mask = mask_for(builder, builder.sub(d, j), width)
+
+            with cgutils.for_range_slice(builder, INDEX(0), d, INDEX(line)) as (j, _):
                 builder.call(fetch, [builder.bitcast(builder.gep(ahead, [j]), byte), number(0), number(3), number(1)])
-                vec = load(builder, builder.gep(here, [j]), real, mask)
-                store(builder, vec, builder.gep(there, [j]), mask)
+            with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (j, _):
+                store(builder, load(builder, builder.gep(here, [j]), real), builder.gep(there, [j]))
+            with cgutils.for_range_slice(builder, whole, d, INDEX(1)) as (j, _):  # quicker than under a mask
+                builder.store(builder.load(builder.gep(here, [j])), builder.gep(there, [j]))
         return context.get_dummy_value()
 
     return types.void(data, order, types.int64, rows), codegen

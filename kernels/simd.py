@@ -213,8 +213,14 @@ def splat(builder, scalar, width):
 
 
 def mask_for(builder, count, width):
-    """The vector of `width` bits of which the first `count` are set."""
-    lane_numbers = ir.Constant(ir.VectorType(INDEX, width), list(range(width)))
+    """The vector of `width` bits of which the first `count` are set.
+
+    They are compared as integers that fill a register, which is what a mask is where it has no register of its own.
+    """
+    lane, most = ir.IntType(BITS // width), INDEX(width)
+    count = builder.select(builder.icmp_signed("<", count, most), count, most)
+    count = builder.trunc(count, lane) if lane.width < INDEX.width else count
+    lane_numbers = ir.Constant(ir.VectorType(lane, width), list(range(width)))
     return builder.icmp_signed("<", lane_numbers, broadcast(builder, count, width))
 
 
@@ -228,6 +234,17 @@ def load(builder, pointer, real, mask=None, width=None):
     arguments = [builder.bitcast(pointer, kind.as_pointer()), ir.Constant(ir.IntType(32), size), mask]
     arguments.append(ir.Constant(kind, [ir.Constant(real, 0.0)] * kind.count))
     return Vec(builder, builder.call(declare(builder, name, kind, [a.type for a in arguments]), arguments))
+
+
+def settled(vec):
+    """The same Vec, just loaded, to be stored where it stood.
+
+    LLVM makes a load, a selection and a store to the same place one store under a mask, which takes more than ten turns
+    of the clock where masks have no registers of their own; not through a `freeze`.
+    """
+    instruction = ir.instructions.Instruction(vec.builder.block, vec.value.type, "freeze", (vec.value,))
+    vec.builder._insert(instruction)
+    return Vec(vec.builder, instruction)
 
 
 def store(builder, vec, pointer, mask=None):
@@ -265,7 +282,7 @@ def elementwise(formula):
 
             def block(start, mask=None):
                 places = [builder.gep(pointer, [start]) for pointer in pointers]
-                values = [load(builder, place, real, mask) for place in places[: len(inputs)]]
+                values = [settled(load(builder, place, real, mask)) for place in places[: len(inputs)]]
                 results = formula(*values, *constants)
                 results = results if isinstance(results, tuple) else (results,)
                 for place, result in zip(places[len(inputs) :], results, strict=True):

@@ -125,6 +125,12 @@ class Part:
         self.row.read.add(k)
         return load(self.row.builder, self.row.place(k, self.row.i, self.start), self.row.real, self.mask)
 
+    def keep(self, k, vec):
+        """Stores what will be loaded and stored again; the last part needs no memory for it."""
+        if self.mask is None:
+            self.store(k, vec)
+        self.stored[k] = vec
+
     def store(self, k, vec):
         self.stored[k] = vec
         self.row.written.add(k)
@@ -213,6 +219,8 @@ class Column:
 
     def store(self, k, vec):
         self.rows.builder.store(vec.value, self.rows.column(k, self.j))
+
+    keep = store
 
     def numbers(self):
         b = self.rows.builder

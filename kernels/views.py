@@ -8,8 +8,8 @@ from numba.np.arrayobj import make_array, populate_array
 
 
 def vector(buffer, offset, size):
-    """View of ``size`` elements of the 1-D ``buffer`` from ``offset``: shape (size,)."""
-    return buffer[offset : offset + size]
+    """View of ``size`` elements of the C-contiguous ``buffer`` from ``offset``: shape (size,)."""
+    return buffer.ravel()[offset : offset + size]
 
 
 def matrix(buffer, offset, n, d):

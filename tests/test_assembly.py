@@ -2,7 +2,6 @@
 
 import platform
 import re
-from collections import Counter
 
 import pytest
 from assembly import executor_code, functions
@@ -20,8 +19,10 @@ TYPE = {"float32": "ps", "float64": "pd"}
 
 
 def sweeps(dtype):
-    """The panels of the matrix products, as LLVM has specialized them."""
-    found = [text for label, text in functions(executor_code(dtype)).items() if label.startswith("fastml_sweep_")]
+    """The panels of the matrix products by label, as LLVM has specialized them."""
+    found = {
+        label: text for label, text in functions(executor_code(dtype)).items() if label.startswith("fastml_sweep_")
+    }
     assert found
     return found
 
@@ -40,19 +41,19 @@ def is_multiply_add(line, dtype):
     return re.match(rf"vfmadd\w+{TYPE[dtype]}\s", line) is not None
 
 
-def tiles(dtype):
-    """The inner loops of matrix products: those that multiply and add vectors."""
-    for text in sweeps(dtype):
+def labelled_tiles(dtype):
+    """The inner loops of matrix products, those that multiply and add vectors, with the label of their function."""
+    for label, text in sweeps(dtype).items():
         for body in loops(text):
             if sum(is_multiply_add(line, dtype) for line in body) > 1:
-                yield body
+                yield label, body
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_registers_are_as_wide_as_chosen_and_no_wider(dtype):
     """Where the executor and its products compute; masks and random words are integers of 64 bits for each lane."""
     arithmetic = r"v?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+|rcp14|rsqrt14)p[sd]\s.*%([xyz]mm)"
-    for text in [executor_code(dtype), *sweeps(dtype)]:
+    for text in [executor_code(dtype), *sweeps(dtype).values()]:
         used = set(re.findall(arithmetic, text))
         assert REGISTER in used
         for bits, name in ((256, "ymm"), (512, "zmm")):
@@ -62,26 +63,30 @@ def test_registers_are_as_wide_as_chosen_and_no_wider(dtype):
 @FUSED
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_products_multiply_and_add_in_one_instruction(dtype):
-    """A whole tile: each of its sums once in a turn of the loop, all in registers of the full width."""
-    sizes = [len({line.split("%")[-1] for line in body if is_multiply_add(line, dtype)}) for body in tiles(dtype)]
-    assert max(sizes) == ROWS * VECTORS
-    assert {ROWS * v for v in range(1, VECTORS + 1)} | {ROWS // 2 * v for v in range(1, VECTORS + 1)} <= set(sizes)
-    for body in tiles(dtype):
+    """Each sum of a tile once in a turn of the loop, or as often as LLVM has unrolled it, in registers of full width."""
+    whole = {f"{name}_{size}": 0 for name in ("rows", "strips") for size in (ROWS * VECTORS, ROWS // 2)}
+    for label, body in labelled_tiles(dtype):
         fused = [line for line in body if is_multiply_add(line, dtype)]
         assert all(line.split("%")[-1].startswith(REGISTER) for line in fused)
-        turns = Counter(line.split("%")[-1] for line in fused)
-        assert len(set(turns.values())) == 1  # as often as LLVM has unrolled the loop
+        assert not any(re.match(rf"v(?:add|sub|mul){TYPE[dtype]}\s", line) for line in body)
+        assert len(fused) % (ROWS // 2) == 0
+        for name in whole:
+            kind, size = name.split("_")
+            whole[name] += kind in label and len(fused) % int(size) == 0
+    assert all(whole.values())
 
 
 @FUSED
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_stay_in_registers(dtype):
     """The loop over the terms writes no vector to memory, as it would if there were too few, and reads none of those
-    that were put on the stack before."""
-    for body in tiles(dtype):
+    that were put on the stack before, but the mask of its last column, where masks have no registers of their own."""
+    for _, body in labelled_tiles(dtype):
+        masks = {match[1] for line in body if (match := re.match(r"vmaskmov\w+\s+[^%]*\(.*\), (%\w+), %\w+$", line))}
         for line in body:
             assert not re.match(r"v?mov\w+\s+%[xyz]mm\d+,.*\(", line), line
-            assert not re.search(r"\(%rsp[,)].*%[xyz]mm", line), line
+            read = re.search(r"\(%rsp[,)].*(%[xyz]mm\d+)$", line)
+            assert not read or read[1] in masks, line
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

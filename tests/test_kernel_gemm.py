@@ -11,7 +11,7 @@ from numba import njit
 from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
 from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.gemm import HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS, product
+from fastml.kernels.gemm import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS, product
 from fastml.kernels.simd import BITS
 
 rows = product()
@@ -54,7 +54,13 @@ SHAPES += [(n, k, d) for n in (1, 7, 16) for k in (127, TERMS - 1, TERMS, TERMS 
 
 # Beyond LARGE multiplications, with several blocks of rows and of terms, and rests of each
 PACKED = [(2 * HEIGHT + 13, TERMS + 9, 61), (HEIGHT + 4, 2 * TERMS + 1, 65), (40, 4 * TERMS, 203)]
-PACKED += [(1, TERMS + 3, LARGE // TERMS), (LARGE // 300 + 1, 100, 3), (HEIGHT, TERMS, 128), (3 * HEIGHT + 1, 157, 149)]
+PACKED += [
+    (97, TERMS + 9, 1100),
+    (1, TERMS + 3, LARGE // TERMS),
+    (LARGE // 300 + 1, 100, 3),
+    (HEIGHT, TERMS, 128),
+    (3 * HEIGHT + 1, 157, 149),
+]
 
 
 def shapes_of(kind, n, k, d):
@@ -167,7 +173,8 @@ def test_rows_and_columns_of_the_result_do_not_depend_on_their_neighbours(kind, 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_columns_of_a_large_product_are_the_same_in_parts(dtype):
     """As threads share out the rows of dW: a part may be too small to be packed. Both kinds add terms in one order."""
-    k, n, d = TERMS + 37, 2 * HEIGHT + 31, 67
+    k, n = TERMS + 37, 2 * HEIGHT + 31
+    d = 2 * LARGE // (n * k) + 1
     rng = np.random.default_rng(1)
     a, b, room = rng.normal(size=(k, n)).astype(dtype), rng.normal(size=(k, d)).astype(dtype), np.empty(ROOM, dtype)
     none, whole = np.empty(0, dtype), np.empty((n, d), dtype)
@@ -182,7 +189,8 @@ def test_columns_of_a_large_product_are_the_same_in_parts(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_a_large_product_are_the_same_in_parts(dtype):
     """As threads share out the rows of a batch."""
-    n, k, d = 3 * HEIGHT + 5, TERMS + 37, 67
+    n, k = 3 * HEIGHT + 5, TERMS + 37
+    d = 2 * LARGE // (n * k) + 1
     rng = np.random.default_rng(2)
     a, b, bias, room = (rng.normal(size=s).astype(dtype) for s in ((n, k), (k, d), d, ROOM))
     assert n * k * d >= LARGE > n // 4 * k * d
@@ -227,4 +235,4 @@ def test_there_is_room_for_every_copy(dtype):
     width = WIDTH[dtype]
     deepest = -(-TERMS // width) * width
     assert deepest * VECTORS * width <= PANEL
-    assert HEIGHT % ROWS == 0 and PANEL + HEIGHT * TERMS <= ROOM
+    assert HEIGHT % ROWS == 0 and GROUP * PANEL + HEIGHT * TERMS <= ROOM
