@@ -169,18 +169,16 @@ def product(a_is="rows", b_transposed=False):
             real = real_type(c.dtype)
             kinds = {0: a, 2: b, 3: start, 6: e, 7: c, 8: room}
             arrays = {k: make_array(kind)(context, builder, args[k]) for k, kind in kinds.items()}
+            a_data, b_data, start_data, e_data, c_data, room_data = (array.data for array in arrays.values())
             n, d = cgutils.unpack_tuple(builder, arrays[7].shape, 2)
             terms = builder.extract_value(arrays[2].shape, 1 if b_transposed else 0)
+            a_row = builder.extract_value(arrays[0].shape, 1)
             if a_is == "ones":
-                a_ = Matrix(builder, constants(builder, real, 1.0, ROWS), INDEX(0), INDEX(0))
+                a_data = constants(builder, real, 1.0, ROWS)
             elif a_is == "columns":
-                a_ = Matrix(builder, arrays[0].data, INDEX(1), builder.extract_value(arrays[0].shape, 1)).at(args[1])
-            else:
-                a_ = Matrix(builder, arrays[0].data, terms)
-            b_ = Matrix(builder, arrays[2].data, terms if b_transposed else d)
-            c_, e_ = (Matrix(builder, arrays[k].data, d) for k in (7, 6))
-            operands = a_, b_, (arrays[3].data, arrays[3].nitems), args[4], c_, e_, args[5], arrays[8].data, n, terms, d
-            emit_blocks(builder, real, a_is, b_transposed, *operands)
+                a_data = builder.gep(a_data, [args[1]])
+            operands = a_data, a_row, b_data, start_data, arrays[3].nitems, args[4], c_data, e_data, args[5]
+            builder.call(blocks(builder.module, real, a_is, b_transposed), [*operands, room_data, n, terms, d])
             return context.get_dummy_value()
 
         size = types.int64
@@ -196,37 +194,48 @@ def constants(builder, real, number, count):
     return builder.bitcast(place, real.as_pointer())
 
 
-def emit_blocks(builder, real, a_is, pack_b, a, b, start, accumulate, c, e, epilogue, room, n, terms, columns):
-    """The loops of a product: groups of columns, blocks of terms and of rows, panels.
+def blocks(module, real, a_is, b_transposed):
+    """The LLVM function with the loops of a product: groups of columns, blocks of terms and of rows, panels.
 
-    b is packed if it is transposed or all is large, and a if its columns are the rows and all is large.
+    b is packed if it is transposed or all is large, and a if its columns are the rows and are used more than once.
     """
+    pointer = real.as_pointer()
+    kinds = {"a": pointer, "a_row": INDEX, "b": pointer, "start": pointer, "start_size": INDEX}
+    kinds |= {"accumulate": ir.IntType(1), "c": pointer, "e": pointer, "epilogue": INDEX, "room": pointer}
+    kinds |= {"n": INDEX, "terms": INDEX, "columns": INDEX}
+    name = f"fastml_product_{a_is}{'_transposed' * b_transposed}_{real}"
+    function, builder = private_function(module, name, kinds)
+    if builder is None:
+        return function
+    a_, a_row, b_, start, start_size, accumulate, c_, e_, epilogue, room, n, terms, columns = function.args
+    steps = {"rows": (a_row, INDEX(1)), "columns": (INDEX(1), a_row), "ones": (INDEX(0), INDEX(0))}[a_is]
+    a, b = Matrix(builder, a_, *steps), Matrix(builder, b_, terms if b_transposed else columns)
+    c, e = Matrix(builder, c_, columns), Matrix(builder, e_, columns)
     width, strips = lanes(real), a_is != "rows"
     large = builder.icmp_signed(">=", builder.mul(n, builder.mul(terms, columns)), INDEX(LARGE))
     reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * width)))
-    packs = cgutils.true_bit if pack_b else large
+    packs = cgutils.true_bit if b_transposed else large
     depth = builder.select(packs, INDEX(TERMS), terms)
     across = builder.select(packs, INDEX(GROUP * VECTORS * width), columns)
     copies = builder.gep(room, [INDEX(GROUP * PANEL)])
-    biased = builder.icmp_signed(">", start[1], INDEX(0))
-    bias = builder.select(biased, start[0], constants(builder, real, 0.0, VECTORS * width))
+    biased = builder.icmp_signed(">", start_size, INDEX(0))
+    bias = builder.select(biased, start, constants(builder, real, 0.0, VECTORS * width))
 
     with (
         cgutils.for_range_slice(builder, INDEX(0), columns, across) as (j, _),
         cgutils.for_range_slice(builder, INDEX(0), terms, depth) as (p, _),
     ):
         wide, some = smaller(builder, builder.sub(columns, j), across), smaller(builder, builder.sub(terms, p), depth)
-        if pack_b:
-            pack_group(builder, real, b.at(j, p), some, wide, room, transposed=True)
-        else:
-            with builder.if_then(large):
-                pack_group(builder, real, b.at(p, j), some, wide, room)
+        with builder.if_then(packs):
+            part = b.at(j, p) if b_transposed else b.at(p, j)
+            builder.call(pack_group(module, real, b_transposed), [part.pointer, b.row, some, wide, room])
         with cgutils.for_range_slice(builder, INDEX(0), n, INDEX(HEIGHT)) as (i, _):
             rows = smaller(builder, builder.sub(n, i), INDEX(HEIGHT))
             a_block, a_tile = a.at(i, p), a.row
             if a_is == "columns":
                 with builder.if_then(reused):
-                    pack_strips(builder, real, a_block, rows, some, ROWS, copies)
+                    operands = [a_block.pointer, a_block.column, rows, some, copies]
+                    builder.call(pack_block(module, real), operands)
                 a_block = Matrix(builder, copies, INDEX(1), INDEX(ROWS)).where(reused, a_block)
                 a_tile = builder.select(reused, some, a_tile)
             adding = builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0)))
@@ -235,22 +244,32 @@ def emit_blocks(builder, real, a_is, pack_b, a, b, start, accumulate, c, e, epil
             with panels(builder, wide, width) as (k, left, number):
                 column = builder.add(j, k)
                 packed = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
-                b_panel = packed if pack_b else packed.where(large, b.at(p, column))
+                b_panel = packed.where(packs, b.at(p, column))
                 c_panel = c.at(i, column)
                 place = builder.select(biased, column, INDEX(0))
                 start_panel = c_panel.where(adding, Matrix(builder, builder.gep(bias, [place]), INDEX(0)))
                 arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]
                 arguments += [b_panel.pointer, b_panel.row, some, start_panel.pointer, start_panel.row]
                 arguments += [c_panel.pointer, c_panel.row, left]
-                builder.call(sweep(builder.module, real, strips), arguments)
+                builder.call(sweep(module, real, strips), arguments)
                 with builder.if_then(finishing):
                     arguments = [epilogue, c_panel.pointer, e.at(i, column).pointer, c_panel.row, rows, left]
-                    builder.call(finish(builder.module, real), arguments)
+                    builder.call(finish(module, real), arguments)
+    builder.ret_void()
+    return function
 
 
-def pack_group(builder, real, b, terms, columns, room, transposed=False):
-    """Copies a group of panels of b, panel by panel, or if it stands row by row, a few rows at a time for all panels."""
-    width = lanes(real)
+def pack_group(module, real, transposed):
+    """The LLVM function that copies a group of panels of b.
+
+    Panel by panel if `transposed`, else, as b stands row by row, a few rows at a time for all panels.
+    """
+    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "room": real.as_pointer()}
+    function, builder = private_function(module, f"fastml_pack_{'transposed' if transposed else 'rows'}_{real}", kinds)
+    if builder is None:
+        return function
+    b_, b_row, terms, columns, room = function.args
+    b, width = Matrix(builder, b_, b_row), lanes(real)
     step = terms if transposed else INDEX(CHUNK)
     with (
         cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
@@ -261,6 +280,20 @@ def pack_group(builder, real, b, terms, columns, room, transposed=False):
             pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
         else:
             pack_panel(builder, real, b.at(p, j), smaller(builder, builder.sub(terms, p), step), left, panel.at(p))
+    builder.ret_void()
+    return function
+
+
+def pack_block(module, real):
+    """The LLVM function that copies a block of a, whose rows stand side by side, into strips."""
+    kinds = {"a": real.as_pointer(), "column": INDEX, "rows": INDEX, "terms": INDEX, "strips": real.as_pointer()}
+    function, builder = private_function(module, f"fastml_pack_strips_{real}", kinds)
+    if builder is None:
+        return function
+    a, column, rows, terms, strips = function.args
+    pack_strips(builder, real, Matrix(builder, a, INDEX(1), column), rows, terms, ROWS, strips)
+    builder.ret_void()
+    return function
 
 
 @contextmanager

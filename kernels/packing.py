@@ -5,7 +5,6 @@ from numba.core import cgutils
 
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, store
 
-
 CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
 
 

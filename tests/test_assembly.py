@@ -63,7 +63,7 @@ def test_registers_are_as_wide_as_chosen_and_no_wider(dtype):
 @FUSED
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_products_multiply_and_add_in_one_instruction(dtype):
-    """Each sum of a tile once in a turn of the loop, or as often as LLVM has unrolled it, in registers of full width."""
+    """Each sum of a tile once in a turn of the loop, or as often as LLVM unrolled it, in registers of full width."""
     whole = {f"{name}_{size}": 0 for name in ("rows", "strips") for size in (ROWS * VECTORS, ROWS // 2)}
     for label, body in labelled_tiles(dtype):
         fused = [line for line in body if is_multiply_add(line, dtype)]
