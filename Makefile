@@ -10,8 +10,8 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 help:
 	@echo "make demo     train a classifier of handwritten digits and compare with NumPy"
-	@echo "make test     run the tests; those that need PyTorch or matplotlib are skipped where they are missing"
-	@echo "make test-all install both and run all tests"
+	@echo "make test     run the tests; those that need an extra are skipped where it is missing"
+	@echo "make test-all install the extras and run all tests"
 	@echo "make coverage run all tests and tell which lines they do not reach"
 	@echo "make lecture  draw the pictures of docs/lecture.md"
 	@echo "make bench    measure the kernels and the training step against NumPy"
@@ -69,8 +69,8 @@ clean:
 	@touch $@
 
 .venv/all: .venv/installed
-	@echo "Adding PyTorch and matplotlib: once, a minute or more …"
-	@$(PIP) --editable '.[plots,test,oracle]'
+	@echo "Adding PyTorch, matplotlib and tensorboardX: once, a minute or more …"
+	@$(PIP) --editable '.[plots,tensorboard,test,oracle]'
 	@touch $@
 
 # Apart, so that the rivals bring nothing into the environment of the tests.

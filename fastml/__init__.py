@@ -6,12 +6,13 @@ runs the programs of all models. Start with `Sequential`, or with ``fastml demo`
 
 from fastml import plots
 from fastml.activations import ACTIVATIONS
-from fastml.callbacks import Callback, EarlyStopping, History, ReduceLROnPlateau
+from fastml.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ReduceLROnPlateau
 from fastml.compiled import warmup
 from fastml.datasets import load_digits
 from fastml.gradient_check import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Layer, Normalization
+from fastml.learning_rates import LearningRates, find_learning_rate
 from fastml.losses import (
     LOSSES,
     BinaryCrossentropy,
@@ -25,9 +26,11 @@ from fastml.losses import (
 )
 from fastml.metrics import METRICS
 from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastml.records import CSVLogger, ModelCheckpoint, TensorBoard
 from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
+from fastml.saving import ModelFileError
 from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
-from fastml.sequential import Sequential
+from fastml.sequential import Sequential, load
 from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
 from fastml.version import __version__
@@ -51,6 +54,7 @@ __all__ = [
     "BatchNormalization",
     "BinaryCrossentropy",
     "Callback",
+    "CSVLogger",
     "CategoricalCrossentropy",
     "CosineDecay",
     "Dense",
@@ -62,9 +66,13 @@ __all__ = [
     "History",
     "Huber",
     "Layer",
+    "LearningRateScheduler",
+    "LearningRates",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "ModelCheckpoint",
+    "ModelFileError",
     "Normalization",
     "OneCycle",
     "Optimizer",
@@ -76,9 +84,12 @@ __all__ = [
     "Sequential",
     "SparseCategoricalCrossentropy",
     "StepDecay",
+    "TensorBoard",
     "__version__",
+    "find_learning_rate",
     "get_num_threads",
     "gradient_check",
+    "load",
     "load_digits",
     "plots",
     "set_num_threads",

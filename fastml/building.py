@@ -1,7 +1,9 @@
 """Building: how a model comes from the description of its layers to an engine with weights."""
 
+import os
 import threading
 
+from fastml import saving
 from fastml.engine import Engine
 from fastml.losses import name_of
 from fastml.metrics import resolve_metric
@@ -15,6 +17,18 @@ class Buildable:
 
     def __setstate__(self, state):
         self.__dict__.update(state, _lock=threading.RLock(), _fitting=False)
+
+    def save(self, path: str | os.PathLike, include_optimizer: bool = True) -> None:
+        """Writes the model to a safetensors file, from which `fastml.load` makes it again.
+
+        Layers, weights, dtype, seed and what `compile` was given are in it; with `include_optimizer` also the
+        optimizer's state, from which training goes on with the same bits. An older file of the name is replaced at
+        once, or kept if anything fails. Callbacks are not saved. Raises TypeError for a schedule or layer of a class
+        that is not fastml's, OSError where the file cannot be written.
+        """
+        with self._lock:
+            self._check_built("save")
+            saving.save(self, path, include_optimizer)
 
     def _check_built(self, method):
         if not self._engine:

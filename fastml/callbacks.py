@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Callable
 
 from fastml.constants import Constant, Flag, Whole
 from fastml.data import as_list
@@ -141,6 +142,38 @@ class EarlyStopping(Monitor):
             self.best_weights = None
 
 
+def constant_rate(changer, optimizer):
+    """The learning rate of an optimizer; ValueError where `changer`, whose name this is, cannot change it."""
+    rate = getattr(optimizer, "learning_rate", None)
+    if rate is None or isinstance(rate, Schedule):
+        why = f"its learning rate follows {rate!r}" if rate else "it has no learning rate"
+        raise ValueError(f"{changer} cannot change {optimizer!r}: {why}")
+    return rate
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate of each epoch to ``schedule(epoch, learning_rate)``, epochs counted from 0.
+
+    `schedule` gets the rate as it is and returns a number from 0 on. A `Schedule` given to the optimizer goes by steps
+    instead and needs no callback. The last rate stays after the training.
+    """
+
+    def __init__(self, schedule: Callable[[int, float], float]) -> None:
+        if not callable(schedule):
+            raise TypeError(f"schedule must be a function of epoch and learning rate, got {schedule!r}")
+        self.schedule = schedule
+
+    def on_train_begin(self, logs):
+        self._set(0)
+
+    def on_epoch_end(self, epoch, logs):
+        self._set(epoch + 1)
+
+    def _set(self, epoch):
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = self.schedule(epoch, constant_rate(type(self).__name__, optimizer))
+
+
 class ReduceLROnPlateau(Monitor):
     """Multiplies the learning rate by `factor` when the monitored value has not become better for `patience` epochs.
 
@@ -181,10 +214,7 @@ class ReduceLROnPlateau(Monitor):
     def on_train_begin(self, logs):
         super().on_train_begin(logs)
         self.cooling = 0
-        rate = getattr(self.model.optimizer, "learning_rate", None)
-        if rate is None or isinstance(rate, Schedule):
-            why = f"its learning rate follows {rate!r}" if rate else "it has no learning rate"
-            raise ValueError(f"ReduceLROnPlateau cannot change {self.model.optimizer!r}: {why}")
+        constant_rate(type(self).__name__, self.model.optimizer)
 
     def on_epoch_end(self, epoch, logs):
         better, cooling = self.improved(logs), self.cooling > 0

@@ -104,6 +104,11 @@ class Dense(Layer):
         """The name of the activation function."""
         return self.function.activation
 
+    @property
+    def arguments(self):
+        """Arguments of the constructor that are not attributes of the same name."""
+        return {"activation": self.function}
+
     def units_out(self, d_in):
         return self.units
 

@@ -1,6 +1,7 @@
 """Sequential: the model that users build, train and ask."""
 
 import copy
+import os
 import secrets
 import threading
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastml import saving
 from fastml.building import Buildable
 from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
@@ -327,3 +329,11 @@ class Sequential(Buildable):
         """A dict from the names of loss and metrics, with a prefix, to their means over the rows."""
         means = self._engine.evaluate(x, y, weights)
         return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}
+
+
+def load(path: str | os.PathLike) -> Sequential:
+    """The model that `Sequential.save` wrote. Raises `ModelFileError`, a ValueError, where the file is none.
+
+    Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
+    """
+    return saving.load(path, Sequential)

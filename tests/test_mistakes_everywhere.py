@@ -85,7 +85,8 @@ CONSTANTS = [
 def instance(kind):
     """An object with defaults, and 0.5 for what has none."""
     parameters = inspect.signature(kind).parameters.values()
-    given = [0.5 if p.name != "decay_steps" else 3 for p in parameters if p.default is p.empty]
+    others = {"decay_steps": 3, "filepath": "model.safetensors"}
+    given = [others.get(p.name, 0.5) for p in parameters if p.default is p.empty]
     return kind("leaky_relu") if kind is Activation else kind(*given)
 
 

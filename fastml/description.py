@@ -1,0 +1,52 @@
+"""Descriptions: objects of fastml as plain data, and back. Only constructors of this package are called."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+
+from fastml.initializers import INITIALIZERS
+from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
+from fastml.losses import LOSSES
+from fastml.optimizers import OPTIMIZERS
+from fastml.registry import lookup
+from fastml.regularizers import L1, L1L2, L2
+from fastml.schedules import SCHEDULES
+
+LAYERS = (Activation, BatchNormalization, Dense, Dropout, Normalization)
+CLASSES = {
+    kind.__name__: kind for kind in (*LAYERS, *LOSSES.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), L1, L2, L1L2)
+}
+
+
+def describe(thing):
+    """A number, string, None or object of `CLASSES` as what JSON holds: objects by class and constructor's arguments.
+
+    TypeError for anything else, such as an object of a user's own class.
+    """
+    if thing is None or isinstance(thing, (bool, int, float, str)):
+        return thing
+    if thing in INITIALIZERS.values():
+        return next(name for name, function in INITIALIZERS.items() if function is thing)
+    if isinstance(thing, partial):  # an initializer that the user gave as a number or an array
+        return thing.keywords["values"].tolist()
+    name = type(thing).__name__
+    if CLASSES.get(name) is not type(thing):
+        raise TypeError(f"{thing!r} cannot be saved: its class {name} is not one of fastml's own")
+    return {"class": name, "arguments": {k: describe(value) for k, value in arguments_of(thing).items()}}
+
+
+def arguments_of(thing):
+    """The arguments that make the like of an object, by name: its attributes, where it does not say others."""
+    names = list(inspect.signature(type(thing)).parameters)
+    return {name: getattr(thing, name) for name in names} | getattr(thing, "arguments", {})
+
+
+def restore(description):
+    """What was described. ValueError or TypeError where it is not a description."""
+    if not isinstance(description, dict):
+        return np.array(description) if isinstance(description, list) else description
+    if set(description) != {"class", "arguments"} or not isinstance(description["arguments"], dict):
+        raise ValueError(f"no description of an object: {description}")
+    kind = lookup(CLASSES, description["class"], "class")
+    return kind(**{name: restore(value) for name, value in description["arguments"].items()})

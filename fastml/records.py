@@ -1,0 +1,127 @@
+"""Callbacks that write files while `fit` runs: models, tables and what TensorBoard shows."""
+
+import csv
+import os
+
+from fastml.callbacks import Callback, Monitor
+from fastml.constants import Flag
+
+
+class ModelCheckpoint(Monitor):
+    """Saves the model after epochs, with the optimizer's state, so that training can go on from the file.
+
+    Parameters
+    ----------
+    filepath : str or path
+        Where to: ``"best.safetensors"``, which is replaced each time, or with names of the logs in braces,
+        ``"{epoch:03d}-{val_loss:.4f}.safetensors"``; epoch counts from 1 here, as in Keras.
+    monitor, min_delta, mode
+        As in `EarlyStopping`; they matter for `save_best_only` alone.
+    save_best_only : bool
+        Whether to save only where the monitored value is the best so far.
+
+    A file is complete or not there: it is written beside its place and then renamed.
+    """
+
+    save_best_only = Flag()
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+    ) -> None:
+        super().__init__(monitor, min_delta, 0, mode)
+        self.filepath = os.fsdecode(filepath)
+        self.save_best_only = save_best_only
+
+    def on_epoch_end(self, epoch, logs):
+        if self.save_best_only and not self.improved(logs):
+            return
+        try:
+            path = self.filepath.format(epoch=epoch + 1, **logs)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"filepath {self.filepath!r} cannot be filled in with epoch, {', '.join(logs)}: {error!r}"
+            ) from None
+        self.model.save(path)
+
+
+class CSVLogger(Callback):
+    """Writes the logs of each epoch as a line of a CSV file, under a line of names; epochs count from 0.
+
+    `append` adds to a file of an earlier training, which must have the same columns, and its epochs count on from 0
+    again. Each line is on its way to the disk when the epoch ends.
+    """
+
+    append = Flag()
+
+    def __init__(self, filename: str | os.PathLike, separator: str = ",", append: bool = False) -> None:
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"separator must be a single character, got {separator!r}")
+        self.filename, self.separator = os.fsdecode(filename), separator
+        self.append = append
+
+    def on_train_begin(self, logs):
+        self.columns = None
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                self.columns = next(csv.reader(file, delimiter=self.separator), None)
+        else:
+            with open(self.filename, "w", encoding="utf-8"):
+                pass  # so that a place that cannot be written to fails now
+
+    def on_epoch_end(self, epoch, logs):
+        names, rows = ["epoch", *logs], [[epoch, *logs.values()]]
+        if self.columns is None:
+            rows.insert(0, names)
+            self.columns = names
+        if names != self.columns:
+            raise ValueError(f"{self.filename} has the columns {', '.join(self.columns)}, not {', '.join(names)}")
+        with open(self.filename, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(rows)
+
+
+class TensorBoard(Callback):
+    """Writes the logs of each epoch, and the learning rate, for TensorBoard; needs the extra ``tensorboard``.
+
+    `log_dir` is a folder, for each training one of its own. Curves of training and validation stand in the runs
+    ``train`` and ``validation``, as those of Keras do, so that they share a picture.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike = "logs") -> None:
+        self.log_dir = os.fsdecode(log_dir)
+        self.writers = {}
+
+    def on_train_begin(self, logs):
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise ImportError("TensorBoard needs tensorboardX: pip install 'fastml-cpu[tensorboard]'") from None
+        self.close()
+        self.make = SummaryWriter
+
+    def _writer(self, run):
+        if run not in self.writers:
+            self.writers[run] = self.make(os.path.join(self.log_dir, run))
+        return self.writers[run]
+
+    def on_epoch_end(self, epoch, logs):
+        for name, value in logs.items():
+            run = "validation" if name.startswith("val_") else "train"
+            self._writer(run).add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if isinstance(rate, float):
+            self._writer("train").add_scalar("epoch_learning_rate", rate, epoch)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs):
+        self.close()
+
+    def close(self):
+        """Closes the files; called at the end of a training, also by the next one where the last was interrupted."""
+        while self.writers:
+            self.writers.popitem()[1].close()

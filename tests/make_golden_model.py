@@ -1,0 +1,33 @@
+"""Writes the model file of this version of the format, once, when the version is new: tests read it for ever after.
+
+.venv/bin/python tests/make_golden_model.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from fastml import L2, Activation, AdamW, BatchNormalization, CosineDecay, Dense, Dropout, Normalization, Sequential
+from fastml.saving import VERSION
+
+layers = [
+    Normalization("minmax"),
+    Dense(6, Activation("leaky_relu", 0.1), kernel_regularizer=L2(1e-3)),
+    BatchNormalization(),
+    Dropout(0.1),
+    Dense(4, "tanh", bias_initializer=0.5),
+    Dense(3, "softmax"),
+]
+model = Sequential(layers, seed=7)
+model.compile(AdamW(CosineDecay(0.01)), "sparse_categorical_crossentropy", ["accuracy"])
+random = np.random.default_rng(0)
+x, y = random.normal(size=(60, 5)), random.integers(3, size=60)
+model.fit(x, y, batch_size=20, epochs=5, verbose=0)
+path = Path(__file__).parent / "models" / f"version_{VERSION}.safetensors"
+if path.exists():
+    raise SystemExit(f"{path} is there already, and must stay as it is")
+path.parent.mkdir(exist_ok=True)
+model.save(path)
+x = np.linspace(-2, 2, 20).reshape(4, 5)
+save_file({"outputs": model.predict(x)}, path.with_suffix(".outputs"))
