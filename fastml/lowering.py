@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastml.kernels import instruction
-from fastml.kernels.gemm import ROOM
+from fastml.kernels.tiling import ROOM
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.plan import WHOLE

@@ -27,7 +27,7 @@ division is checked for zero, which keeps loops from being vectorized. The excep
 Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
 ``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``); ``vmath.py`` has
 the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which applies formulas of
-``activations.py`` to its results and copies large operands with ``packing.py``.
+``activations.py`` to its results and copies large operands with ``packing.py``, in parts whose sizes ``tiling.py`` has.
 
 Threads all run the same program; ``team.py`` says who does what, and where they meet. A kernel works on what it is
 given and knows nothing of them: some rows, some columns, some elements.

@@ -9,7 +9,6 @@ from fastml.kernels.adagrad import adagrad_update
 from fastml.kernels.adam import adam_update
 from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.dropout import dropout_backward, dropout_forward
-from fastml.kernels.gemm import ROOM
 from fastml.kernels.losses import loss_backward, loss_forward
 from fastml.kernels.metrics import metric
 from fastml.kernels.normalization import (
@@ -28,6 +27,7 @@ from fastml.kernels.sgd import momentum_update, nesterov_update, sgd_update
 from fastml.kernels.sums import add, sum_rows
 from fastml.kernels.targets import smooth_targets, weigh_rows
 from fastml.kernels.team import meet, shard_of, share, share_of_blocks, share_of_rows
+from fastml.kernels.tiling import ROOM
 from fastml.kernels.views import at_address, matrix, rows, vector
 
 

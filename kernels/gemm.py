@@ -5,8 +5,6 @@ again. Small products read their operands where they stand. Large ones first cop
 many times into the order in which they read it (`packing.py`).
 """
 
-from contextlib import contextmanager
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -14,20 +12,10 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.packing import CHUNK, Matrix, pack_panel, pack_strips, pack_transposed_panel, smaller
-from fastml.kernels.simd import BITS, INDEX, Vec, fold, lanes, load, mask_for, real_type, settled, splat, store
-
-# The sums of a tile take 24 of the 32 registers of AVX-512, or 12 of the 16 of narrower vectors; b and a take 4. Masks
-# have registers of their own there; here they take one more, and a store under a mask is slow: whole tiles have none.
-ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
-MASKS = (True,) if BITS == 512 else (False, True)
-
-# A packed panel of b, TERMS x VECTORS vectors, comes from the first or second level of the cache as fast as the
-# arithmetic takes it; a block of a, HEIGHT x TERMS, fits into the second, a group of panels into the third. Copies pay
-# from LARGE multiplications on.
-TERMS, HEIGHT, GROUP, LARGE = (512, 256, 8, 16_000_000) if BITS == 512 else (256, 192, 32, 2_000_000)
-PANEL = (TERMS + 16) * VECTORS * (BITS // 32)  # not a power of 2, which would crowd a few places of the cache
-ROOM = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+from fastml.kernels.matrix import Matrix, private_function, smaller
+from fastml.kernels.packing import pack_block, pack_group
+from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, settled, splat, store
+from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, MASKS, PANEL, ROWS, TERMS, VECTORS, panels
 
 
 def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
@@ -59,19 +47,6 @@ def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, 
         for v in range(vectors):
             place = builder.gep(c.at(number).pointer, [INDEX(v * width)])
             store(builder, Vec(builder, sums[r * vectors + v]), place, masks[v])
-
-
-def private_function(module, name, arguments):
-    """An LLVM function that returns nothing, once in a module, and its builder, or None where it has a body already.
-
-    `arguments` maps the names of its arguments to their types.
-    """
-    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), list(arguments.values())), name)
-    if function.blocks:
-        return function, None
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    return function, ir.IRBuilder(function.append_basic_block("entry"))
 
 
 def sweep(module, real, strips):
@@ -221,103 +196,43 @@ def blocks(module, real, a_is, b_transposed):
     biased = builder.icmp_signed(">", start_size, INDEX(0))
     bias = builder.select(biased, start, constants(builder, real, 0.0, VECTORS * width))
 
+    def block_of_a(i, p, rows, some):
+        """The block that begins at element (i, p), or its copy, and the way from one strip to the next, by row."""
+        block = a.at(i, p)
+        if a_is != "columns":
+            return block, a.row
+        with builder.if_then(reused):
+            builder.call(pack_block(module, real), [block.pointer, block.column, rows, some, copies])
+        copy = Matrix(builder, copies, INDEX(1), INDEX(ROWS))
+        return copy.where(reused, block), builder.select(reused, some, a.row)
+
+    def multiply_panel(i, p, j, rows, some, left, number, a_block, a_tile):
+        """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""
+        copy = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
+        b_panel, c_panel = copy.where(packs, b.at(p, j)), c.at(i, j)
+        first = Matrix(builder, builder.gep(bias, [builder.select(biased, j, INDEX(0))]), INDEX(0))
+        start_panel = c_panel.where(builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0))), first)
+        arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]
+        arguments += [b_panel.pointer, b_panel.row, some, start_panel.pointer, start_panel.row]
+        arguments += [c_panel.pointer, c_panel.row, left]
+        builder.call(sweep(module, real, strips), arguments)
+        ends = builder.icmp_signed("==", builder.add(p, some), terms)
+        with builder.if_then(builder.and_(ends, builder.icmp_signed("!=", epilogue, INDEX(0)))):
+            arguments = [epilogue, c_panel.pointer, e.at(i, j).pointer, c_panel.row, rows, left]
+            builder.call(finish(module, real), arguments)
+
     with (
         cgutils.for_range_slice(builder, INDEX(0), columns, across) as (j, _),
         cgutils.for_range_slice(builder, INDEX(0), terms, depth) as (p, _),
     ):
         wide, some = smaller(builder, builder.sub(columns, j), across), smaller(builder, builder.sub(terms, p), depth)
         with builder.if_then(packs):
-            part = b.at(j, p) if b_transposed else b.at(p, j)
-            builder.call(pack_group(module, real, b_transposed), [part.pointer, b.row, some, wide, room])
+            group = b.at(j, p) if b_transposed else b.at(p, j)
+            builder.call(pack_group(module, real, b_transposed), [group.pointer, b.row, some, wide, room])
         with cgutils.for_range_slice(builder, INDEX(0), n, INDEX(HEIGHT)) as (i, _):
             rows = smaller(builder, builder.sub(n, i), INDEX(HEIGHT))
-            a_block, a_tile = a.at(i, p), a.row
-            if a_is == "columns":
-                with builder.if_then(reused):
-                    operands = [a_block.pointer, a_block.column, rows, some, copies]
-                    builder.call(pack_block(module, real), operands)
-                a_block = Matrix(builder, copies, INDEX(1), INDEX(ROWS)).where(reused, a_block)
-                a_tile = builder.select(reused, some, a_tile)
-            adding = builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0)))
-            ends = builder.icmp_signed("==", builder.add(p, some), terms)
-            finishing = builder.and_(ends, builder.icmp_signed("!=", epilogue, INDEX(0)))
+            a_block = block_of_a(i, p, rows, some)
             with panels(builder, wide, width) as (k, left, number):
-                column = builder.add(j, k)
-                packed = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
-                b_panel = packed.where(packs, b.at(p, column))
-                c_panel = c.at(i, column)
-                place = builder.select(biased, column, INDEX(0))
-                start_panel = c_panel.where(adding, Matrix(builder, builder.gep(bias, [place]), INDEX(0)))
-                arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]
-                arguments += [b_panel.pointer, b_panel.row, some, start_panel.pointer, start_panel.row]
-                arguments += [c_panel.pointer, c_panel.row, left]
-                builder.call(sweep(module, real, strips), arguments)
-                with builder.if_then(finishing):
-                    arguments = [epilogue, c_panel.pointer, e.at(i, column).pointer, c_panel.row, rows, left]
-                    builder.call(finish(module, real), arguments)
+                multiply_panel(i, p, builder.add(j, k), rows, some, left, number, *a_block)
     builder.ret_void()
     return function
-
-
-def pack_group(module, real, transposed):
-    """The LLVM function that copies a group of panels of b.
-
-    Panel by panel if `transposed`, else, as b stands row by row, a few rows at a time for all panels.
-    """
-    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "room": real.as_pointer()}
-    function, builder = private_function(module, f"fastml_pack_{'transposed' if transposed else 'rows'}_{real}", kinds)
-    if builder is None:
-        return function
-    b_, b_row, terms, columns, room = function.args
-    b, width = Matrix(builder, b_, b_row), lanes(real)
-    step = terms if transposed else INDEX(CHUNK)
-    with (
-        cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
-        panels(builder, columns, width) as (j, left, number),
-    ):
-        panel = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
-        if transposed:
-            pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
-        else:
-            pack_panel(builder, real, b.at(p, j), smaller(builder, builder.sub(terms, p), step), left, panel.at(p))
-    builder.ret_void()
-    return function
-
-
-def pack_block(module, real):
-    """The LLVM function that copies a block of a, whose rows stand side by side, into strips."""
-    kinds = {"a": real.as_pointer(), "column": INDEX, "rows": INDEX, "terms": INDEX, "strips": real.as_pointer()}
-    function, builder = private_function(module, f"fastml_pack_strips_{real}", kinds)
-    if builder is None:
-        return function
-    a, column, rows, terms, strips = function.args
-    pack_strips(builder, real, Matrix(builder, a, INDEX(1), column), rows, terms, ROWS, strips)
-    builder.ret_void()
-    return function
-
-
-@contextmanager
-def panels(builder, columns, width):
-    """A loop over c's columns, a panel at a time; a panel less wide where one vector would be left, as that is slow.
-
-    Gives the first column of the panel, how many it has, and its number.
-    """
-    place = cgutils.alloca_once_value(builder, INDEX(0))
-    test, body, end = (builder.append_basic_block(name) for name in ("panels", "panel", "panels.end"))
-    builder.branch(test)
-    builder.position_at_end(test)
-    j = builder.load(place)
-    left = builder.sub(columns, j)
-    builder.cbranch(builder.icmp_signed(">", left, INDEX(0)), body, end)
-    builder.position_at_end(body)
-    size = INDEX(VECTORS * width)
-    if VECTORS > 2:
-        above = builder.icmp_signed(">", left, size)
-        alone = builder.and_(above, builder.icmp_signed("<=", left, INDEX((VECTORS + 1) * width)))
-        size = builder.select(alone, INDEX((VECTORS - 1) * width), size)
-    size = smaller(builder, left, size)
-    number = builder.udiv(builder.add(j, INDEX(VECTORS * width - 1)), INDEX(VECTORS * width))
-    yield j, size, number
-    builder.store(builder.add(j, size), place)
-    builder.branch(test)
-    builder.position_at_end(end)

@@ -1,36 +1,13 @@
-"""Matrices in LLVM IR, and copies of their parts in the order in which `gemm.py` reads them."""
+"""Copies of parts of matrices, in the order in which `gemm.py` reads them."""
 
 from llvmlite import ir
 from numba.core import cgutils
 
+from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, store
+from fastml.kernels.tiling import PANEL, ROWS, VECTORS, panels
 
 CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
-
-
-class Matrix:
-    """Element (i, j) stands at ``pointer + i * row + j * column``."""
-
-    def __init__(self, builder, pointer, row, column=None):
-        self.builder, self.pointer, self.row = builder, pointer, row
-        self.column = INDEX(1) if column is None else column
-
-    def at(self, i, j=None):
-        """The matrix that starts at element (i, j), or (i, 0)."""
-        b, offset = self.builder, self.builder.mul(i, self.row)
-        if j is not None:
-            offset = b.add(offset, b.mul(j, self.column))
-        return Matrix(b, b.gep(self.pointer, [offset]), self.row, self.column)
-
-    def where(self, condition, other):
-        """This matrix if the condition holds, else the other."""
-        choose = self.builder.select
-        parts = zip((self.pointer, self.row, self.column), (other.pointer, other.row, other.column), strict=True)
-        return Matrix(self.builder, *(choose(condition, ours, theirs) for ours, theirs in parts))
-
-
-def smaller(builder, p, q):
-    return builder.select(builder.icmp_signed("<", p, q), p, q)
 
 
 def pack_panel(builder, real, b, terms, left, panel):
@@ -104,3 +81,40 @@ def pack_strips(builder, real, a, rows, terms, height, strips):
             place = builder.add(builder.mul(p, INDEX(height)), builder.sub(i, whole))
             target = builder.gep(strips, [builder.add(builder.mul(whole, terms), place)])
             builder.store(builder.load(a.at(i, p).pointer), target)
+
+
+def pack_group(module, real, transposed):
+    """The LLVM function that copies a group of panels of b.
+
+    Panel by panel if `transposed`, else, as b stands row by row, a few rows at a time for all panels.
+    """
+    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "room": real.as_pointer()}
+    function, builder = private_function(module, f"fastml_pack_{'transposed' if transposed else 'rows'}_{real}", kinds)
+    if builder is None:
+        return function
+    b_, b_row, terms, columns, room = function.args
+    b, width = Matrix(builder, b_, b_row), lanes(real)
+    step = terms if transposed else INDEX(CHUNK)
+    with (
+        cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
+        panels(builder, columns, width) as (j, left, number),
+    ):
+        panel = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
+        if transposed:
+            pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
+        else:
+            pack_panel(builder, real, b.at(p, j), smaller(builder, builder.sub(terms, p), step), left, panel.at(p))
+    builder.ret_void()
+    return function
+
+
+def pack_block(module, real):
+    """The LLVM function that copies a block of a, whose rows stand side by side, into strips."""
+    kinds = {"a": real.as_pointer(), "column": INDEX, "rows": INDEX, "terms": INDEX, "strips": real.as_pointer()}
+    function, builder = private_function(module, f"fastml_pack_strips_{real}", kinds)
+    if builder is None:
+        return function
+    a, column, rows, terms, strips = function.args
+    pack_strips(builder, real, Matrix(builder, a, INDEX(1), column), rows, terms, ROWS, strips)
+    builder.ret_void()
+    return function

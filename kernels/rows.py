@@ -6,7 +6,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.kernels.packing import smaller
+from fastml.kernels.matrix import smaller
 from fastml.kernels.simd import BITS, INDEX, declare, elementwise, lanes, load, real_type, store
 from fastml.kernels.views import matrix
 

@@ -7,8 +7,8 @@ import pytest
 from assembly import executor_code, functions
 
 from fastml.compiled import DTYPES
-from fastml.kernels.gemm import ROWS, VECTORS
 from fastml.kernels.simd import BITS, cpu_features
+from fastml.kernels.tiling import ROWS, VECTORS
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 pytestmark = pytest.mark.skipif(not X86, reason="looks for the registers and instructions of x86-64")

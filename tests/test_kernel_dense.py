@@ -9,7 +9,7 @@ from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
 from fastml.kernels.activations import EPILOGUES
 from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
-from fastml.kernels.gemm import ROOM
+from fastml.kernels.tiling import ROOM
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
 SHAPES += [(100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]

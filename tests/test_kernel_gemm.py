@@ -11,8 +11,9 @@ from numba import njit
 from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
 from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.gemm import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS, product
+from fastml.kernels.gemm import product
 from fastml.kernels.simd import BITS
+from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS
 
 rows = product()
 columns = product(a_is="columns")

@@ -7,7 +7,7 @@ from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, Activation, BatchNo
 from fastml.compiled import DTYPES
 from fastml.kernels import instruction as op
 from fastml.kernels.activations import EPILOGUES, SIGMOID
-from fastml.kernels.gemm import ROOM
+from fastml.kernels.tiling import ROOM
 from fastml.lowering import lower
 from fastml.plan import WHOLE, Plan
 from fastml.program import Buffers, aligned_zeros

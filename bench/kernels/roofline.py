@@ -18,11 +18,11 @@ from fastml.kernels import activations, losses
 from fastml.kernels.adam import adam_update
 from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.dropout import dropout_forward
-from fastml.kernels.gemm import ROOM
 from fastml.kernels.normalization import batchnorm_backward, batchnorm_forward
 from fastml.kernels.rows import copied, gather_rows
 from fastml.kernels.rprop import rprop_update
 from fastml.kernels.sgd import nesterov_update, sgd_update
+from fastml.kernels.tiling import ROOM
 
 SECONDS = 0.02  # of a burst
 BURSTS = 9

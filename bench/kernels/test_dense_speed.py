@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
-from fastml.kernels.gemm import ROOM
+from fastml.kernels.tiling import ROOM
 
 SIZES = [(16, 4, 16), (32, 64, 32), (64, 64, 64), (128, 784, 128), (256, 512, 512)]  # n, d_in, d_out
 
