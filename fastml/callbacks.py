@@ -40,6 +40,12 @@ class History(Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    def plot(self, name: str = "loss", **options):
+        """Draws the loss, or the metric `name`, by epoch; see `fastml.plots.loss_curves` for options and result."""
+        from fastml.plots import loss_curves
+
+        return loss_curves(self, name, **options)
+
     def __repr__(self):
         if not self.epoch:
             return "History(no epochs)"

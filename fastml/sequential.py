@@ -25,7 +25,7 @@ from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.progress import check_verbose, make_progress
 from fastml.random import check_seed
 from fastml.registry import lookup
-from fastml.summary import format_summary
+from fastml.summary import format_summary, html_summary
 
 
 class Sequential(Buildable):
@@ -305,8 +305,11 @@ class Sequential(Buildable):
             self._engine.set_weights(as_list(weights, "weights", "arrays"))
 
     def summary(self) -> None:
-        """Prints the layers, their shapes and numbers of parameters."""
+        """Prints the layers with their shapes, parameters, memory and FLOP for a row."""
         print(format_summary(self._built_layers(), self.input_dim, self.dtype))
+
+    def _repr_html_(self):
+        return html_summary(self._built_layers(), self.input_dim, self.dtype)
 
     # What follows is the way from the description to a run.
 

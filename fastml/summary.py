@@ -1,27 +1,71 @@
-"""The table that `Sequential.summary` prints."""
+"""The table of a model that `Sequential.summary` prints and notebooks show."""
 
+import html
 from math import prod
 
 import numpy as np
 
 from fastml.lowering import lower
 
+HEAD = ("layer", "output", "parameters", "memory", "FLOP per row")
 
-def format_summary(layers, d_in, dtype):
-    """The layers of a model with output width and parameters, as aligned text; d_in is None while it is not known."""
+
+def table(layers, d_in, dtype):
+    """Head and rows of the table, tuples of text, and a line on the whole; d_in is None while it is not known.
+
+    FLOP counts the multiplications and additions of matrix products in a prediction; a training step has three times as
+    many, less those for the gradient of the data.
+    """
     parameters = lower(layers, d_in, 1, dtype).parameters if d_in and layers else []
-    rows, width = [("layer", "output", "parameters")], d_in
+    itemsize, rows, width, flop = np.dtype(dtype).itemsize, [], d_in, 0
     for position, layer in enumerate(layers):
         width = layer.units_out(width) if width else getattr(layer, "units", None)
-        count = sum(prod(p.shape) for p in parameters if p.layer == position)
-        rows.append((repr(layer), f"(rows, {width or '?'})", f"{count:,}" if d_in else "?"))
-    lengths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{lengths[0]}}  {b:<{lengths[1]}}  {c:>{lengths[2]}}" for a, b, c in rows]
-    rule = "─" * len(lines[0])
+        own = [p for p in parameters if p.layer == position]
+        count, work = sum(prod(p.shape) for p in own), 2 * sum(p.size for p in own if p.role == "weight")
+        flop += work
+        known = (f"{count:,}", size(count * itemsize), f"{work:,}") if d_in else ("?",) * 3
+        rows.append((repr(layer), f"(rows, {width or '?'})", *known))
+    if not d_in:
+        return rows, "width of the data not known yet: the parameters are counted at the first fit"
     total = sum(prod(p.shape) for p in parameters)
     fixed = sum(p.size for p in parameters if p.role == "statistic")
     statistics = f", of which {fixed:,} are statistics" if fixed else ""
-    footer = f"{total:,} parameters{statistics}, {total * np.dtype(dtype).itemsize / 1024:,.1f} KiB as {dtype}"
-    if not d_in:
-        footer = "width of the data not known yet: the parameters are counted at the first fit"
+    return rows, f"{total:,} parameters{statistics}, {size(total * itemsize)} as {dtype}; {flop:,} FLOP per row"
+
+
+def size(count):
+    """Bytes as text, in the unit that suits them."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:,.{0 if unit == 'B' else 1}f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} GiB"
+
+
+def format_summary(layers, d_in, dtype):
+    """The table as aligned text."""
+    rows, footer = table(layers, d_in, dtype)
+    rows = [HEAD, *rows]
+    lengths = [max(len(row[k]) for row in rows) for k in range(len(HEAD))]
+    lines = [
+        "  ".join(f"{cell:{'<' if k < 2 else '>'}{lengths[k]}}" for k, cell in enumerate(row)).rstrip() for row in rows
+    ]
+    rule = "─" * (sum(lengths) + 2 * (len(HEAD) - 1))
     return "\n".join([lines[0], rule, *lines[1:], rule, footer])
+
+
+def html_summary(layers, d_in, dtype):
+    """The table in HTML, for notebooks."""
+    rows, footer = table(layers, d_in, dtype)
+
+    def line(cells, kind):
+        style = [' style="text-align:left"', ' style="text-align:left"', *[' style="text-align:right"'] * 3]
+        return (
+            "<tr>"
+            + "".join(f"<{kind}{s}>{html.escape(c)}</{kind}>" for c, s in zip(cells, style, strict=True))
+            + "</tr>"
+        )
+
+    body = "".join(line(row, "td") for row in rows)
+    caption = f'<caption style="caption-side:bottom;text-align:left">{html.escape(footer)}</caption>'
+    return f"<table>{caption}<thead>{line(HEAD, 'th')}</thead><tbody>{body}</tbody></table>"

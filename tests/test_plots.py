@@ -66,6 +66,14 @@ def neuron_data():
 
 
 @drawing
+def test_a_history_draws_itself():
+    """As `loss_curves` draws it."""
+    history = trained()[3]
+    ours, same = history.plot("accuracy"), plots.loss_curves(history, "accuracy")
+    assert [line.get_ydata().tolist() for line in ours.lines] == [line.get_ydata().tolist() for line in same.lines]
+    assert history.plot(log=False, ax=ours) is ours
+
+
 @pytest.mark.parametrize("name", ["loss", "accuracy"])
 def test_loss_curves_show_the_history(name):
     """Solid is training, dashed in the same colour validation; colours differ; only losses are logarithmic."""
