@@ -15,7 +15,7 @@ help:
 	@echo "make coverage run all tests and tell which lines they do not reach"
 	@echo "make lecture  draw the pictures of docs/lecture.md"
 	@echo "make bench    measure the kernels and the training step against NumPy"
-	@echo "make bench-peers measure training steps against PyTorch, JAX and scikit-learn: half an hour"
+	@echo "make bench-peers measure training steps against PyTorch, JAX and scikit-learn: a quarter of an hour"
 	@echo "make lint     check the source with ruff"
 	@echo "make format   format the source with ruff"
 	@echo "make clean    remove .venv, .venv-peers and everything that was built or cached here"

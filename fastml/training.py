@@ -165,6 +165,10 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
         logs = train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
     except BaseException:
         rescue.replay()
+        if not (validate or callbacks):  # which an epoch would be incomplete without
+            done = len(history.epoch)
+            for epoch, means in enumerate(run.means(done, run.epochs), done):
+                history.on_epoch_end(epoch, dict(zip(names, means, strict=True)))
         raise
     call(callbacks, "on_train_end", logs)
 
