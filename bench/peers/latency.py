@@ -69,7 +69,7 @@ def scikit_calls(weights, x):
 
     from sklearn.neural_network import MLPRegressor
 
-    model = MLPRegressor(WIDTHS[1:-1], max_iter=1)
+    model = MLPRegressor(hidden_layer_sizes=WIDTHS[1:-1], max_iter=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(np.repeat(x, 2, axis=0), np.arange(2.0))
