@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastml.callbacks import constant_rate
 from fastml.constants import Constant, Whole
+from fastml.layers import positive_integer
 from fastml.training import DivergenceError
 
 MEMORY = 0.9  # of the running mean of the loss
@@ -72,12 +73,16 @@ def find_learning_rate(
     model._check_compiled("find_learning_rate")
     trial = _Range(start, stop, steps)
     constant_rate("find_learning_rate", model.optimizer)
+    batch_size = positive_integer("batch_size", batch_size)
     model = copy.deepcopy(model)
+    x, y, _ = model._intake().rows(x, y)
+    model._build(x.shape[1])
+    model._engine.adapt(x)  # to all rows, not to those of the first step
     rates = np.geomspace(trial.start, trial.stop, trial.steps)
     tried, losses, mean, best = [], [], 0.0, math.inf
     rows, random = len(x), np.random.default_rng(model.seed)
+    batch_size = min(batch_size, rows)
     order = np.concatenate([random.permutation(rows) for _ in range(-(-trial.steps * batch_size // rows))])
-    x, y = np.asarray(x), np.asarray(y)
     for k, rate in enumerate(rates):
         model.optimizer.learning_rate = rate
         batch = order[k * batch_size : (k + 1) * batch_size]

@@ -8,6 +8,7 @@ VERSION counts changes that an older fastml could not read; older versions stay 
 import hashlib
 import json
 import math
+import operator
 import os
 import secrets
 from pathlib import Path
@@ -103,15 +104,22 @@ def write_atomically(path, content):
 
 def load(path, sequential):
     """The model in a file, an instance of `sequential`."""
-    description, tensors = read(path)
+    text, tensors = read(path)
     try:
-        return rebuilt(description, tensors, sequential)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelFileError(f"{path} does not describe a model that this fastml can build: {error}") from error
+        description = json.loads(text)
+        version, writer = operator.index(description["version"]), description["fastml"]
+        if version <= VERSION:
+            return rebuilt(description, tensors, sequential)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ModelFileError(f"{path} does not describe a model that this fastml can build: {error!r}") from error
+    raise ModelFileError(
+        f"{path} was written by fastml {writer}, in version {version} of the format; this is fastml {__version__}, "
+        f"which reads versions up to {VERSION}"
+    )
 
 
 def read(path):
-    """Description and tensors of a file, unharmed; ModelFileError otherwise."""
+    """Description, a text, and tensors of a file, unharmed; ModelFileError otherwise."""
     path = os.fspath(path)
     with open(path, "rb"):  # a missing or forbidden file has the usual error
         pass
@@ -126,13 +134,7 @@ def read(path):
     text = metadata["description"]
     if metadata.get("sha256") != digest(text, tensors):
         raise ModelFileError(f"{path} is damaged: its content does not have the checksum that was stored with it")
-    description = json.loads(text)
-    if description["version"] > VERSION:
-        raise ModelFileError(
-            f"{path} was written by fastml {description['fastml']}, in version {description['version']} of the format; "
-            f"this is fastml {__version__}, which reads versions up to {VERSION}"
-        )
-    return description, tensors
+    return text, tensors
 
 
 def rebuilt(description, tensors, sequential):
@@ -147,11 +149,14 @@ def rebuilt(description, tensors, sequential):
     model.build()
     engine = model._engine
     engine.set_weights([tensors[f"weights.{name}"] for name in engine.names()])
-    engine.fitted, engine.epochs = description["fitted"], description["epochs"]
+    engine.fitted, engine.epochs = bool(description["fitted"]), operator.index(description["epochs"])
     training = description.get("training")
     if training:
-        engine.updates, engine.loss = training["updates"], math.inf if training["loss"] is None else training["loss"]
+        engine.updates = operator.index(training["updates"])
+        engine.loss = math.inf if training["loss"] is None else float(training["loss"])
         for name, state in states(engine).items():
+            if tensors[name].shape != state.shape:
+                raise ValueError(f"{name} has shape {tensors[name].shape}, expected {state.shape}")
             state[...] = tensors[name]
     return model
 

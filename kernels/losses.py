@@ -120,7 +120,7 @@ def loss_forward(kind, delta, z, y, a, terms, losses):
     """lossesᵢ = loss(zᵢ, yᵢ), where kind names the loss: the mean over the outputs, or a cross-entropy of classes.
 
     z, a, terms : (n, d), y : (n, d) or, for class labels, (n, 1), losses : (n,), delta : float64, of huber. Overwrites
-    a with the predictions, losses, and terms, which is room for the loss of each output.
+    a with the predictions, losses, and terms, which is room for the loss of each output, or for Σₖ exp zₖ of each row.
     """
     real = z.dtype.type
     if kind == SPARSE_CATEGORICAL_CROSSENTROPY or kind == CATEGORICAL_CROSSENTROPY:

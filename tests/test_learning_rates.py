@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
 
-from fastml import SGD, Adam, CosineDecay, Dense, Sequential, find_learning_rate
+from fastml import SGD, Adam, CosineDecay, Dense, Normalization, Sequential, find_learning_rate
 
 
 def digits_like(rows=400):
@@ -53,6 +53,23 @@ def test_the_model_stays_as_it_was_and_the_result_is_the_same_again():
     assert model.optimizer.learning_rate == 0.001 and same_bits([first.losses], [second.losses])
 
 
+def test_data_are_normalized_by_all_rows():
+    """Not by those of the first step: the losses are those of a model that knows the statistics."""
+    x, y = digits_like()
+    x = 100 + 50 * x
+    fresh, fitted = (Sequential([Normalization(), Dense(3, "softmax")], input_dim=8, seed=1) for _ in range(2))
+    for model in (fresh, fitted):
+        model.compile(SGD(0.0), "sparse_categorical_crossentropy")
+    fitted.fit(x, y, verbose=0)
+    losses = [find_learning_rate(model, x, y, batch_size=8, steps=10).losses for model in (fresh, fitted)]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+def test_a_batch_of_more_rows_than_there_are():
+    x, y = digits_like(rows=20)
+    assert len(find_learning_rate(model_for("sgd"), x, y, batch_size=1000, stop=0.1, steps=10).rates) == 10
+
+
 def test_mistakes():
     x, y = make_data("mean_squared_error")
     with pytest.raises(RuntimeError, match="compile"):
@@ -63,5 +80,9 @@ def test_mistakes():
         find_learning_rate(make_model(), x, y, start=1, stop=0.1)
     with pytest.raises(ValueError, match="steps must be at least 10"):
         find_learning_rate(make_model(), x, y, steps=3)
+    with pytest.raises(ValueError, match="batch_size"):
+        find_learning_rate(make_model(), x, y, batch_size=0)
+    with pytest.raises(ValueError, match="y must have one row for each of the 50 rows"):
+        find_learning_rate(make_model(), x, y[:-1])
     with pytest.raises(ValueError, match="scale the data"):
         find_learning_rate(make_model(), 1e30 * x, y, start=1e10, stop=1e20)

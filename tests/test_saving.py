@@ -315,6 +315,10 @@ FORGERIES = {
     "a missing entry": lambda d: d.pop("layers"),
     "a negative rate": lambda d: d["compiled"]["optimizer"]["arguments"].update(learning_rate=-1),
     "no dtype": lambda d: d.update(dtype="object"),
+    "no version": lambda d: d.pop("version"),
+    "a version that is no number": lambda d: d.update(version="1"),
+    "epochs that are no number": lambda d: d.update(epochs="many"),
+    "updates that are no number": lambda d: d["training"].update(updates=[1]),
     "no description": lambda d: d["layers"].__setitem__(0, {"class": "Dense"}),
 }
 
