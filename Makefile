@@ -69,8 +69,8 @@ clean:
 	@touch $@
 
 .venv/all: .venv/installed
-	@echo "Adding PyTorch, matplotlib and tensorboardX: once, a minute or more …"
-	@$(PIP) --editable '.[plots,tensorboard,test,oracle]'
+	@echo "Adding PyTorch, scikit-learn, matplotlib and others: once, a minute or more …"
+	@$(PIP) --editable '.[plots,tensorboard,sklearn,tables,train,frames,test,oracle]'
 	@touch $@
 
 # Apart, so that the rivals bring nothing into the environment of the tests.

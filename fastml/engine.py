@@ -93,10 +93,10 @@ class Engine:
         """Positions of the layers that are fitted to the data."""
         return [position for position, layer in enumerate(self.layers) if isinstance(layer, Normalization)]
 
-    def adapt(self, x):
-        """Fits the layers that normalize the data to these rows, once."""
+    def adapt(self, x, weights=None):
+        """Fits the layers that normalize the data to these rows, (rows,) of which may have weights, once."""
         for position in self.normalizations() if not self.fitted else ():
-            values = statistics(self.layers[position].method, x)
+            values = statistics(self.layers[position].method, x, weights)
             for parameter in self.program.parameters:
                 if parameter.layer == position:
                     parameter.view(self.buffers.params)[...] = values[parameter.name]

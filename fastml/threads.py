@@ -9,6 +9,8 @@ import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from fastml.layers import positive_integer
@@ -20,6 +22,7 @@ SHORT = 5e-4  # seconds at most: in longer ones, waiting means little
 PATIENCE = 20  # chunks
 
 _chosen = None
+_here = ContextVar("threads", default=None)  # what `num_threads` says in this thread of Python
 _idle = {}  # from number of threads to the teams that wait
 _lock = threading.Lock()
 
@@ -72,7 +75,7 @@ def get_num_threads() -> int:
 
     A model uses one thread where a training step is so little work that to meet costs more than to share.
     """
-    chosen = _chosen
+    chosen = _here.get() or _chosen
     if chosen is None and os.environ.get(ENVIRONMENT):
         try:
             chosen = int(os.environ[ENVIRONMENT])
@@ -81,6 +84,16 @@ def get_num_threads() -> int:
         if chosen < 1:
             raise ValueError(f"{ENVIRONMENT} must be a number from 1, got {os.environ[ENVIRONMENT]!r}")
     return min(chosen or available(), available())
+
+
+@contextmanager
+def num_threads(threads):
+    """Lets models use up to this many threads in a ``with`` block, in this thread of Python only; None for as before."""
+    token = _here.set(None if threads is None else positive_integer("threads", threads))
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 class Crew:

@@ -1,5 +1,6 @@
 """The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
 
+import math
 import time
 
 import numpy as np
@@ -151,6 +152,11 @@ class Rescue:
                     return
 
 
+def horizon(callbacks):
+    """Epochs that may pass before one of the callbacks must look at them; see `Callback.horizon`."""
+    return min((getattr(callback, "horizon", 1) for callback in callbacks), default=math.inf)
+
+
 def train(run, epochs, names, history, callbacks, validate, stopped, progress):
     """Runs all epochs of a training job.
 
@@ -165,7 +171,7 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
         logs = train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
     except BaseException:
         rescue.replay()
-        if not (validate or callbacks):  # which an epoch would be incomplete without
+        if not validate and horizon(callbacks) > 1:  # else a complete epoch has been seen, or is not complete without
             done = len(history.epoch)
             for epoch, means in enumerate(run.means(done, run.epochs), done):
                 history.on_epoch_end(epoch, dict(zip(names, means, strict=True)))
@@ -175,10 +181,10 @@ def train(run, epochs, names, history, callbacks, validate, stopped, progress):
 
 def train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
     """The epochs of `train`; returns the logs of the last."""
-    stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
     logs, done = {}, 0
     while done < epochs and not stopped():
-        stop = min(done + stride, epochs) * run.steps_per_epoch
+        stride = 1 if validate else horizon(callbacks)  # epochs without a look at Python
+        stop = int(min(done + stride, epochs)) * run.steps_per_epoch
         for _ in run.chunks(stop):
             broken = run.diverged or (run.step == stop and not rescue.finite())
             if broken:
@@ -190,9 +196,9 @@ def train_epochs(run, epochs, names, history, callbacks, validate, stopped, prog
                     logs |= validate()
                 history.on_epoch_end(epoch, logs)
                 progress.epoch(epoch + 1, logs)
-                if callbacks:
-                    call(callbacks, "on_epoch_end", epoch, logs)
-                    rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
+                call(callbacks, "on_epoch_end", epoch, logs)
+            if callbacks and ended > done:
+                rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
             done = ended
             progress.update(run.step)
             if broken:

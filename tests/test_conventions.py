@@ -10,7 +10,7 @@ import fastml
 from fastml import kernels
 
 KERNELS = sorted(Path(kernels.__file__).parent.glob("*.py"))
-PACKAGE = sorted(Path(fastml.__file__).parent.glob("*.py"))
+PACKAGE = sorted(Path(fastml.__file__).parent.rglob("*.py"))
 MOST_LINES = 350
 
 

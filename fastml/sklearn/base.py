@@ -1,0 +1,271 @@
+"""What the estimators share: checks, the network, the epochs, and what is known after them."""
+
+import copy
+import math
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastml.layers import Activation, Normalization
+from fastml.optimizers import Optimizer
+from fastml.schedules import Schedule
+from fastml.sklearn.epochs import Epochs
+from fastml.sklearn.lbfgs import minimize_loss
+from fastml.sklearn.network import SOLVERS, make_model, make_optimizer, plain_weights
+from fastml.sklearn.stopping import Patience
+from fastml.threads import num_threads
+
+BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
+BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
+FLOATS = (np.float64, np.float32)
+
+
+class BaseMLP(BaseEstimator):
+    """The parameters and the training of both estimators. A subclass says what targets become, and outputs."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [str, Activation, list, tuple],
+        "solver": [StrOptions(set(SOLVERS)), Optimizer],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), Schedule],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "batch_normalization": ["boolean"],
+        "normalization": [StrOptions(set(Normalization.METHODS)), None],
+        "scoring": [str, callable, None],
+        "callbacks": [list, tuple, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+    }
+
+    def _set(self, parameters):
+        """Keeps the arguments of the constructor, untouched, as scikit-learn wants it."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    @property
+    def coefs_(self):
+        """Weights of each layer, from inputs as they come to outputs as they leave: normalizations are folded in."""
+        return self._plain()[0]
+
+    @property
+    def intercepts_(self):
+        """Biases of each layer, beside `coefs_`."""
+        return self._plain()[1]
+
+    def _plain(self):
+        if "model_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has no weights before fit")
+        return plain_weights(self.model_, *self._target_scale())
+
+    def _target_scale(self):
+        """Scale and shift from the network's outputs to targets, or nothing."""
+        return ()
+
+    def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
+        self._validate_params()
+        stochastic = self.solver != "lbfgs"
+        fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
+        X, y = validate_data(self, X, y, reset=fresh, **self._checks())
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        y = self._take_targets(y, fresh, incremental)
+        parts = self._split(X, y, weights, validation, incremental)
+        (X, y, weights), validation = parts
+        weights = self._row_weights(y, weights)
+
+        if fresh:
+            self._start(y, weights)
+        x, targets = self._dense(X), self._encode(y)
+        batch = len(x) if not stochastic else self._rows_of_batch(len(x))
+        if fresh:
+            self._make_model(x, weights, batch)
+        if fresh or not incremental:
+            self._compile(len(x), batch)
+        with num_threads(self.n_threads):
+            if stochastic:
+                self._train(x, targets, weights, batch, validation, incremental)
+            else:
+                self._minimize(x, targets, weights)
+        return self
+
+    def _checks(self):
+        """How scikit-learn is to check X and y."""
+        return {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": FLOATS}
+
+    def _split(self, X, y, weights, validation, incremental):
+        """The rows to train on and those to validate with, or None, as X, y and weights."""
+        X_val, y_val, weights_val = validation
+        if X_val is None:
+            if y_val is not None or weights_val is not None:
+                raise ValueError("y_val and sample_weight_val come with X_val, which is missing")
+            if not self.early_stopping:
+                return (X, y, weights), None
+            if incremental:
+                raise ValueError("partial_fit does not support early_stopping=True")
+            arrays = [X, y] if weights is None else [X, y, weights]
+            strata = self._strata(y)
+            found = train_test_split(
+                *arrays,
+                random_state=check_random_state(self.random_state).randint(2**31),
+                test_size=self.validation_fraction,
+                stratify=strata,
+            )
+            train, rest = found[::2], found[1::2]
+            if rest[0].shape[0] < 2:
+                raise ValueError(
+                    f"The validation set is too small: {rest[0].shape[0]} rows. Raise validation_fraction, or give "
+                    "more rows"
+                )
+            return (*train, *[None] * (3 - len(train))), (*rest, *[None] * (3 - len(rest)))
+        if y_val is None:
+            raise ValueError("X_val needs y_val")
+        X_val, y_val = validate_data(self, X_val, y_val, reset=False, **self._checks())
+        y_val = self._take_targets(y_val, fresh=False, incremental=True)
+        if weights_val is not None:
+            weights_val = _check_sample_weight(weights_val, X_val, dtype=np.float64)
+        return (X, y, weights), (X_val, y_val, weights_val)
+
+    def _strata(self, y):
+        return None
+
+    def _row_weights(self, y, weights):
+        """The weights of the rows, with those of their classes."""
+        return weights
+
+    def _start(self, y, weights):
+        """Forgets an earlier training."""
+        self.n_iter_ = self.t_ = 0
+        self.loss_curve_, self.history_ = [], {}
+        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = None
+        self._patience = Patience(self.tol, self.n_iter_no_change)
+        self._aim = self._make_aim(y, weights)
+        self.out_activation_ = self._out_activation()
+
+    def _rows_of_batch(self, rows):
+        whole = self.solver == "rprop" or getattr(self.solver, "full_batch", False)
+        if self.batch_size == "auto":
+            return rows if whole else min(BATCH, rows)
+        if self.batch_size > rows:
+            warnings.warn(
+                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch",
+                UserWarning,
+                stacklevel=4,
+            )
+        return min(self.batch_size, rows)
+
+    def _make_model(self, x, weights, batch):
+        mean = 1.0 if weights is None else weights.mean()
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        penalty = self.alpha / (batch * mean) if mean > 0 else 0.0
+        self.model_ = make_model(self, self._aim, penalty, x.shape[1], x.dtype.name, seed)
+        self.model_._engine.adapt(x, weights)
+        self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)
+
+    def _compile(self, rows, batch):
+        optimizer = "sgd"  # which lbfgs does not use
+        if self.solver != "lbfgs":
+            optimizer = make_optimizer(self, self._aim.factor, rows, -(-rows // batch))
+        self.model_.compile(optimizer, self._aim.loss)
+
+    def _train(self, x, targets, weights, batch, validation, incremental):
+        """Epochs until max_iter, or until there was no progress for long enough; a single one if `incremental`."""
+        options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
+        if validation:
+            X_val, y_val, weights_val = validation
+            options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
+        epochs = Epochs(self, self._make_scorer(*validation) if validation else None)
+        ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
+        if not (ended or incremental):
+            warnings.warn(
+                f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _minimize(self, x, targets, weights):
+        intake = self.model_._intake()
+        x, targets, weights = intake.weighted(*intake.rows(x, targets, weights))
+        stops = self.tol, self.max_iter, self.max_fun, self.verbose
+        self.n_iter_, self.loss_ = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)
+
+    def _make_scorer(self, X, y, weights):
+        """A function that gives the score of these rows, larger is better, with the weights as they are."""
+        if self.scoring is None:
+            return lambda: self._score(X, y, weights)
+        scorer = check_scoring(self, self.scoring)
+        blind = copy.copy(self)  # to names of columns, which these rows have lost
+        vars(blind).pop("feature_names_in_", None)
+        routed = {} if weights is None else {"sample_weight": weights}
+        return lambda: float(scorer(blind, X, self._given(y), **routed))
+
+    def _score(self, X, y, weights):
+        outputs = self._outputs(X)
+        finite = np.isfinite(outputs).all()
+        return float(self._score_of(self._decode(outputs), y, weights)) if finite else math.nan
+
+    def _given(self, y):
+        """Targets as users gave them."""
+        return y
+
+    def _dense(self, X):
+        """X as an array of the dtype that the network has or will have."""
+        dtype = self.model_.dtype if hasattr(self, "model_") else self._dtype(X)
+        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X, dtype=dtype)
+
+    def _dtype(self, X):
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if X.dtype == np.float32 else "float64"
+
+    def _outputs(self, X):
+        """The network's outputs (rows, units) for checked X."""
+        if sparse.issparse(X):
+            X = X.tocsr()
+            parts = [self._dense(X[i : i + BLOCK]) for i in range(0, X.shape[0], BLOCK)]
+        else:
+            parts = [self._dense(X)]
+        with num_threads(self.n_threads):
+            outputs = [self.model_.predict(part) for part in parts]
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def _checked_outputs(self, X):
+        check_is_fitted(self)
+        return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))
+
+    def _check_solver(self):
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit needs a solver that goes in steps; lbfgs takes all rows at once")
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

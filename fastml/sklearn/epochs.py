@@ -1,0 +1,95 @@
+"""The epochs of a solver that goes in steps: what is noted after each, when they end, and how they may fail."""
+
+import math
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from fastml.sklearn.stopping import Watch
+from fastml.training import DivergenceError
+
+LEAST_RATE = 1e-6  # at which learning_rate="adaptive" ends the training
+
+
+class Epochs:
+    """One call of `fit` or `partial_fit` of an estimator; `score` gives that of the validation rows, or is None."""
+
+    def __init__(self, estimator, score):
+        self.estimator, self.score, self.model = estimator, score, estimator.model_
+        self.best = self.model.get_weights() if estimator.early_stopping else None
+        self.ended = False
+        estimator.n_iter_ = 0
+        if score and estimator.validation_scores_ is None:
+            estimator.validation_scores_ = []
+
+    def run(self, x, targets, batch, most, **options):
+        """Trains for at most so many epochs; sets the estimator's attributes. ValueError where the weights diverge."""
+        estimator, self.rows = self.estimator, len(x)
+        callbacks = list(estimator.callbacks or ())
+        watch = Watch(self.after, estimator._patience, looks=bool(callbacks or self.score))
+        verbose = int(estimator.verbose)
+        try:
+            self.model.fit(x, targets, batch, most, verbose, [watch, *callbacks], **options)
+            self.ended = self.ended or self.model.stop_training
+        except DivergenceError as error:
+            self.diverged(error)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
+            self.ended = True
+        finally:
+            history = self.model.history
+            for loss in history.history.get("loss", ())[estimator.n_iter_ :]:  # Ctrl-C came before they were told
+                self.note(loss)
+            factor = estimator._aim.factor
+            for name, values in history.history.items():
+                estimator.history_.setdefault(name, []).extend(factor * value for value in values)
+            if self.best is not None:
+                self.model.set_weights(self.best)
+        if estimator.early_stopping:
+            estimator.best_validation_score_ = -estimator._patience.best
+        else:
+            estimator.best_loss_ = estimator._patience.best
+        return self.ended
+
+    def note(self, loss):
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.t_ += self.rows
+        estimator.loss_ = estimator._aim.factor * loss
+        estimator.loss_curve_.append(estimator.loss_)
+
+    def after(self, loss):
+        """Takes note of an epoch; returns whether it was the last."""
+        self.note(loss)
+        estimator, patience = self.estimator, self.estimator._patience
+        value = estimator.loss_
+        if self.score:
+            estimator.validation_scores_.append(self.score())
+        if estimator.early_stopping:
+            value = -estimator.validation_scores_[-1]
+        if patience.see(value) and estimator.early_stopping:
+            self.best = self.model.get_weights()
+        self.ended = patience.exhausted and not self.slower(patience)
+        return self.ended
+
+    def slower(self, patience):
+        """Goes on with a fifth of the learning rate, if it adapts and is not at its end; returns whether."""
+        estimator, optimizer = self.estimator, self.model.optimizer
+        if estimator.solver != "sgd" or estimator.learning_rate != "adaptive":
+            return False
+        if optimizer.learning_rate / estimator._aim.factor <= LEAST_RATE:
+            return False
+        optimizer.learning_rate /= 5
+        patience.count = 0
+        return True
+
+    def diverged(self, error):
+        """Ends the training with the best weights so far where early stopping keeps them; else ValueError."""
+        if self.best is None:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f"preprocessed: {error}"
+            ) from error
+        self.estimator.validation_scores_.append(math.nan)
+        warnings.warn(f"{error}. The best weights before are kept", ConvergenceWarning, stacklevel=7)
+        self.ended = True

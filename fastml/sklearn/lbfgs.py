@@ -1,0 +1,70 @@
+"""L-BFGS over all rows at once: SciPy's minimizer on the compiled gradient."""
+
+import warnings
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from fastml.engine import EXECUTORS
+from fastml.lowering import lower
+from fastml.training import Data, Run
+
+
+class Objective:
+    """The loss of a compiled model over all rows, and its gradient, as a function of all trained weights."""
+
+    def __init__(self, model, x, y, weights):
+        engine = model._engine
+        engine.adapt(x)
+        plan = engine._plan(len(x))
+        aim = {**engine.aim, "weighted": weights is not None, "height": plan.block * plan.threads or len(x)}
+        self.program = lower(engine.layers, engine.d_in, len(x), engine.dtype, **aim, plan=plan)
+        self.buffers = engine.buffers.with_work(self.program)
+        self.data = Data(engine.dtype, x, y, weights)
+        self.plan, self.seed = plan, engine.seed
+        self.trained = [p for p in self.program.parameters if p.role != "statistic"]
+
+    def start(self):
+        return np.concatenate([p.view(self.buffers.params).ravel() for p in self.trained]).astype(np.float64)
+
+    def put(self, values):
+        at = 0
+        for parameter in self.trained:
+            view = parameter.view(self.buffers.params)
+            view[...] = values[at : at + view.size].reshape(view.shape)
+            at += view.size
+
+    def __call__(self, values):
+        self.put(values)
+        steps = {"steps_per_epoch": 1, "batch_size": self.data.rows, "plan": self.plan, "seed": self.seed}
+        self.data.totals[...] = 0
+        run = Run(EXECUTORS["compiled"], self.program.gradient, self.program, self.buffers, self.data, **steps)
+        run.advance(1)
+        slopes = [p.view(self.buffers.grads).ravel() for p in self.trained]
+        return run.means(0, 1)[0][0], np.concatenate(slopes).astype(np.float64)
+
+
+def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose):
+    """Trains a compiled model; returns iterations and final loss, which is `factor` times the model's."""
+    objective = Objective(model, x, y, weights)
+
+    def scaled(values):
+        loss, slopes = objective(values)
+        return factor * loss, factor * slopes
+
+    def report(intermediate_result):
+        print(f"loss = {intermediate_result.fun:.8f}")
+
+    options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
+    callback = report if verbose else None
+    found = minimize(scaled, objective.start(), method="L-BFGS-B", jac=True, options=options, callback=callback)
+    objective.put(found.x)
+    if found.status != 0:
+        warnings.warn(
+            f"lbfgs ended before it converged, after {found.nit} iterations: {found.message}. Raise max_iter or "
+            "max_fun, or scale the data",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return min(found.nit, max_iter), float(found.fun)

@@ -1,0 +1,24 @@
+"""scikit-learn's own checks of estimators, all of them, none expected to fail."""
+
+import pytest
+
+pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastml.sklearn import MLPClassifier, MLPRegressor
+
+ESTIMATORS = [
+    MLPClassifier(),
+    MLPRegressor(),
+    MLPClassifier(hidden_layer_sizes=(16, 8), activation=["tanh", "elu"], solver="rmsprop", max_iter=50),
+    MLPClassifier(solver="lbfgs", hidden_layer_sizes=(8,), max_iter=30, normalization=None),
+    MLPRegressor(solver="rprop", loss="huber", normalize_y=False, n_threads=1),
+    MLPRegressor(solver="lbfgs", max_iter=50, normalization="minmax"),
+]
+
+
+@pytest.mark.filterwarnings("default")
+@parametrize_with_checks(ESTIMATORS)
+def test_estimator_checks(estimator, check):
+    check(estimator)
