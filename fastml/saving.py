@@ -2,6 +2,7 @@
 
 The metadata has ``format`` "fastml", ``description``, a JSON text, and ``sha256``, of that text and all tensors. These
 are ``weights.<layer>.<name>``, and with the optimizer ``optimizer.<k>.<layer>.<name>``, its k-th state of a weight.
+An estimator of `fastml.sklearn` adds itself to the description: parameters, preprocessing, classes.
 VERSION counts changes that an older fastml could not read; older versions stay readable.
 """
 
@@ -29,8 +30,8 @@ class ModelFileError(ValueError):
     """A file is no model of fastml, is damaged, or was written by a newer fastml."""
 
 
-def save(model, path, include_optimizer):
-    """Writes a built model to a file, or leaves what was there."""
+def save(model, path, include_optimizer, estimator=None):
+    """Writes a built model to a file, with the description of its estimator, or leaves what was there."""
     engine = model._engine
     epochs, updates, loss = engine._progress()
     tensors = {f"weights.{name}": array for name, array in zip(engine.names(), engine.weights(), strict=True)}
@@ -55,6 +56,8 @@ def save(model, path, include_optimizer):
     if model.loss and include_optimizer:
         tensors |= states(engine)
         description["training"] = {"updates": updates, "loss": loss if math.isfinite(loss) else None}
+    if estimator:
+        description["estimator"] = estimator
     text = json.dumps(description, allow_nan=False)
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     metadata = {"format": FORMAT, "description": text, "sha256": digest(text, tensors)}
@@ -103,14 +106,18 @@ def write_atomically(path, content):
 
 
 def load(path, sequential):
-    """The model in a file, an instance of `sequential`."""
+    """The model in a file, an instance of `sequential`, or the estimator around it."""
     text, tensors = read(path)
     try:
         description = json.loads(text)
         version, writer = operator.index(description["version"]), description["fastml"]
         if version <= VERSION:
-            return rebuilt(description, tensors, sequential)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            if "estimator" not in description:
+                return rebuilt(description, tensors, sequential)
+            from fastml.sklearn import restored  # which needs scikit-learn
+
+            return restored(description["estimator"], rebuilt(description, tensors, sequential))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelFileError(f"{path} does not describe a model that this fastml can build: {error!r}") from error
     raise ModelFileError(
         f"{path} was written by fastml {writer}, in version {version} of the format; this is fastml {__version__}, "

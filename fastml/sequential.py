@@ -334,9 +334,10 @@ class Sequential(Buildable):
         return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}
 
 
-def load(path: str | os.PathLike) -> Sequential:
-    """The model that `Sequential.save` wrote. Raises `ModelFileError`, a ValueError, where the file is none.
+def load(path: str | os.PathLike):
+    """The model that `Sequential.save` wrote, or the estimator that its own `save` did.
 
+    Raises `ModelFileError`, a ValueError, where the file is none; ImportError for an estimator without scikit-learn.
     Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
     """
     return saving.load(path, Sequential)

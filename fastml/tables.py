@@ -36,6 +36,18 @@ def is_table(x):
         return True
 
 
+def is_plain(table):
+    """Whether all columns of a table that narwhals knows hold numbers or booleans, and none is missing."""
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(table)
+    if isinstance(frame, nw.LazyFrame) or not all(t.is_numeric() or t == nw.Boolean for t in frame.schema.values()):
+        return False
+    columns = list(frame.iter_columns())
+    gaps = any(c.is_null().any() or (c.dtype.is_float() and c.is_nan().any()) for c in columns)
+    return not gaps
+
+
 class TableEncoder:
     """Turns a table into a matrix (rows, features) of float32 or float64, and remembers how.
 

@@ -88,7 +88,7 @@ def get_num_threads() -> int:
 
 @contextmanager
 def num_threads(threads):
-    """Lets models use up to this many threads in a ``with`` block, in this thread of Python only; None for as before."""
+    """Lets models use up to so many threads in a ``with`` block, in this thread of Python alone; None for as before."""
     token = _here.set(None if threads is None else positive_integer("threads", threads))
     try:
         yield

@@ -16,9 +16,9 @@ from fastml.kernels.simd import BITS, INDEX
 ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
 MASKS = (True,) if BITS == 512 else (False, True)
 
-# A packed panel of b, TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic takes
-# it: what costs is to read and write c anew for each block of terms, so that blocks are long. A block of a, HEIGHT x
-# TERMS, fits into the second level, too, a group of panels into the third. Copies pay from LARGE multiplications on.
+# A packed panel of b, TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
+# takes it: what costs is to read and write c anew for each block of terms, so that blocks are long. A block of a,
+# HEIGHT x TERMS, fits into the second level, too, a group of panels into the third. Copies pay from LARGE on.
 TERMS, HEIGHT, GROUP, LARGE = (512, 256, 8, 16_000_000) if BITS == 512 else (1024, 96, 16, 2_000_000)
 PANEL = (TERMS + 16) * VECTORS * (BITS // 32)  # not a power of 2, which would crowd a few places of the cache
 ROOM = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies

@@ -1,24 +1,50 @@
 """What the documents show runs as it stands there."""
 
 import doctest
+import importlib
 import re
 from pathlib import Path
+
+import pytest
 
 import fastml.sequential
 
 
-def test_the_examples_of_the_readme(capsys):
+def examples():
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_examples_of_the_readme(capsys):
+    first, _, last = examples()
     exec(first, names := {})
     assert names["accuracy"] > 0.9
     assert "the first one is a 0" in capsys.readouterr().out
-    exec(second, names := {})
+    exec(last, names := {})
     assert max(names["model"].history.history["val_accuracy"]) > 0.9
     check = capsys.readouterr().out
     assert "gradient check of" in check and "complex step" in check
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_example_with_a_table(capsys, monkeypatch, tmp_path):
+    for module, extra in (("sklearn", "sklearn"), ("narwhals", "tables"), ("pandas", "frames")):
+        pytest.importorskip(module, reason=f"needs {module}, the extra {extra}")
+    monkeypatch.chdir(tmp_path)
+    exec(examples()[1], names := {})
+    assert names["model"].score(names["guests"].drop(columns="comes"), names["guests"]["comes"]) == 1
+    first, second = names["model"].predict_proba(names["guests"][["age", "city", "member"]][:2])
+    assert first[1] > 0.5 > second[1]  # yes, then no
+    assert "[[" in capsys.readouterr().out
+
+
 def test_the_example_of_sequential():
     result = doctest.testmod(fastml.sequential)
+    assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor"])
+def test_the_examples_of_the_estimators(name):
+    pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+    result = doctest.testmod(importlib.import_module(f"fastml.sklearn.{name}"))
     assert result.attempted > 0 and result.failed == 0

@@ -9,6 +9,12 @@ except ImportError as error:  # pragma: no cover - the tests run with it
     raise ImportError("fastml.sklearn needs scikit-learn: pip install 'fastml-cpu[sklearn]'") from error
 
 from fastml.sklearn.classifier import MLPClassifier
+from fastml.sklearn.files import restore_estimator
 from fastml.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+
+def restored(description, model):
+    """The estimator that a model file describes, around its network."""
+    return restore_estimator(description, model, (MLPClassifier, MLPRegressor))

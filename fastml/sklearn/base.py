@@ -13,15 +13,18 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
+from fastml import saving
 from fastml.layers import Activation, Normalization
 from fastml.optimizers import Optimizer
 from fastml.schedules import Schedule
 from fastml.sklearn.epochs import Epochs
+from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.lbfgs import minimize_loss
 from fastml.sklearn.network import SOLVERS, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
+from fastml.tables import TableEncoder, is_plain, is_table
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
@@ -71,6 +74,16 @@ class BaseMLP(BaseEstimator):
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
+    def save(self, path, include_optimizer=True):
+        """Writes the fitted estimator to a safetensors file, from which `fastml.load` makes it again.
+
+        Preprocessing, class labels and the network are in it; with `include_optimizer`, `partial_fit` goes on with the
+        same bits. Callbacks, functions for scoring and random generators are not. Otherwise as `Sequential.save`.
+        """
+        check_is_fitted(self)
+        with self.model_._lock:
+            saving.save(self.model_, path, include_optimizer, describe_estimator(self))
+
     @property
     def coefs_(self):
         """Weights of each layer, from inputs as they come to outputs as they leave: normalizations are folded in."""
@@ -84,6 +97,8 @@ class BaseMLP(BaseEstimator):
     def _plain(self):
         if "model_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} has no weights before fit")
+        if self.encoder_ and self.encoder_.embeddings:
+            raise AttributeError("a network with embeddings is not one of plain layers: see model_.get_weights()")
         return plain_weights(self.model_, *self._target_scale())
 
     def _target_scale(self):
@@ -94,7 +109,7 @@ class BaseMLP(BaseEstimator):
         self._validate_params()
         stochastic = self.solver != "lbfgs"
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
-        X, y = validate_data(self, X, y, reset=fresh, **self._checks())
+        X, y = self._checked(X, y, fresh)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         y = self._take_targets(y, fresh, incremental)
         parts = self._split(X, y, weights, validation, incremental)
@@ -115,6 +130,17 @@ class BaseMLP(BaseEstimator):
             else:
                 self._minimize(x, targets, weights)
         return self
+
+    def _checked(self, X, y, reset):
+        """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
+        if reset:
+            self.encoder_ = TableEncoder(dtype="float64").fit(X) if is_table(X) and not is_plain(X) else None
+        if self.encoder_ is None:
+            return validate_data(self, X, y, reset=reset, **self._checks())
+        X, y = check_X_y(self.encoder_.transform(X), y, estimator=self, **self._checks())
+        if reset:
+            self.n_features_in_, self.feature_names_in_ = self.encoder_.n_features_in_, self.encoder_.feature_names_in_
+        return X, y
 
     def _checks(self):
         """How scikit-learn is to check X and y."""
@@ -147,7 +173,7 @@ class BaseMLP(BaseEstimator):
             return (*train, *[None] * (3 - len(train))), (*rest, *[None] * (3 - len(rest)))
         if y_val is None:
             raise ValueError("X_val needs y_val")
-        X_val, y_val = validate_data(self, X_val, y_val, reset=False, **self._checks())
+        X_val, y_val = self._checked(X_val, y_val, reset=False)
         y_val = self._take_targets(y_val, fresh=False, incremental=True)
         if weights_val is not None:
             weights_val = _check_sample_weight(weights_val, X_val, dtype=np.float64)
@@ -223,6 +249,7 @@ class BaseMLP(BaseEstimator):
         scorer = check_scoring(self, self.scoring)
         blind = copy.copy(self)  # to names of columns, which these rows have lost
         vars(blind).pop("feature_names_in_", None)
+        blind.encoder_, blind.n_features_in_ = None, X.shape[1]
         routed = {} if weights is None else {"sample_weight": weights}
         return lambda: float(scorer(blind, X, self._given(y), **routed))
 
@@ -258,6 +285,8 @@ class BaseMLP(BaseEstimator):
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
+        if self.encoder_ is not None:
+            return self._outputs(self.encoder_.transform(X))
         return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))
 
     def _check_solver(self):

@@ -52,6 +52,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     model_ : Sequential
         The network.
+    encoder_ : TableEncoder or None
+        What makes numbers of a table with text, dates or gaps; then it also normalizes them.
     history_ : dict
         ``loss`` and, with validation rows, ``val_loss``: a list with a number for each epoch.
     coefs_, intercepts_ : list of array
@@ -113,7 +115,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Trains on X (rows, features) and y, labels (rows,) or 0 and 1 (rows, labels); returns the estimator.
 
-        X may be sparse; it is made dense. Rows weigh `sample_weight` in the loss. X_val and y_val are rows to
+        X may be sparse; it is made dense. It may be a table of pandas, polars or pyarrow, also with text, dates and
+        gaps: see `fastml.TableEncoder`. Rows weigh `sample_weight` in the loss. X_val and y_val are rows to
         validate with after each epoch, whose scores and losses are kept; with early_stopping they also decide when to
         end, instead of a share of X. Raises ValueError or TypeError for what cannot be used.
         """

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.activations import ACTIVATIONS
-from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
+from fastml.description import CLASSES
+from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization
 from fastml.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, Rprop
 from fastml.regularizers import L2
 from fastml.schedules import Schedule
@@ -41,6 +42,9 @@ class InverseScaling(Schedule):
         return self.learning_rate / (self.seen + step // self.steps_per_epoch * self.rows + 1.0) ** self.power
 
 
+CLASSES[InverseScaling.__name__] = InverseScaling  # so that model files may hold it
+
+
 def sizes_of(hidden_layer_sizes):
     """The widths of the hidden layers, a list of int; ValueError where one is not a whole number above 0."""
     several = np.ndim(hidden_layer_sizes) > 0
@@ -60,12 +64,17 @@ def each(value, count, name):
 
 
 def make_layers(estimator, aim, penalty):
-    """The layers of an estimator's network, for inputs that are not normalized."""
+    """The layers of an estimator's network. Tables are normalized by their encoder."""
     sizes = sizes_of(estimator.hidden_layer_sizes)
     activations = each(estimator.activation, len(sizes), "activation")
     rates = each(estimator.dropout, len(sizes), "dropout")
     regularizer = L2(penalty) if penalty else None
-    layers = [Normalization(estimator.normalization)] if estimator.normalization else []
+    encoder, layers = estimator.encoder_, []
+    if encoder is None and estimator.normalization:
+        layers = [Normalization(estimator.normalization)]
+    elif encoder is not None and encoder.embeddings:
+
+        layers = [Embedding(encoder.embeddings)]
     for size, activation, rate in zip(sizes, activations, rates, strict=True):
         activation = NAMES.get(activation, activation)
         if isinstance(activation, str) and activation not in ACTIVATIONS:
@@ -104,7 +113,18 @@ def make_model(estimator, aim, penalty, width, dtype, seed):
     layers = make_layers(estimator, aim, 0.5 * penalty / aim.factor)
     model = Sequential(layers, input_dim=width, dtype=dtype, seed=seed)
     model.build()
+    spread_biases(model, seed)
     return model
+
+
+def spread_biases(model, seed):
+    """Draws the biases as Glorot's rule draws the weights above them, as scikit-learn does: with few epochs it helps."""
+    generator, engine = np.random.default_rng(seed), model._engine
+    for name, weights in zip(engine.names(), engine.weights(), strict=True):
+        if name.endswith(".W"):
+            bound = np.sqrt(6 / sum(weights.shape))
+        elif name.endswith(".b"):
+            weights[...] = generator.uniform(-bound, bound, weights.shape)
 
 
 def plain_weights(model, scale=None, shift=None):

@@ -1,0 +1,112 @@
+"""Estimators as plain data, beside their networks in model files, and back."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+from fastml.description import describe, restore
+from fastml.sklearn.network import Aim
+from fastml.sklearn.stopping import Patience
+from fastml.tables import TableEncoder
+
+STATE = (
+    "classes_", "_kind", "n_features_in_", "feature_names_in_", "encoder_", "n_outputs_", "out_activation_",
+    "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
+    "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced",
+)  # fmt: skip
+DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
+
+
+def describe_estimator(estimator):
+    """A fitted estimator without its network. TypeError for a parameter or class that is not fastml's own."""
+    if not type(estimator).__module__.startswith("fastml."):
+        raise TypeError(f"{estimator!r} cannot be saved: its class is not one of fastml's own")
+    parameters = estimator.get_params(deep=False)
+    for name in DROPPED:
+        if not isinstance(parameters[name], (str, Integral)):
+            parameters[name] = None
+    return {
+        "class": type(estimator).__name__,
+        "parameters": {name: pack(value) for name, value in parameters.items()},
+        "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
+    }
+
+
+def restore_estimator(description, model, classes):
+    """The estimator, one of `classes`, that was described, around its network; ValueError for anything else."""
+    kinds = {kind.__name__: kind for kind in classes}
+    if description["class"] not in kinds:
+        raise ValueError(f"there is no estimator {description['class']!r}")
+    estimator = kinds[description["class"]](**{k: unpack(v) for k, v in description["parameters"].items()})
+    estimator._validate_params()
+    unknown = set(description["state"]) - set(STATE)
+    if unknown:
+        raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
+    vars(estimator).update({name: unpack(value) for name, value in description["state"].items()})
+    estimator.model_ = model
+    return estimator
+
+
+def pack(value):
+    """A value as what JSON holds: numbers, text and None as they are, other things as {kind: content}."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.ndarray):
+        kind = "objects" if value.dtype == object else value.dtype.str
+        return {"array": [kind, list(value.shape), [pack(item) for item in value.ravel().tolist()]]}
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else {"float": str(float(value))}
+    if isinstance(value, Aim):
+        return {"aim": [pack(item) for item in value]}
+    if isinstance(value, (tuple, list)):
+        return {type(value).__name__: [pack(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[pack(key), pack(item)] for key, item in value.items()]}
+    if isinstance(value, TableEncoder):
+        return {"encoder": value.to_dict()}
+    if isinstance(value, Patience):
+        return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
+    return {"object": describe(value)}
+
+
+def unpack(value):
+    """What was packed. ValueError, TypeError or KeyError for anything else."""
+    if not isinstance(value, dict):
+        if isinstance(value, list):
+            raise ValueError(f"no value: {value!r}")
+        return value
+    ((kind, content),) = value.items()
+    return UNPACK[kind](content)
+
+
+def unpack_array(content):
+    kind, shape, items = content
+    items = [unpack(item) for item in items]
+    if kind != "objects" and np.dtype(kind).kind not in "biufU":
+        raise ValueError(f"no array of {kind} is stored")
+    array = np.empty(len(items), object if kind == "objects" else np.dtype(kind))
+    array[:] = items
+    return array.reshape(shape)
+
+
+def unpack_patience(content):
+    tol, most, best, count = (unpack(item) for item in content)
+    patience = Patience(tol, most)
+    patience.best, patience.count = best, count
+    return patience
+
+
+UNPACK = {
+    "array": unpack_array,
+    "float": float,
+    "tuple": lambda content: tuple(unpack(item) for item in content),
+    "list": lambda content: [unpack(item) for item in content],
+    "dict": lambda content: {unpack(key): unpack(item) for key, item in content},
+    "aim": lambda content: Aim(*(unpack(item) for item in content)),
+    "encoder": TableEncoder.from_dict,
+    "patience": unpack_patience,
+    "object": restore,
+}

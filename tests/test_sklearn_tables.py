@@ -1,0 +1,206 @@
+"""Estimators that take tables, and estimators in files."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+pytest.importorskip("narwhals", reason="needs narwhals, the extra tables")
+
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+import fastml
+from fastml.saving import digest
+from fastml.sklearn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)
+LABELS = make_multilabel_classification(n_samples=60, n_features=5, n_classes=3, random_state=0)
+SMALL = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0}
+CITIES = ["Rome", "Oslo", "Lima", None]
+
+
+def columns(rows=200):
+    """Mixed columns, and a target of text that depends on them."""
+    rng = np.random.default_rng(0)
+    size = rng.normal(50, 10, rows)
+    city = rng.integers(0, 4, rows)
+    paid = rng.random(rows) < 0.5
+    street = [f"street {k}" for k in rng.integers(0, 40, rows)]
+    found = {
+        "size": [None if k % 17 == 0 else float(v) for k, v in enumerate(size)],
+        "city": [CITIES[k] for k in city],
+        "paid": paid.tolist(),
+        "street": street,
+    }
+    target = np.where((city == 1) ^ paid, "yes", "no")
+    return found, target
+
+
+def make_table(library, rows=200):
+    module = pytest.importorskip(library, reason=f"needs {library}")
+    found, target = columns(rows)
+    return (module.table(found) if library == "pyarrow" else module.DataFrame(found)), target
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_a_table_of_all_kinds(library):
+    table, target = make_table(library)
+    model = MLPClassifier((16,), max_iter=150, learning_rate_init=0.01, random_state=0).fit(table, target)
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert model.feature_names_in_.tolist() == ["size", "city", "paid", "street"] and model.n_features_in_ == 4
+    assert model.score(table, target) > 0.95
+    assert set(model.predict(table)) == {"no", "yes"}
+    assert isinstance(model.model_.layers[0], fastml.Embedding)  # for the streets
+    assert not hasattr(model, "coefs_")
+
+
+def test_all_libraries_give_the_same():
+    found = []
+    for library in ("pandas", "polars", "pyarrow"):
+        table, target = make_table(library)
+        found.append(MLPClassifier(**SMALL).fit(table, target).predict_proba(table))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_tables_of_numbers_are_taken_as_arrays_are():
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame(IRIS[0], columns=list("abcd"))
+    model, plain = MLPClassifier(**SMALL).fit(table, IRIS[1]), MLPClassifier(**SMALL).fit(*IRIS)
+    assert model.encoder_ is None and model.feature_names_in_.tolist() == list("abcd")
+    np.testing.assert_array_equal(model.predict_proba(table), plain.predict_proba(IRIS[0]))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(table[list("bacd")])
+
+
+def test_columns_are_those_of_the_fit():
+    table, target = make_table("pandas")
+    model = MLPClassifier(**SMALL).fit(table, target)
+    with pytest.raises(ValueError, match="columns are in another order"):
+        model.predict(table[["city", "size", "paid", "street"]])
+    with pytest.raises(ValueError, match="column 'paid' is missing"):
+        model.predict(table[["size", "city", "street"]])
+    with pytest.raises(TypeError, match="column 'size' is of kind text"):
+        model.predict(table.assign(size="large"))
+
+
+def test_validation_rows_and_searches_take_tables():
+    table, target = make_table("polars")
+    rows = {"X_val": table[150:], "y_val": target[150:]}
+    model = MLPClassifier(early_stopping=True, scoring="roc_auc", **SMALL).fit(table[:150], target[:150], **rows)
+    assert len(model.validation_scores_) == model.n_iter_
+    search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [1e-4, 1e-2]}, cv=2).fit(table, target)
+    assert search.predict(table).shape == (200,)
+    assert cross_val_score(clone(model).set_params(early_stopping=False), table, target, cv=2).shape == (2,)
+
+
+def test_rows_that_it_has_not_seen():
+    table, target = make_table("polars")
+    model = MLPClassifier(**SMALL).fit(table, target)
+    new = table[:3].with_columns(city=np.array(["Bonn"] * 3, object), street=np.array(["elsewhere"] * 3, object))
+    assert np.isfinite(model.predict_proba(new)).all()
+
+
+MODELS = {
+    "binary": (MLPClassifier, (IRIS[0][:100], np.where(IRIS[1][:100] == 0, "no", "yes")), {}),
+    "classes of text": (MLPClassifier, (IRIS[0], np.array(["a", "b", "c"], object)[IRIS[1]]), {"scoring": "accuracy"}),
+    "whole numbers": (MLPClassifier, IRIS, {"solver": "sgd", "learning_rate": "invscaling", "dtype": "float32"}),
+    "labels": (MLPClassifier, LABELS, {"dropout": [0.1], "class_weight": None}),
+    "booleans": (MLPClassifier, (IRIS[0], IRIS[1] == 1), {"class_weight": {True: 2.0, False: 1.0}}),
+    "numbers": (MLPRegressor, DIABETES, {"activation": [fastml.Activation("elu", 0.5)], "n_iter_no_change": np.inf}),
+    "two outputs": (MLPRegressor, (DIABETES[0], DIABETES[0][:, :2]), {"solver": fastml.Adam(0.01)}),
+    "early stopping": (MLPRegressor, DIABETES, {"early_stopping": True, "batch_normalization": True}),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_a_file_gives_the_estimator_back(case, tmp_path):
+    kind, (X, y), parameters = MODELS[case]
+    model = kind(**SMALL, **parameters).fit(X, y)
+    model.save(tmp_path / "m.safetensors")
+    other = fastml.load(tmp_path / "m.safetensors")
+    assert type(other) is kind
+    kept = {name: value for name, value in model.get_params().items() if name not in ("solver", "activation")}
+    assert {name: other.get_params()[name] for name in kept} == kept
+    assert set(vars(other)) == set(vars(model))
+    for name in ("loss_curve_", "history_", "validation_scores_", "n_iter_", "n_outputs_", "out_activation_"):
+        assert getattr(other, name) == getattr(model, name)
+    if kind is MLPClassifier:
+        assert other.classes_.dtype == model.classes_.dtype
+        np.testing.assert_array_equal(other.classes_, model.classes_)
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+    found, expected = other.predict(X), model.predict(X)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("case", ["binary", "numbers", "labels"])
+def test_training_goes_on_with_the_same_bits(case, tmp_path):
+    kind, (X, y), parameters = MODELS[case]
+    model = kind(**SMALL, **parameters).fit(X, y)
+    model.partial_fit(X, y).save(tmp_path / "m")
+    other = fastml.load(tmp_path / "m")
+    for one in (model, other):
+        one.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    assert model.loss_curve_ == other.loss_curve_
+
+
+def test_a_file_holds_the_preprocessing(tmp_path):
+    table, target = make_table("polars")
+    model = MLPClassifier(**SMALL).fit(table, target)
+    model.save(tmp_path / "m")
+    other = fastml.load(tmp_path / "m")
+    np.testing.assert_array_equal(other.predict_proba(table), model.predict_proba(table))
+    assert other.feature_names_in_.tolist() == model.feature_names_in_.tolist()
+    with pytest.raises(ValueError, match="column 'city' is missing"):
+        other.predict(table.drop("city"))
+
+
+def forge(path, change):
+    """Writes the file anew with another description, and the checksum of it."""
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    tensors, description = load_file(path), json.loads(metadata["description"])
+    change(description["estimator"])
+    text = json.dumps(description)
+    save_file(tensors, path, {**metadata, "description": text, "sha256": digest(text, tensors)})
+
+
+FORGED = {
+    "another class": lambda e: e.update({"class": "Popen"}),
+    "no parameters": lambda e: e.pop("parameters"),
+    "an unknown parameter": lambda e: e["parameters"].update(shell=True),
+    "a forbidden value": lambda e: e["parameters"].update(alpha=-1.0),
+    "an unknown attribute": lambda e: e["state"].update({"__class__": 1}),
+    "a list": lambda e: e.update(state=[1, 2]),
+    "an unknown kind": lambda e: e["state"].update(t_={"code": "1"}),
+    "an array of objects": lambda e: e["state"].update(classes_={"array": ["O", [1], [1]]}),
+    "an array of another size": lambda e: e["state"].update(classes_={"array": ["<i8", [7], [1, 2]]}),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_forged_files_are_refused(case, tmp_path):
+    path = tmp_path / "m"
+    MLPClassifier(**SMALL).fit(*IRIS).save(path)
+    forge(path, FORGED[case])
+    with pytest.raises(fastml.ModelFileError):
+        fastml.load(path)
+
+
+def test_what_cannot_be_saved(tmp_path):
+    class Mine(MLPClassifier):
+        pass
+
+    with pytest.raises(TypeError, match="its class is not one of fastml's own"):
+        Mine(**SMALL).fit(*IRIS).save(tmp_path / "m")
+    with pytest.raises(ValueError, match="not fitted"):
+        MLPClassifier().save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
