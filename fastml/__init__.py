@@ -9,6 +9,7 @@ from fastml.activations import ACTIVATIONS
 from fastml.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ReduceLROnPlateau
 from fastml.compiled import warmup
 from fastml.datasets import load_digits
+from fastml.embedding import Embedding
 from fastml.gradient_check import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Layer, Normalization
@@ -61,6 +62,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "ExponentialDecay",
     "GradientCheck",
     "History",

@@ -87,8 +87,11 @@ def convert(array, name, dtype):
     return converted if converted.flags.writeable else np.asarray(_Alias(converted))
 
 
-def as_features(x, name, dtype, width=None):
-    """x as a (rows, width) array of dtype; any width if None."""
+def as_features(x, name, dtype, width=None, codes=None):
+    """x as a (rows, width) array of dtype; any width if None.
+
+    `codes` says how many categories there are in which columns: these hold 0, 1, …, and nobody else has the array.
+    """
     array = as_array(x, name)
     if array.ndim != 2:
         hint = {
@@ -100,7 +103,29 @@ def as_features(x, name, dtype, width=None):
         raise ValueError(f"{name} is empty: its shape is {array.shape}")
     if width is not None and array.shape[1] != width:
         raise ValueError(f"{name} has {array.shape[1]} features, but the model takes {width}")
-    return convert(array, name, dtype)
+    converted = convert(array, name, dtype)
+    if codes:
+        if max(codes) >= array.shape[1]:
+            raise ValueError(
+                f"{name} has {array.shape[1]} features, but Embedding is for column {max(codes)}, from 0 on"
+            )
+        if np.may_share_memory(converted, array):  # a kernel writes where codes point: nobody may change them later
+            converted = converted.copy()
+        check_codes(converted, name, codes)
+    return converted
+
+
+def check_codes(x, name, codes):
+    """ValueError unless each of these columns of x holds whole numbers from 0 to below the number of its categories."""
+    for column, categories in codes.items():
+        values = x[:, column]
+        right = (values >= 0) & (values < categories) & (values == np.floor(values))
+        if not right.all():
+            row = int(np.argmin(right))
+            raise ValueError(
+                f"{name} holds {values[row]:.9g} at row {row}, column {column}, but Embedding expects the codes of its "
+                f"{categories} categories there, whole numbers from 0 to {categories - 1}"
+            )
 
 
 def as_row(x, name):

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from fastml.embedding import Embedding
 from fastml.initializers import INITIALIZERS
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
 from fastml.losses import LOSSES
@@ -13,7 +14,7 @@ from fastml.registry import lookup
 from fastml.regularizers import L1, L1L2, L2
 from fastml.schedules import SCHEDULES
 
-LAYERS = (Activation, BatchNormalization, Dense, Dropout, Normalization)
+LAYERS = (Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization)
 CLASSES = {
     kind.__name__: kind for kind in (*LAYERS, *LOSSES.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), L1, L2, L1L2)
 }
@@ -22,6 +23,7 @@ CLASSES = {
 def describe(thing):
     """A number, string, None or object of `CLASSES` as what JSON holds: objects by class and constructor's arguments.
 
+    So are dicts by column, whose keys JSON would make strings.
     TypeError for anything else, such as an object of a user's own class.
     """
     if thing is None or isinstance(thing, (bool, int, float, str)):
@@ -31,6 +33,8 @@ def describe(thing):
     if isinstance(thing, partial):  # an initializer that the user gave as a number or an array
         return thing.keywords["values"].tolist()
     name = type(thing).__name__
+    if isinstance(thing, dict):
+        return {"class": "dict", "arguments": {str(column): describe(value) for column, value in thing.items()}}
     if CLASSES.get(name) is not type(thing):
         raise TypeError(f"{thing!r} cannot be saved: its class {name} is not one of fastml's own")
     return {"class": name, "arguments": {k: describe(value) for k, value in arguments_of(thing).items()}}
@@ -48,5 +52,7 @@ def restore(description):
         return np.array(description) if isinstance(description, list) else description
     if set(description) != {"class", "arguments"} or not isinstance(description["arguments"], dict):
         raise ValueError(f"no description of an object: {description}")
+    if description["class"] == "dict":
+        return {int(column): restore(value) for column, value in description["arguments"].items()}
     kind = lookup(CLASSES, description["class"], "class")
     return kind(**{name: restore(value) for name, value in description["arguments"].items()})

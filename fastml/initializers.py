@@ -29,6 +29,11 @@ def uniform(random, shape, variance):
     return np.sqrt(3 * variance) * (2 * random.uniform(shape) - 1)
 
 
+def random_uniform(random, shape):
+    """Uniform in ±0.05, whatever the shape: the start of embeddings, as in Keras."""
+    return uniform(random, shape, 0.05**2 / 3)
+
+
 def glorot_uniform(random, shape):
     """Uniform in ±√(6 / (d_in + d_out)): variance 2 / (d_in + d_out), for tanh and sigmoid (Xavier; Glorot & Bengio,
     AISTATS 2010)."""
@@ -75,6 +80,7 @@ def orthogonal(random, shape):
 INITIALIZERS = {
     "zeros": zeros,
     "ones": ones,
+    "random_uniform": random_uniform,
     "glorot_uniform": glorot_uniform,
     "glorot_normal": glorot_normal,
     "he_uniform": he_uniform,

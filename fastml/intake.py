@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 from fastml.data import as_features, as_targets, split
+from fastml.layers import codes_of
 from fastml.losses import Loss, name_of
 from fastml.lowering import check_output
 from fastml.row_weights import as_row_weights, class_weights, with_mean_one
@@ -23,9 +24,13 @@ class Intake(NamedTuple):
             d_in = layer.units_out(d_in)
         return d_in
 
+    def features(self, x, name):
+        """x, checked and converted."""
+        return as_features(x, name, self.dtype, self.d_in, codes_of(self.layers))
+
     def rows(self, x, y, weights=None, name=""):
         """x, y and weights of the rows, checked and converted; errors name them with `name` in front."""
-        x = as_features(x, name + "x", self.dtype, self.d_in)
+        x = self.features(x, name + "x")
         units = self.units(x.shape[1])
         check_output(self.layers, self.loss, units)
         y = as_targets(y, name + "y", self.dtype, name_of(self.loss), self.loss.targets, units, len(x))

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from math import prod
 from typing import NamedTuple
 
 from numpy.typing import ArrayLike
@@ -15,17 +16,22 @@ from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
 
 
-def positive_integer(name, value, most=2**31 - 1):
-    """The value as an int from 1 to `most`; TypeError or ValueError otherwise."""
+def positive_integer(name, value, most=2**31 - 1, least=1):
+    """The value as an int from `least` to `most`; TypeError or ValueError otherwise."""
     try:
         if isinstance(value, bool):
             raise TypeError
         count = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}") from None
-    if not 1 <= count <= most:
-        raise ValueError(f"{name} must be from 1 to {most}, got {count}")
+    if not least <= count <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, got {count}")
     return count
+
+
+def codes_of(layers):
+    """The columns of the data that hold codes, with the number of categories, for a model of these layers."""
+    return layers[0].codes if layers else {}
 
 
 class Weights(NamedTuple):
@@ -42,6 +48,8 @@ class Layer:
     """One step of a model. A subclass says how wide its output is, what it keeps, and which instructions it becomes."""
 
     alone = True  # whether each row's output depends on that row alone, also while training
+    first = ""  # why the layer must be the first one of a model, for those that must
+    codes = {}  # columns of the data that hold codes of categories, which must be checked: their number by column
 
     def units_out(self, d_in):
         """Width of the output for inputs of width d_in."""
@@ -54,6 +62,10 @@ class Layer:
     def weights(self, d_in):
         """The Weights that the layer keeps, for inputs of width d_in."""
         return []
+
+    def products(self, d_in):
+        """Multiplications of matrix products for each row: as many as there are weights."""
+        return sum(prod(weights.shape) for weights in self.weights(d_in) if weights.role == "weight")
 
     def lower(self, to, x, d_in):
         """Emits the forward instructions for the rows at x : (n, d_in), those of training if `to.training`.
@@ -245,6 +257,8 @@ class Normalization(Layer):
     """
 
     METHODS = ("standard", "minmax", "robust")
+
+    first = "it is fitted to the data; use BatchNormalization"
 
     def __init__(self, method: str = "standard") -> None:
         lookup(dict.fromkeys(self.METHODS), method, "method")

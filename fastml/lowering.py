@@ -170,8 +170,9 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     to.emit(instruction.GATHER_INPUTS, x=x, d_in=d_in)
     gather = to.take()
 
-    width, chain, link = d_in, elementary(layers), []
+    width, products, chain, link = d_in, 0, elementary(layers), []
     for layer in layers:
+        products += layer.products(width)
         width = layer.units_out(width)
     if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
         link = [chain.pop()]  # the loss takes the logits and applies this activation itself
@@ -224,7 +225,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
         params_size=sum(groups.values()),
         state_size=sum(groups.values()) * len(optimizer.start) if optimizer else 0,
         work_size=max(end, to.work_size),
-        flops=6 * sum(p.size for p in parameters if p.role == "weight"),
+        flops=6 * products,
     )
 
 

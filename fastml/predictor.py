@@ -6,6 +6,7 @@ import numpy as np
 
 from fastml import compiled
 from fastml.kernels.instruction import JOB
+from fastml.layers import codes_of
 
 FEW = 16  # rows
 
@@ -16,6 +17,8 @@ class Predictor:
     def __init__(self, engine, program, buffers):
         compiled.ensure(engine.dtype)
         self.dtype, self.d_in = np.dtype(engine.dtype), engine.d_in
+        self.codes = codes_of(engine.layers)
+        self.columns, self.categories = np.array(list(self.codes), np.int64), list(self.codes.values())
         self.x, self.outputs = np.zeros((FEW, engine.d_in), engine.dtype), np.zeros((FEW, program.d_out), engine.dtype)
         self.row, self.output, self.shape = self.x[0], self.outputs[0], (engine.d_in,)
         empty = np.zeros((0, 1), engine.dtype)
@@ -36,7 +39,9 @@ class Predictor:
             return None
         rows = self.x[:n]
         rows[...] = x
-        if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: let others say
+        if self.codes and not self.known(rows):  # let others say why
+            return None
+        if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: likewise
             return None
         self.step[0], self.rows[0] = 0, n
         self.enter(self.address, 0, self.zero)
@@ -50,6 +55,8 @@ class Predictor:
         if out is not None and (type(out) is not np.ndarray or out.shape != output.shape or out.dtype != dtype):
             return None
         row[...] = x
+        if self.codes and not self.known(self.x[:1]):
+            return None
         if not isfinite(row.dot(row)):
             return None
         self.step[0] = 0
@@ -59,3 +66,11 @@ class Predictor:
             return output.copy()
         out[...] = output
         return out
+
+    def known(self, rows):
+        """Whether the rows hold codes of categories where they should: few numbers, which Python compares sooner."""
+        for codes in rows.take(self.columns, axis=1).tolist():
+            for code, categories in zip(codes, self.categories, strict=True):
+                if not (0 <= code < categories and code.is_integer()):
+                    return False
+        return True

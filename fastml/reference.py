@@ -62,6 +62,9 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
     def columns(buffer, place):
         return buffer[s[place] : s[place] + d_in]
 
+    def codes():
+        return rows("x", d_in)[:, s["column"]].real.astype(np.int64)
+
     first, i, shard = 0, 0, 0
     while i < len(program):
         s, n = program[i], min(block, batch - first)
@@ -70,6 +73,8 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
         shard = starts.get(first, shard)
         d_in, d_out, d_y, size = s["d_in"], s["d_out"], s["d_y"], s["size"]
         W = slice(s["W"], s["W"] + size)
+        table = slice(s["W"], s["W"] + s["categories"] * s["width"]), (s["categories"], s["width"])
+        vectors = slice(s["place"], s["place"] + s["width"])
         kernel = slice(s["W"], s["W"] + d_in * d_out), slice(s["b"], s["b"] + d_out)
         match s["op"]:
             case op.GATHER_INPUTS:
@@ -84,6 +89,10 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
                 rows("a", d_out)[...] = (1 - smoothing) * dense + smoothing / size
             case op.NORMALIZE:
                 rows("a", d_in)[...] = (rows("x", d_in) - columns(params, "mean")) * columns(params, "scale")
+            case op.COPY_COLUMNS:
+                rows("a", d_out)[:, vectors] = rows("x", d_in)[:, s["column"] : s["column"] + s["width"]]
+            case op.EMBED_FORWARD:
+                rows("a", d_out)[:, vectors] = params[table[0]].reshape(table[1])[codes()]
             case op.DENSE_FORWARD:
                 weight, b = params[kernel[0]].reshape(d_in, d_out), params[kernel[1]]
                 z = rows("x", d_in) @ weight + b
@@ -152,6 +161,11 @@ def step(program, job, time, rate, params, grads, state, work, data, totals, out
                 dz = rows("dz", d_out)
                 for part, value in zip(kernel, ((rows("x", d_in).T @ dz).ravel(), dz.sum(axis=0)), strict=True):
                     grads[shard, part] = value if first in starts else grads[shard, part] + value
+            case op.EMBED_BACKWARD:
+                value = np.zeros(table[1], grads.dtype)
+                np.add.at(value, codes(), rows("da", d_out)[:, vectors])
+                value = value.ravel() if first in starts else grads[shard, table[0]] + value.ravel()
+                grads[shard, table[0]] = value
             case op.DENSE_BACKWARD_INPUTS:
                 dx = rows("dz", d_out) @ params[kernel[0]].reshape(d_in, d_out).T
                 if s["kind"]:

@@ -3,6 +3,7 @@
 import difflib
 
 OTHER_NAMES = {
+    "uniform": "random_uniform",
     "xavier": "glorot_uniform",
     "xavier_uniform": "glorot_uniform",
     "xavier_normal": "glorot_normal",

@@ -14,10 +14,10 @@ from fastml import saving
 from fastml.building import Buildable
 from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
-from fastml.data import as_features, as_list, as_row, put
+from fastml.data import as_list, as_row, put
 from fastml.engine import EXECUTORS
 from fastml.intake import Intake
-from fastml.layers import Layer, Normalization, positive_integer
+from fastml.layers import Layer, positive_integer
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.lowering import check_output
 from fastml.metrics import resolve_metric
@@ -90,8 +90,8 @@ class Sequential(Buildable):
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
         if any(layer is other for other in self.layers):
             raise ValueError(f"{layer!r} is in the model already: make a new layer, weights are not shared")
-        if isinstance(layer, Normalization) and self.layers:
-            raise ValueError("Normalization must be the first layer: it is fitted to the data; use BatchNormalization")
+        if layer.first and self.layers:
+            raise ValueError(f"{type(layer).__name__} must be the first layer: {layer.first}")
         self.layers.append(layer)
 
     def build(self, input_dim: int | None = None) -> None:
@@ -161,7 +161,8 @@ class Sequential(Buildable):
         Parameters
         ----------
         x : array-like (rows, features)
-            Finite numbers. Converted to the model's dtype; no copy is made where they have it.
+            Finite numbers. Converted to the model's dtype; no copy is made where they have it, but for `Embedding`,
+            whose codes nobody may change once they are checked.
         y : array-like
             Targets: (rows, units) for the losses over numbers and probabilities, (rows,) where units is 1, class
             numbers (rows,) for sparse_categorical_crossentropy.
@@ -253,8 +254,7 @@ class Sequential(Buildable):
             few = engine and (engine.predictor or engine.few())
             outputs = few.predict(x) if few and type(x) is np.ndarray else None
             if outputs is None:
-                self._check_layers()
-                x = as_features(x, "x", self.dtype, self.input_dim)
+                x = self._intake().features(x, "x")
                 self._build(x.shape[1])
                 self._check_fitted("predict")
                 outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)

@@ -19,9 +19,9 @@ def table(layers, d_in, dtype):
     parameters = lower(layers, d_in, 1, dtype).parameters if d_in and layers else []
     itemsize, rows, width, flop = np.dtype(dtype).itemsize, [], d_in, 0
     for position, layer in enumerate(layers):
+        work = 2 * layer.products(width) if width else 0
         width = layer.units_out(width) if width else getattr(layer, "units", None)
-        own = [p for p in parameters if p.layer == position]
-        count, work = sum(prod(p.shape) for p in own), 2 * sum(p.size for p in own if p.role == "weight")
+        count = sum(prod(p.shape) for p in parameters if p.layer == position)
         flop += work
         known = (f"{count:,}", size(count * itemsize), f"{work:,}") if d_in else ("?",) * 3
         rows.append((repr(layer), f"(rows, {width or '?'})", *known))

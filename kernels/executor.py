@@ -9,6 +9,7 @@ from fastml.kernels.adagrad import adagrad_update
 from fastml.kernels.adam import adam_update
 from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.dropout import dropout_backward, dropout_forward
+from fastml.kernels.embedding import copy_columns, embed_backward, embed_forward
 from fastml.kernels.losses import loss_backward, loss_forward
 from fastml.kernels.metrics import metric
 from fastml.kernels.normalization import (
@@ -95,6 +96,17 @@ def build_executor(digest, cache=True):
                         vector(params, s.mean, s.d_in),
                         vector(params, s.scale, s.d_in),
                         rows(work, s.a, at, m, s.d_in),
+                    )
+                elif s.op == op.COPY_COLUMNS:
+                    inputs, a = rows(work, s.x, at, m, s.d_in), rows(work, s.a, at, m, s.d_out)
+                    copy_columns(inputs, s.column, s.width, s.place, a)
+                elif s.op == op.EMBED_FORWARD:
+                    embed_forward(
+                        rows(work, s.x, at, m, s.d_in),
+                        s.column,
+                        matrix(params, s.W, s.categories, s.width),
+                        s.place,
+                        rows(work, s.a, at, m, s.d_out),
                     )
                 elif s.op == op.DENSE_FORWARD:
                     dense_forward(
@@ -231,6 +243,20 @@ def build_executor(digest, cache=True):
                         matrix(grads, shard * job.params_size + s.W, s.d_in, s.d_out),
                         vector(grads, shard * job.params_size + s.b, s.d_out),
                         vector(work, s.room + thread * ROOM, ROOM),
+                    )
+                elif s.op == op.EMBED_BACKWARD:
+                    left, right = 0, s.categories
+                    if not block:
+                        left, right = share_of_rows(s.size, s.W, s.categories, s.width, thread, threads)
+                    embed_backward(
+                        rows(work, s.x, source, count, s.d_in),
+                        s.column,
+                        rows(work, s.da, source, count, s.d_out),
+                        s.place,
+                        left,
+                        right if count else left,
+                        not fresh,
+                        matrix(grads, shard * job.params_size + s.W, s.categories, s.width),
                     )
                 elif s.op == op.NEXT_BLOCK:
                     first += m

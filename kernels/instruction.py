@@ -50,6 +50,9 @@ NEXT_BLOCK = 38  # back to the first instruction with the next block of the batc
 SUM_SHARDS = 39
 SUM_SCORES = 40
 WEIGH_LOSSES = 41
+COPY_COLUMNS = 42
+EMBED_FORWARD = 43
+EMBED_BACKWARD = 44
 
 SIZES = (
     "kind",  # which activation, loss or metric; of a dense layer, the activation that its product applies, or 0
@@ -59,6 +62,10 @@ SIZES = (
     "d_y",  # width of the targets: 1 for class labels
     "size",  # elements of parameters, for the gradient of weights those that are trained; classes, of targets
     "total",  # column of the totals that a loss or metric adds to
+    "column",  # of the inputs: where the codes of an embedding stand, or the first one to copy
+    "place",  # column of the outputs: the first one that an embedding or a copy writes
+    "width",  # columns of an embedding or a copy
+    "categories",  # rows of an embedding's table
 )
 
 IN_PARAMETERS = (

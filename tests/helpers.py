@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastml import LOSSES, METRICS, OPTIMIZERS, Dense, Sequential
+from fastml.layers import codes_of
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -19,6 +20,14 @@ def make_data(loss, rows=50, d_in=5, units=3, seed=0):
         "labels": lambda: rng.integers(units, size=rows),
     }
     return x, targets[LOSSES[loss].targets]()
+
+
+def coded(x, layers):
+    """x, with codes of categories by chance in the columns where the first of the layers expects them."""
+    x, rng = x.copy(), np.random.default_rng(4)
+    for column, categories in codes_of(layers).items():
+        x[:, column] = rng.integers(categories, size=len(x))
+    return x
 
 
 def make_model(loss="mean_squared_error", optimizer="sgd", hidden="tanh", output=None, units=3, **arguments):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from helpers import TOLERANCE, batch_for, deviation, make_data, metrics_for
+from helpers import TOLERANCE, batch_for, coded, deviation, make_data, metrics_for
 
 import fastml
 from fastml import (
@@ -25,6 +25,7 @@ from fastml import (
     Dense,
     DivergenceError,
     Dropout,
+    Embedding,
     Layer,
     Normalization,
     Sequential,
@@ -43,6 +44,10 @@ EXAMPLES = {
     Dense: [lambda: Dense(4, kernel_regularizer=PENALTY, bias_regularizer=PENALTY)],
     Activation: [lambda name=name: Activation(name) for name in ACTIVATIONS],
     Dropout: [lambda: Dropout(0.25)],
+    Embedding: [
+        lambda: Embedding({1: 4, 3: 40}, {1: 1, 3: 18}, embeddings_regularizer=PENALTY),
+        lambda: Embedding(dict.fromkeys(range(D_IN), 3)),
+    ],
     Normalization: [lambda method=method: Normalization(method) for method in Normalization.METHODS],
     BatchNormalization: [lambda: BatchNormalization()],
 }
@@ -91,7 +96,9 @@ def all_cases():
         name = next(name for name, entry in ACTIVATIONS.items() if entry.code == code)
         cases[f"{name} behind a product"] = Case(hidden=name)
         cases[f"{name} and another behind a product"] = Case(hidden=name, layer=lambda: Activation("tanh"))
-    for name in ("Dense 0", "Dropout 0", "Normalization 0", "mean_squared_error weighted", "rprop", "sgd momentum"):
+    for name in ("Dense 0", "Dropout 0", "Normalization 0", "Embedding 0"):
+        cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
+    for name in ("mean_squared_error weighted", "rprop", "sgd momentum"):
         cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
     cases["schedule"] = Case(options={"learning_rate": StepDecay(0.1, 2, 0.5)})
     return cases
@@ -104,7 +111,7 @@ def make_model(case, executor, dtype):
     loss = LOSSES[case.loss](**({"label_smoothing": case.smoothing} if case.smoothing else {}))
     layer = [case.layer()] if case.layer else []
     last = [Dense(3, loss.link)]
-    first = bool(layer) and isinstance(layer[0], Normalization)
+    first = bool(layer) and bool(layer[0].first)
     hidden = Dense(7, case.hidden)
     layers = [*layer, hidden, *last] if first else [hidden, *layer, *last]
     model = Sequential(layers, seed=1, dtype=dtype)
@@ -120,6 +127,7 @@ def ran(name, executor, dtype):
     x, y = make_data(case.loss, rows, D_IN)
     weights = np.random.default_rng(2).uniform(0.5, 2, rows) if case.weighted else None
     model = make_model(case, executor, dtype)
+    x = coded(x, model.layers)
     batch_size = rows if case.blocks else batch_for(case.optimizer, rows, BATCH)
     epochs = 30 if batch_size == rows else 5
     history = model.fit(x, y, batch_size, epochs, shuffle=case.shuffle, sample_weight=weights, verbose=0).history

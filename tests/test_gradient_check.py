@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import make_data, same_bits
+from helpers import coded, make_data, same_bits
 
 from fastml import (
     ACTIVATIONS,
@@ -12,6 +12,7 @@ from fastml import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     GradientCheck,
     Normalization,
     Sequential,
@@ -32,6 +33,11 @@ STACKS = {
     "batch normalization behind": lambda f: [Dense(5, f), BatchNormalization(), Dense(4, f), BatchNormalization()],
     "batch normalization of the data": lambda f: [BatchNormalization(), Dense(5, f), Dropout(0.2)],
     "normalization": lambda f: [Normalization(), Dense(5, f)],
+    "embedding": lambda f: [
+        Embedding({0: 3, 2: 20}, {0: 2, 2: 3}, embeddings_regularizer=L1L2(0.02, 0.03)),
+        Dense(5, f),
+    ],
+    "embedding alone": lambda f: [Embedding({0: 2, 1: 3, 2: 4, 3: 5}, 2), Activation(f), BatchNormalization()],
     "penalties": lambda f: [Dense(5, f, kernel_regularizer=L1L2(0.02, 0.03), bias_regularizer=L1L2(0.01, 0.02))],
 }
 
@@ -46,7 +52,7 @@ def checked(layers, loss, weighted=False, executor="compiled", units=3, **argume
     """The gradient check of a model with start values by chance, biases included."""
     name = next(name for name, kind in LOSSES.items() if type(loss) is kind)
     x, y = make_data(name, rows=ROWS, d_in=4, units=units)
-    rng = np.random.default_rng(11)
+    x, rng = coded(x, layers), np.random.default_rng(11)
     model = Sequential([*layers, Dense(units, loss.link)], seed=3, input_dim=4, dtype="float64")
     model.compile("sgd", loss, executor=executor)
     start = [w + 0.2 * rng.normal(size=w.shape) * (w.ndim == 1) * (w.std() == 0) for w in model.get_weights()]

@@ -10,7 +10,11 @@ SHAPE = (300, 200)
 CONSTANT = ("zeros", "ones")
 VARIANCES = {"zeros": 0, "glorot": 2 / 500, "he": 2 / 300, "lecun": 1 / 300}
 KURTOSIS = {"uniform": 9 / 5, "normal": 3}
-MOMENTS = {"zeros": (0, 0, 0), "ones": (1, 1, 1)}  # mean, mean square, mean fourth power
+MOMENTS = {
+    "zeros": (0, 0, 0),
+    "ones": (1, 1, 1),
+    "random_uniform": (0, 0.05**2 / 3, 0.05**4 / 5),
+}  # mean, mean square, mean fourth power
 for scheme in ("glorot", "he", "lecun"):
     for law, kurtosis in KURTOSIS.items():
         variance = VARIANCES[scheme]

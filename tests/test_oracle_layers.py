@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import make_data
+from helpers import coded, make_data
 from torch_oracle import (
     F,
     Mask,
@@ -17,10 +17,23 @@ from torch_oracle import (
     torch,
     twin,
 )
-from torch_paths import batches, our_path, their_path
+from torch_paths import batches, our_path, their_path, torch_optimizer
 
 import fastml
-from fastml import SGD, Activation, BatchNormalization, Dense, Dropout, Layer, Normalization, Sequential
+from fastml import (
+    SGD,
+    Activation,
+    Adam,
+    AdamW,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Normalization,
+    RMSprop,
+    Sequential,
+)
 from fastml.random import dropout_mask
 
 MODELS = {  # at least one for each kind of layer, in the middle of others; `twin` refuses a layer that it does not know
@@ -37,13 +50,19 @@ MODELS = {  # at least one for each kind of layer, in the middle of others; `twi
         Dense(3),
         BatchNormalization(0.99),
     ],
+    "Embedding": [Embedding({0: 3, 2: 20}, {0: 2, 2: 17}), Dropout(0.2), Dense(6, "tanh"), Dense(3)],
     "Normalization": [Normalization(), Dense(6, "tanh"), Dense(3)],
     "all layers": [Normalization(), Dense(8), BatchNormalization(), Activation("elu"), Dropout(0.3), Dense(3)],
 }
 
 
-def model_of(name, dtype, executor):
-    return make_model(MODELS[name], SGD(0.2), dtype=dtype, executor=executor)
+def model_of(name, dtype, executor, optimizer=None):
+    return make_model(MODELS[name], optimizer or SGD(0.2), dtype=dtype, executor=executor)
+
+
+def data_of(name, rows):
+    x, y = make_data("mean_squared_error", rows=rows)
+    return coded(x, MODELS[name]), y
 
 
 def test_every_layer_has_an_oracle():
@@ -56,7 +75,7 @@ def test_every_layer_has_an_oracle():
 @pytest.mark.parametrize("name", MODELS)
 def test_training(name, dtype, executor):
     """24 steps with a short last batch: the losses, and all weights and running statistics after each epoch."""
-    x, y = make_data("mean_squared_error", rows=30)
+    x, y = data_of(name, 30)
     model = model_of(name, dtype, executor)
     net = twin(model)
     sgd = torch.optim.SGD(net.parameters(), 0.2)
@@ -71,7 +90,7 @@ def test_training(name, dtype, executor):
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients(name, dtype, executor):
     """Of all rows at once, with the masks of the first step for dropout and the rows' own statistics."""
-    x, y = make_data("mean_squared_error", rows=20)
+    x, y = data_of(name, 20)
     model = model_of(name, dtype, executor)
     net = twin(model)
     value = objective(model, net, x, y)(slice(None))
@@ -87,7 +106,7 @@ def test_gradients(name, dtype, executor):
 @pytest.mark.parametrize("name", MODELS)
 def test_inference(name, dtype, executor):
     """predict and evaluate after a training: running statistics, no dropout."""
-    x, y = make_data("mean_squared_error", rows=30)
+    x, y = data_of(name, 30)
     model = model_of(name, dtype, executor)
     model.fit(x, y, batch_size=8, epochs=2, verbose=0)
     net = twin(model).eval()
@@ -111,6 +130,31 @@ def test_dropout_by_a_probe(rate, dtype, executor):
     torch.manual_seed(0)
     theirs = F.dropout(torch.ones(rows, units, dtype=torch.float64), rate)
     assert set(np.unique(mask)) == set(np.unique(theirs.numpy()))
+
+
+OPTIMIZERS = {
+    "momentum": SGD(0.05, momentum=0.9),
+    "adam": Adam(0.01),
+    "adamw": AdamW(0.01, weight_decay=0.1),
+    "rmsprop": RMSprop(0.01, global_clipnorm=0.1),
+}
+
+
+@each_executor
+@each_dtype
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_tables_are_weights_like_others(optimizer, dtype, executor):
+    """Vectors whose categories no batch has move all the same: by what the optimizer remembers, and by decay."""
+    x, y = data_of("Embedding", 30)
+    model = model_of("Embedding", dtype, executor, OPTIMIZERS[optimizer])
+    net = twin(model)
+    start = model.get_weights()[1]
+    ours = our_path(model, x, y, batch_size=8, epochs=6)
+    value = objective(model, net, x, y)
+    theirs = their_path(net, torch_optimizer(OPTIMIZERS[optimizer], net), value, batches(30, 8), 6)
+    agree(f"Embedding, {optimizer}", dtype, ours, theirs)
+    absent = [code for code in range(20) if code not in x[:, 2]]
+    assert absent and (model.get_weights()[1][absent] == start[absent]).all() == (optimizer != "adamw")
 
 
 @each_dtype

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from helpers import TOLERANCE, deviation, make_data, metrics_for, outputs_for
+from helpers import TOLERANCE, coded, deviation, make_data, metrics_for, outputs_for
 from many_threads import LITTLE
 
 from fastml import (
@@ -19,6 +19,7 @@ from fastml import (
     Dense,
     DivergenceError,
     Dropout,
+    Embedding,
     Normalization,
     RMSprop,
     Rprop,
@@ -42,6 +43,8 @@ MODELS = {
     "dropout": lambda: [Dropout(0.2), Dense(37, "silu"), Dropout(0.3)],
     "dropout and batch normalization": lambda: [Dense(33), Dropout(0.2), BatchNormalization(), Dropout(0.1)],
     "penalties": lambda: [Dense(37, "selu", kernel_regularizer=PENALTY, bias_regularizer="l2")],
+    "embedding": lambda: [Embedding({0: 70, 3: 5, 20: 33}, {0: 9, 3: 17, 20: 1}), Dense(18, "tanh")],
+    "embedding with a penalty": lambda: [Embedding({7: 40}, embeddings_regularizer=PENALTY), BatchNormalization()],
     "no hidden layer": lambda: [],
     "wide": lambda: [Dense(300, "relu"), Dense(200, "tanh", kernel_regularizer="l2")],
 }
@@ -86,7 +89,11 @@ def all_cases():
     cases = {f"{model}, {batch}": Case(model, batch) for model in MODELS for batch in BATCHES}
     for name, make in OPTIMIZERS.items():
         for batch in ("full", "in blocks") if isinstance(make(), Rprop) else ("short last batch", "batches in blocks"):
-            for model in ("penalties", "normalized activations"):  # whose gradients are more than rounding errors
+            for model in (
+                "penalties",
+                "normalized activations",
+                "embedding",
+            ):  # whose gradients are more than rounding errors
                 cases[f"{name}, {model}, {batch}"] = Case(model, batch, name)
     for loss in LOSSES:
         for batch in ("short last batch", "in blocks"):
@@ -131,6 +138,7 @@ def results(case, dtype, count=1, executor="compiled"):
     x, y = make_data(case.loss, rows, d_in=21)
     weights = np.random.default_rng(2).uniform(0, 2, rows) if case.weighted else None
     model = made(case, executor, dtype)
+    x = coded(x, model.layers)
     arguments = {"sample_weight": weights, "verbose": 0}
     history = model.fit(x, y, batch_size, 3, **arguments).history
     more = model.fit(x, y, batch_size, 1, shuffle=False, **arguments).history

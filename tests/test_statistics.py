@@ -13,8 +13,9 @@ from fastml.engine import EXECUTORS
 SHAPES = [(300, 200), (40, 900), (900, 40)]
 SEEDS = [0, 1, 2**64 - 1]
 
-# Variance times d_in, or times (d_in + d_out) / 2; and the law
+# Variance, or that times d_in, or times (d_in + d_out) / 2; and the law
 SCALED = {
+    "random_uniform": ("none", 0.05**2 / 3, "uniform"),
     "glorot_uniform": ("mean", 1, "uniform"),
     "glorot_normal": ("mean", 1, "normal"),
     "he_uniform": ("d_in", 2, "uniform"),
@@ -35,7 +36,7 @@ def start(name, shape, seed=0, dtype="float64"):
 
 def variance_of(name, shape):
     fan, factor, law = SCALED[name]
-    return factor / (shape[0] if fan == "d_in" else (shape[0] + shape[-1]) / 2), law
+    return factor / {"none": 1, "d_in": shape[0], "mean": (shape[0] + shape[-1]) / 2}[fan], law
 
 
 def assert_share(hits, count, share):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastml import Activation, BatchNormalization, Dense, Dropout, Normalization, Sequential
+from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
 from fastml.losses import name_of
 from fastml.random import dropout_mask
 
@@ -111,6 +111,20 @@ class Mask(torch.nn.Module):
         return x * torch.tensor(mask, dtype=x.dtype)
 
 
+class Tables(torch.nn.Module):
+    """The columns that an Embedding leaves, and behind them the vectors of the others by `torch.nn.Embedding`."""
+
+    def __init__(self, columns, tables):
+        super().__init__()
+        self.columns = columns
+        self.tables = torch.nn.ModuleList(torch.nn.Embedding.from_pretrained(t, freeze=False) for t in tables)
+
+    def forward(self, x):
+        others = [column for column in range(x.shape[1]) if column not in self.columns]
+        vectors = [table(x[:, column].long()) for column, table in zip(self.columns, self.tables, strict=True)]
+        return torch.cat([x[:, others], *vectors], dim=1)
+
+
 def activation(layer):
     """An Activation as a module."""
     function, alpha = FUNCTIONS[layer.activation], layer.alpha
@@ -131,6 +145,8 @@ def twin(model):
                 modules.append(activation(layer))
             case Dropout():
                 modules.append(Mask(model.seed, position, layer.rate))
+            case Embedding():
+                modules.append(Tables(list(layer.columns), [next(weights) for _ in layer.columns]))
             case Normalization():
                 mean, scale = next(weights), next(weights)
                 modules.append(Function(lambda x, mean=mean, scale=scale: (x - mean) * scale))
@@ -151,6 +167,8 @@ def weights_of(net):
     for module in net:
         if isinstance(module, torch.nn.Linear):
             arrays += [module.weight.T, module.bias]
+        elif isinstance(module, Tables):
+            arrays += [table.weight for table in module.tables]
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight, module.bias, module.running_mean, module.running_var]
     return [tensor.detach().numpy().copy() for tensor in arrays]
@@ -162,6 +180,8 @@ def gradients_of(net):
     for module in net:
         if isinstance(module, torch.nn.Linear):
             arrays += [module.weight.grad.T, module.bias.grad]
+        elif isinstance(module, Tables):
+            arrays += [table.weight.grad for table in module.tables]
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight.grad, module.bias.grad, *[torch.zeros_like(module.bias)] * 2]
     return arrays

@@ -56,8 +56,8 @@ def torch_optimizer(optimizer, net, learning_rate=None):
     Clipping and, where PyTorch has it for AdamW only, the decoupled decay are hooks in front of its step. PyTorch clips
     to the norm c by c / (norm + 1e-6), which the norm that it is given makes up for.
     """
-    o, linear = optimizer, [module for module in net if isinstance(module, torch.nn.Linear)]
-    weights = [module.weight for module in linear]
+    o, kinds = optimizer, (torch.nn.Linear, torch.nn.Embedding)
+    weights = [module.weight for module in net.modules() if isinstance(module, kinds)]
     others = [p for p in net.parameters() if all(p is not w for w in weights)]
     groups = [{"params": weights}, {"params": others}]
     if type(o).__name__ == "Rprop":
