@@ -6,7 +6,8 @@ import numpy as np
 
 from fastml.activations import ACTIVATIONS
 from fastml.description import CLASSES
-from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization
+from fastml.embedding import Embedding
+from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
 from fastml.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, Rprop
 from fastml.regularizers import L2
 from fastml.schedules import Schedule
@@ -73,7 +74,6 @@ def make_layers(estimator, aim, penalty):
     if encoder is None and estimator.normalization:
         layers = [Normalization(estimator.normalization)]
     elif encoder is not None and encoder.embeddings:
-
         layers = [Embedding(encoder.embeddings)]
     for size, activation, rate in zip(sizes, activations, rates, strict=True):
         activation = NAMES.get(activation, activation)
@@ -118,7 +118,7 @@ def make_model(estimator, aim, penalty, width, dtype, seed):
 
 
 def spread_biases(model, seed):
-    """Draws the biases as Glorot's rule draws the weights above them, as scikit-learn does: with few epochs it helps."""
+    """Draws the biases as the weights above them, as scikit-learn does: where epochs are few, it helps."""
     generator, engine = np.random.default_rng(seed), model._engine
     for name, weights in zip(engine.names(), engine.weights(), strict=True):
         if name.endswith(".W"):
