@@ -259,10 +259,13 @@ def test_meta_estimators():
     assert set(search.best_params_) == {"alpha"}
     pipeline = make_pipeline(FunctionTransformer(), MLPRegressor(max_iter=50, random_state=0))
     assert cross_val_score(pipeline, *DIABETES, cv=3).shape == (3,)
+    weights = np.where(IRIS[1] == 2, 0.0, 1.0)
     with config_context(enable_metadata_routing=True):
         routed = make_pipeline(FunctionTransformer(), MLPClassifier(**SMALL).set_fit_request(sample_weight=True))
-        routed.fit(*IRIS, sample_weight=np.where(IRIS[1] == 2, 0.0, 1.0))
-        assert set(routed.predict(IRIS[0])) <= {0, 1}
+        routed.fit(*IRIS, sample_weight=weights)
+    direct = MLPClassifier(**SMALL).fit(*IRIS, weights)
+    np.testing.assert_array_equal(routed.predict_proba(IRIS[0]), direct.predict_proba(IRIS[0]))
+    assert not np.array_equal(direct.coefs_[0], MLPClassifier(**SMALL).fit(*IRIS).coefs_[0])
 
 
 def test_copies_predict_the_same_and_go_on(tmp_path):

@@ -209,9 +209,9 @@ class BaseMLP(BaseEstimator):
 
     def _make_model(self, x, weights, batch):
         mean = 1.0 if weights is None else weights.mean()
-        seed = int(check_random_state(self.random_state).randint(2**31))
         penalty = self.alpha / (batch * mean) if mean > 0 else 0.0
-        self.model_ = make_model(self, self._aim, penalty, x.shape[1], x.dtype.name, seed)
+        generator = check_random_state(self.random_state)
+        self.model_ = make_model(self, self._aim, penalty, x.shape[1], x.dtype.name, generator)
         self.model_._engine.adapt(x, weights)
         self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)
 

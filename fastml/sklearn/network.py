@@ -108,18 +108,21 @@ def make_optimizer(estimator, factor, rows, steps_per_epoch):
     return SGD(rate, estimator.momentum, estimator.nesterovs_momentum and estimator.momentum > 0)
 
 
-def make_model(estimator, aim, penalty, width, dtype, seed):
-    """A built model with new weights. The penalty is theirs, ½·penalty·Σ W², and not yet scaled to our loss."""
+def make_model(estimator, aim, penalty, width, dtype, generator):
+    """A built model with new weights, drawn by a RandomState.
+
+    The penalty is theirs, ½·penalty·Σ W², and not yet scaled to our loss.
+    """
     layers = make_layers(estimator, aim, 0.5 * penalty / aim.factor)
-    model = Sequential(layers, input_dim=width, dtype=dtype, seed=seed)
+    model = Sequential(layers, input_dim=width, dtype=dtype, seed=int(generator.randint(2**31)))
     model.build()
-    spread_biases(model, seed)
+    spread_biases(model, generator)
     return model
 
 
-def spread_biases(model, seed):
+def spread_biases(model, generator):
     """Draws the biases as the weights above them, as scikit-learn does: where epochs are few, it helps."""
-    generator, engine = np.random.default_rng(seed), model._engine
+    engine = model._engine
     for name, weights in zip(engine.names(), engine.weights(), strict=True):
         if name.endswith(".W"):
             bound = np.sqrt(6 / sum(weights.shape))
