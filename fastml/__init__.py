@@ -31,6 +31,7 @@ from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
 from fastml.saving import ModelFileError
 from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
 from fastml.sequential import Sequential, load
+from fastml.set_metrics import SET_METRICS
 from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
 from fastml.version import __version__
@@ -46,6 +47,7 @@ __all__ = [
     "OPTIMIZERS",
     "REGULARIZERS",
     "SCHEDULES",
+    "SET_METRICS",
     "SGD",
     "Activation",
     "Adagrad",

@@ -151,29 +151,29 @@ class Rescue:
                     return
 
 
-def train(run, epochs, names, history, callbacks, validate, stopped, progress):
+def train(run, epochs, name, history, callbacks, validate, stopped, progress):
     """Runs all epochs of a training job.
 
-    `names` are those of the loss and metrics, `history` is a History, `validate` None or a function that returns more
-    logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises DivergenceError where
-    the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the parameters are those
-    after a complete step.
+    `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function that
+    returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises
+    DivergenceError where the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the
+    parameters are those after a complete step.
     """
     call(callbacks, "on_train_begin", {})
     rescue = Rescue(run)
     try:
-        logs = train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
+        logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue)
     except BaseException:
         rescue.replay()
         if not (validate or callbacks):  # which an epoch would be incomplete without
             done = len(history.epoch)
             for epoch, means in enumerate(run.means(done, run.epochs), done):
-                history.on_epoch_end(epoch, dict(zip(names, means, strict=True)))
+                history.on_epoch_end(epoch, name(means))
         raise
     call(callbacks, "on_train_end", logs)
 
 
-def train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
+def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue):
     """The epochs of `train`; returns the logs of the last."""
     stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
     logs, done = {}, 0
@@ -185,7 +185,7 @@ def train_epochs(run, epochs, names, history, callbacks, validate, stopped, prog
                 rescue.replay()
             ended = run.epochs
             for epoch, means in enumerate(run.means(done, ended), done):
-                logs = dict(zip(names, means, strict=True))
+                logs = name(means)
                 if validate:
                     logs |= validate()
                 history.on_epoch_end(epoch, logs)
