@@ -121,7 +121,7 @@ class Engine:
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
         execute = partial(self._with_current_constants, self.program)
         run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
-        progress = make_progress(total, epochs)
+        progress = make_progress(len(x), epochs)
         self.run = run
         try:
             train(run, epochs, progress=progress, **loop)

@@ -170,7 +170,8 @@ class Sequential(Buildable):
         epochs : int
             Times to go through the rows. Later calls continue with weights and optimizer as they are.
         verbose : 0, 1, 2 or "auto"
-            Show nothing, a progress bar, a line an epoch; "auto" is a bar on a terminal or in a notebook.
+            Show nothing, a progress bar, a line an epoch; "auto" is a bar on a terminal or in a notebook. Where the
+            bar has little room, "loss 0.12/0.34" is the loss of training and validation rows.
         callbacks : list
             Objects with ``on_epoch_end(epoch, logs)``; see `Callback`.
         validation_split : float

@@ -68,6 +68,12 @@ class Run:
         return self.step // self.steps_per_epoch
 
     @property
+    def rows(self):
+        """Rows of the completed steps."""
+        epochs, steps = divmod(self.step, self.steps_per_epoch)
+        return epochs * self.data.rows + steps * int(self.jobs["batch_size"][0])
+
+    @property
     def t(self):
         """Updates that the optimizer has made since it was new."""
         return int(self.jobs["t"][0])
@@ -170,12 +176,13 @@ def train(run, epochs, name, history, callbacks, validate, stopped, progress):
             for epoch, means in enumerate(run.means(done, run.epochs), done):
                 history.on_epoch_end(epoch, name(means))
         raise
+    progress.finish()
     call(callbacks, "on_train_end", logs)
 
 
 def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue):
     """The epochs of `train`; returns the logs of the last."""
-    stride = 1 if validate or callbacks else epochs  # epochs without a look at Python
+    stride = 1 if validate or callbacks or progress.by_epoch else epochs  # epochs without a look at Python
     logs, done = {}, 0
     while done < epochs and not stopped():
         stop = min(done + stride, epochs) * run.steps_per_epoch
@@ -194,7 +201,7 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
                     call(callbacks, "on_epoch_end", epoch, logs)
                     rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
             done = ended
-            progress.update(run.step)
+            progress.update(run.rows)
             if broken:
                 raise DivergenceError(
                     f"the loss or a weight became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its "
