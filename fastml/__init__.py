@@ -32,6 +32,7 @@ from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
 from fastml.saving import ModelFileError
 from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
 from fastml.sequential import Sequential, load
+from fastml.set_metrics import SET_METRICS
 from fastml.tables import TableEncoder
 from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
@@ -48,6 +49,7 @@ __all__ = [
     "OPTIMIZERS",
     "REGULARIZERS",
     "SCHEDULES",
+    "SET_METRICS",
     "SGD",
     "Activation",
     "Adagrad",

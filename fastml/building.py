@@ -5,8 +5,9 @@ import threading
 
 from fastml import saving
 from fastml.engine import Engine
+from fastml.intake import Intake
 from fastml.losses import name_of
-from fastml.metrics import resolve_metric
+from fastml.metrics import named, resolve_metric
 
 
 class Buildable:
@@ -63,3 +64,16 @@ class Buildable:
         """Hands what `compile` takes to the engine."""
         metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
         engine.compile(loss, metrics, optimizer, executor)
+
+    def _intake(self):
+        self._check_layers()
+        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+
+    def _named(self, means, outputs=None, y=None):
+        """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""
+        return named(self.metrics, self._engine.aim["metrics"], means, outputs, y)
+
+    def _logs(self, x, y, weights, prefix=""):
+        """A dict from the names of loss and metrics, with a prefix, to their values for these rows."""
+        logs = self._named(*self._engine.evaluate(x, y, weights), y)
+        return {prefix + name: value for name, value in logs.items()}

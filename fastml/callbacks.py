@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from fastml.constants import Constant, Flag, Whole
 from fastml.data import as_list
+from fastml.metrics import more_is_better
 from fastml.schedules import Schedule
+from fastml.set_metrics import SET_METRICS
 
 
 class Callback:
@@ -69,7 +71,7 @@ class Monitor(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.monitor, self.min_delta, self.patience = monitor, min_delta, patience
-        self.mode = ("max" if "accuracy" in monitor else "min") if mode == "auto" else mode
+        self.mode = ("max" if more_is_better(monitor) else "min") if mode == "auto" else mode
 
     def on_train_begin(self, logs):
         """Forgets what an earlier training had as its best."""
@@ -80,6 +82,8 @@ class Monitor(Callback):
         """Whether this epoch's value is the best so far; ValueError where nobody logs it."""
         if self.monitor not in logs:
             hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            if self.monitor in SET_METRICS:
+                hint = f"; {self.monitor} is of validation rows alone: watch 'val_{self.monitor}'"
             raise ValueError(f"{type(self).__name__} watches '{self.monitor}', but there are: {', '.join(logs)}{hint}")
         value = logs[self.monitor]
         better = operator.lt if self.mode == "min" else operator.gt
@@ -102,7 +106,7 @@ class EarlyStopping(Monitor):
     patience : int
         Epochs without a better value before the end; 0 ends at the first.
     mode : "auto", "min" or "max"
-        Which way is better; "auto" is "max" for accuracies.
+        Which way is better; "auto" is "max" for accuracies, auc, precision, recall, f1 and r2, "min" for all else.
     restore_best_weights : bool
         Whether the model gets the weights of its best epoch when the training ends, also where it ends because all
         epochs are done; not after Ctrl-C or an error. Keras has False as its default.

@@ -68,8 +68,8 @@ class _Announce(event.Listener):
 
     def on_start(self, started):
         if started.data["dispatcher"] is executor() and sys.stderr.isatty():
-            print(
-                f"fastml: compiling the {self.dtype} executor, once on this machine: some seconds …",
+            print(  # over the start of a progress bar, if there is one
+                f"\rfastml: compiling the {self.dtype} executor, once on this machine: some seconds …",
                 file=sys.stderr,
                 flush=True,
             )

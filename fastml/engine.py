@@ -11,6 +11,7 @@ from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
 from fastml.layers import Normalization
 from fastml.lowering import lower
+from fastml.metrics import means_over_rows
 from fastml.normalization import statistics
 from fastml.plan import WHOLE, make_plan
 from fastml.predictor import FEW, Predictor
@@ -120,7 +121,7 @@ class Engine:
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
         execute = partial(self._with_current_constants, self.program)
         run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
-        progress = make_progress(total, epochs)
+        progress = make_progress(len(x), epochs)
         self.run = run
         try:
             train(run, epochs, progress=progress, **loop)
@@ -130,13 +131,15 @@ class Engine:
             progress.close()
 
     def evaluate(self, x, y, weights=None):
-        """Means over the rows of loss and metrics."""
+        """Means over the rows of loss and scores, and the predictions if a metric needs them all, else None."""
         if weights is None and self.program.weighted:
             weights = np.ones((len(x), 1), self.dtype)  # rather than another program
         batch, plan = min(BLOCK, len(x)), self._plan_inference(len(x))
         self._room_for(batch, weights is not None, plan)
-        data = Data(self.dtype, x, y, weights, columns=self._columns())
-        return self._once(self.program.evaluation, data, batch, plan=plan).means(0, 1)[0]
+        whole = self._columns() <= len(self.aim["metrics"])
+        outputs = np.empty((len(x), self.program.d_out), self.dtype) if whole else None
+        data = Data(self.dtype, x, y, weights, outputs, columns=self._columns())
+        return self._once(self.program.evaluation, data, batch, plan=plan).means(0, 1)[0], outputs
 
     def predict(self, x, outputs):
         """Writes the outputs for the rows of x."""
@@ -181,7 +184,7 @@ class Engine:
         return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t, self.run.loss
 
     def _columns(self):
-        return 1 + len(self.aim["metrics"])
+        return 1 + len(means_over_rows(self.aim["metrics"]))
 
     def _room_for(self, batch, weighted, plan, training=False):
         """Makes sure that the program takes `batch` rows at a time by this plan, and weights of the rows or none."""

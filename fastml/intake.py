@@ -1,6 +1,7 @@
 """Intake: rows as a user gives them become the arrays that a model's program takes."""
 
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from fastml.data import as_features, as_targets, split
@@ -8,6 +9,7 @@ from fastml.layers import codes_of
 from fastml.losses import Loss, name_of
 from fastml.lowering import check_output
 from fastml.row_weights import as_row_weights, class_weights, with_mean_one
+from fastml.set_metrics import check_classes
 
 
 class Intake(NamedTuple):
@@ -17,6 +19,7 @@ class Intake(NamedTuple):
     loss: Loss
     dtype: str
     d_in: int | None  # width of the data, where the model knows it
+    metrics: Iterable[str] = ()
 
     def units(self, d_in):
         """Width of the output for inputs of width d_in."""
@@ -34,6 +37,7 @@ class Intake(NamedTuple):
         units = self.units(x.shape[1])
         check_output(self.layers, self.loss, units)
         y = as_targets(y, name + "y", self.dtype, name_of(self.loss), self.loss.targets, units, len(x))
+        check_classes(y, name + "y", self.loss.targets, self.metrics)
         return x, y, as_row_weights(weights, name + "sample_weight", len(x))
 
     def validation(self, validation_data, width):

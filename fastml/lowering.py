@@ -6,6 +6,7 @@ from fastml.kernels import instruction
 from fastml.kernels.tiling import ROOM
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
+from fastml.metrics import means_over_rows
 from fastml.plan import WHOLE
 from fastml.program import ALIGNMENT, Program, layout, padded, table, update_instructions
 
@@ -158,9 +159,9 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     """The Program of a model.
 
     `layers` are Layer objects, `d_in` the width of the data, `batch` the most rows that a step takes, `loss` a Loss,
-    `metrics` what `METRICS` holds, `optimizer` an Optimizer, `weighted` whether the rows have weights, `height` the
-    rows that the workspace is for if they are not `batch`, `plan` the Plan of training. Without a loss, only prediction
-    has a table.
+    `metrics` what `resolve_metric` gives, `optimizer` an Optimizer, `weighted` whether the rows have weights, `height`
+    the rows that the workspace is for if they are not `batch`, `plan` the Plan of training. Without a loss, only
+    prediction has a table.
     """
     line = ALIGNMENT // np.dtype(dtype).itemsize
     parameters, groups = layout(layers, d_in, line)
@@ -177,7 +178,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
         link = [chain.pop()]  # the loss takes the logits and applies this activation itself
 
-    objective = Objective(to, loss, metrics, width, batch, weighted) if loss else None
+    scored = means_over_rows(metrics)
+    objective = Objective(to, loss, scored, width, batch, weighted) if loss else None
     meet, shared, end = [{"op": instruction.MEET}], to.work_size, to.work_size
     tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), table())
     updates = 0
@@ -206,6 +208,9 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     forward = [*gather, *to.take()]
     if loss:
         loss_and_scores = [*objective.forward(a), *objective.scoring()]
+        if len(scored) < len(metrics):  # some need all predictions
+            to.emit(instruction.STORE_OUTPUTS, a=objective.a, d_out=width)
+            loss_and_scores += to.take()
         totals = [*meet, *objective.total(), *objective.scores_total(), *meet]
         tables["evaluation"] = table(forward, loss_and_scores, totals)
     a, _ = to.chain(link, a, width)

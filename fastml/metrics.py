@@ -1,10 +1,15 @@
-"""Metrics: how good predictions are, as a mean over rows, with the formulas in NumPy.
+"""Metrics: how good predictions are. Here those that are means over rows, with the formulas in NumPy.
 
 "accuracy" becomes the metric that fits the targets: sparse_categorical_accuracy for class numbers,
 categorical_accuracy for distributions, binary_accuracy for probabilities; for numbers (mean_squared_error) it is
-binary for one output and categorical for several.
+binary for one output and categorical for several. root_mean_squared_error is the root of the mean over all rows and
+outputs, as in Keras; scikit-learn takes the mean of the outputs' roots.
+
+The executor sums these up while it trains, so that `fit` logs them for training rows as for validation rows. What
+needs a data set as a whole is in `fastml.set_metrics`.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,12 +17,14 @@ import numpy as np
 
 from fastml.kernels import metrics as kernels
 from fastml.registry import lookup
+from fastml.set_metrics import SET_METRICS, for_targets
 
 
 class Metric(NamedTuple):
     code: int
     labels: bool  # whether the targets are class numbers
     score: Callable  # predictions a, targets y -> score of each row
+    finish: Callable = float  # mean of the scores -> metric
 
 
 def binary_accuracy(a, y):
@@ -45,17 +52,19 @@ METRICS = {
     "categorical_accuracy": Metric(kernels.CATEGORICAL_ACCURACY, False, categorical_accuracy),
     "sparse_categorical_accuracy": Metric(kernels.SPARSE_CATEGORICAL_ACCURACY, True, sparse_categorical_accuracy),
     "mean_squared_error": Metric(kernels.MEAN_SQUARED_ERROR, False, mean_squared_error),
+    "root_mean_squared_error": Metric(kernels.MEAN_SQUARED_ERROR, False, mean_squared_error, math.sqrt),
     "mean_absolute_error": Metric(kernels.MEAN_ABSOLUTE_ERROR, False, mean_absolute_error),
 }
 
 
 def resolve_metric(name, loss_name, loss, units):
-    """The Metric that `name` means beside this loss and number of outputs.
+    """The Metric or SetMetric that `name` means beside this loss and number of outputs.
 
     Raises ValueError for an unknown name and for a metric whose targets are not the loss's.
     """
-    if name == "accuracy" and loss.targets == "counts":
-        raise ValueError(f"metric 'accuracy' is for classes, but {loss_name} takes counts: use 'mean_absolute_error'")
+    of_set = SET_METRICS.get(name) if isinstance(name, str) else None
+    if loss.targets == "counts" and (name == "accuracy" or (of_set and of_set.classes)):
+        raise ValueError(f"metric '{name}' is for classes, but {loss_name} takes counts: use 'mean_absolute_error'")
     if name == "accuracy":
         several = "binary_accuracy" if units == 1 else "categorical_accuracy"
         name = {
@@ -64,8 +73,37 @@ def resolve_metric(name, loss_name, loss, units):
             "probabilities": "binary_accuracy",
             "numbers": several,
         }[loss.targets]
-    metric = lookup({**METRICS, "accuracy": None}, name, "metric")
-    if metric.labels != (loss.targets == "labels"):
-        wanted = "class numbers" if metric.labels else "targets with a column for each output"
+    metric = lookup({**METRICS, **SET_METRICS, "accuracy": None}, name, "metric")
+    if of_set and of_set.classes:
+        return for_targets(of_set, loss.targets, units)
+    labels = not of_set and metric.labels
+    if labels != (loss.targets == "labels"):
+        wanted = "class numbers" if labels else "targets with a column for each output"
         raise ValueError(f"metric '{name}' compares with {wanted}, but the loss is '{loss_name}'; use 'accuracy'")
     return metric
+
+
+def means_over_rows(metrics):
+    """Those of the metrics that the executor sums up."""
+    return [metric for metric in metrics if isinstance(metric, Metric)]
+
+
+def named(names, metrics, means, a=None, y=None):
+    """A dict from "loss" and the names of the metrics to their values.
+
+    `means` are those of loss and scores over the rows. Metrics of the whole set are in it where its predictions `a`
+    are given.
+    """
+    loss, *scores = means
+    logs, scores = {"loss": loss}, iter(scores)
+    for name, metric in zip(names, metrics, strict=True):
+        if isinstance(metric, Metric):
+            logs[name] = metric.finish(next(scores))
+        elif a is not None:
+            logs[name] = metric.value(a, y)
+    return logs
+
+
+def more_is_better(name):
+    """Whether a metric of this name in the logs, also a user's own, such as val_macro_f1, is the better the higher."""
+    return "accuracy" in name or any(word in SET_METRICS for word in name.split("_"))

@@ -23,6 +23,7 @@ from fastml.callbacks import Callback, History
 from fastml.data import as_list
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout
 from fastml.losses import Loss, resolve_loss
+from fastml.metrics import more_is_better
 from fastml.optimizers import SGD, Adam, Optimizer, Rprop
 from fastml.registry import lookup
 from fastml.sequential import Sequential
@@ -40,17 +41,18 @@ def loss_curves(
 ) -> Axes:
     """The loss, or the metric `name`, by epoch: training rows solid, validation rows dashed in the same colour.
 
-    `histories` is what `fit` returned. The axis is logarithmic with `log`, which is the default for
-    all but accuracies and values that are not above 0.
-    Raises ValueError for a name that a history lacks, TypeError for what is no History.
+    `histories` is what `fit` returned. The axis is logarithmic with `log`, which is the default for all but accuracies,
+    auc and their like, and values that are not above 0. Raises ValueError for a name that a history lacks, TypeError
+    for what is no History.
     """
     histories = _labelled(histories, History, "histories")
     for history in histories.values():
-        lookup(history.history, name, "curve")
+        lookup(history.history, f"val_{name}" if f"val_{name}" in history.history else name, "curve")
     ax = ax or _figure(6.4, 4.2).subplots()
     for k, (label, history) in enumerate(histories.items()):
         epochs = np.array(history.epoch) + 1
-        ax.plot(epochs, history.history[name], label=label, markevery=max(1, len(epochs) // 10), **_look(k))
+        values, every = history.history.get(name, np.nan * epochs), max(1, len(epochs) // 10)
+        ax.plot(epochs, values, label=label, markevery=every, **_look(k))
         if f"val_{name}" in history.history:
             ax.plot(epochs, history.history[f"val_{name}"], color=_look(k)["color"], linestyle="--")
     if any(f"val_{name}" in history.history for history in histories.values()):
@@ -62,7 +64,7 @@ def loss_curves(
         for key, values in history.history.items()
         if key.removeprefix("val_") == name
     )
-    if log or (log is None and "accuracy" not in name and positive):
+    if log or (log is None and not more_is_better(name) and positive):
         ax.set_yscale("log")
     words = name.replace("_", " ")
     return _finish(ax, f"{words[0].upper()}{words[1:]} by epoch", "epoch", words)

@@ -1,58 +1,156 @@
-"""What `fit` shows while it runs."""
+"""What `fit` shows while it runs: nothing, a bar, or a line an epoch."""
 
 import sys
+import time
+
+SHORT = {
+    "accuracy": "acc",
+    "root_mean_squared_error": "rmse",
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+}
+WIDTH = 120  # of a bar that is on no terminal
+SPARE = 2  # columns at the end of a terminal's line, so that the ^C of an interruption does not wrap it
+LONGEST, SHORTEST = 16, 3  # bars
+
+
+def value_text(value, digits=4):
+    return f"{value:.{digits}f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.{digits - 2}e}"
 
 
 def format_logs(logs):
-    return "  ".join(
-        f"{name} {value:.4f}" if abs(value) >= 1e-3 else f"{name} {value:.2e}" for name, value in logs.items()
-    )
+    return "  ".join(f"{name} {value_text(value)}" for name, value in logs.items())
+
+
+def short_logs(logs):
+    """The logs as a list of short texts, a value and that of the validation rows in one: "loss 0.123/0.145"."""
+    texts = []
+    for name, value in logs.items():
+        if name.startswith("val_") and name.removeprefix("val_") in logs:
+            continue
+        both = [value, logs[f"val_{name}"]] if f"val_{name}" in logs else [value]
+        for long, short in SHORT.items():
+            name = name.replace(long, short)
+        texts.append(f"{name} {'/'.join(value_text(v, 3) for v in both)}")
+    return texts
+
+
+def fit_logs(logs, width):
+    """The logs as a text of at most `width` columns: whole, or short, or the first of them."""
+    if len(format_logs(logs)) <= width:
+        return format_logs(logs)
+    texts, rest = short_logs(logs), []
+    while texts and len("  ".join(texts + rest)) > width:
+        texts, rest = texts[:-1], ["..."]
+    return "  ".join(texts + rest) if texts else ""
+
+
+def rate_text(rows, seconds):
+    """Rows a second in 4 columns: 0.4, 12, 120k, 1.2M."""
+    rate, units = rows / max(seconds, 1e-9), iter(("", "k", "M", "G", "T"))
+    unit = next(units)
+    while rate >= 999.5:
+        rate, unit = rate / 1000, next(units)
+    return f"{rate:.{int(rate < 9.95)}f}{unit}".rjust(4)
+
+
+def seconds_text(seconds):
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+
+
+def clock_text(seconds):
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Progress:
     """Shows nothing: the base of the other two."""
 
-    def __init__(self, steps, epochs):
-        self.epochs = epochs
+    by_epoch = False  # whether each epoch is to be shown at its end, even where many are done at once
+
+    def __init__(self, rows, epochs):
+        self.rows, self.epochs = rows, epochs
+
+    def head(self, done):
+        return f"epoch {done:{len(str(self.epochs))}}/{self.epochs}"
 
     def epoch(self, done, logs):
         """After each epoch: how many are done, and its logs."""
 
-    def update(self, step):
-        """After each chunk: how many steps are done."""
+    def update(self, rows):
+        """After each chunk: how many rows are done, those of earlier epochs too."""
+
+    def finish(self):
+        """After the last epoch, also where a callback made it the last."""
 
     def close(self):
         """At the end, however it came."""
 
 
 class Lines(Progress):
-    """One line an epoch."""
+    """One line an epoch, with the time since the last one and the training rows in it."""
+
+    by_epoch = True
+
+    def __init__(self, rows, epochs):
+        super().__init__(rows, epochs)
+        self.time = time.perf_counter()
 
     def epoch(self, done, logs):
-        print(f"epoch {done}/{self.epochs}  {format_logs(logs)}", flush=True)
-
-
-FORMAT = "{desc}|{bar:16}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}"
+        before, self.time = self.time, time.perf_counter()
+        seconds = self.time - before
+        pace = f"{seconds_text(seconds):>7}  {rate_text(self.rows, seconds)} rows/s"
+        print(f"{self.head(done)}  {pace}  {format_logs(logs)}", flush=True)
 
 
 class Bar(Progress):
-    """A bar over all steps (tqdm)."""
+    """A bar over all rows of all epochs (tqdm), in one line of the terminal however narrow that is."""
 
-    def __init__(self, steps, epochs):
+    def __init__(self, rows, epochs):
         from tqdm.auto import tqdm
 
-        super().__init__(steps, epochs)
-        self.bar = tqdm(total=steps, desc=f"epoch 0/{epochs} ", bar_format=FORMAT, dynamic_ncols=True)
+        super().__init__(rows, epochs)
+        self.done, self.logs = 0, {}
+        self.started = self.first = time.perf_counter(), 0  # times, and the rows that were done
+        self.bar = tqdm(total=rows * epochs, bar_format=self.head(0), dynamic_ncols=True, miniters=1)
+        self.notebook = hasattr(self.bar, "container")
+        self.finished = False
 
     def epoch(self, done, logs):
-        self.bar.desc = f"epoch {done}/{self.epochs} "
-        self.bar.postfix = format_logs(logs)
+        self.done, self.logs = done, dict(logs)
 
-    def update(self, step):
-        self.bar.update(step - self.bar.n)
+    def update(self, rows):
+        if self.first is self.started:
+            self.first = time.perf_counter(), rows
+        self.bar.bar_format = self.line(rows)
+        self.bar.update(rows - self.bar.n)
+
+    def finish(self):
+        self.finished = True
+        if self.notebook:
+            self.bar.total = self.bar.n  # or an early end would be red there, as a failure is
 
     def close(self):
+        self.bar.bar_format = self.line(self.bar.n, closing=True) + ("" if self.finished else " " * SPARE)
         self.bar.close()
+
+    def line(self, rows, closing=False):
+        """The format for tqdm. What is left for the bar is computed here, as tqdm would cut off the logs instead."""
+        now, (then, before) = time.perf_counter(), self.first
+        if closing and rows == before:
+            then, before = self.started
+        pace, clock = "", clock_text(now - self.started[0])
+        if rows > before:  # the first chunk is the slow one: the executor is loaded, or compiled
+            rate = (rows - before) / max(now - then, 1e-9)
+            pace = f" {rate_text(rate, 1)} rows/s"
+            clock += "" if closing else f"<{clock_text((self.bar.total - rows) / rate)}"
+        head, tail = f"{self.head(self.done)} |", f"| {clock}{pace}  "
+        columns = self.bar.format_dict["ncols"]
+        room = (columns - SPARE if isinstance(columns, int) else WIDTH) - len(head) - len(tail)
+        logs = fit_logs(self.logs, room - SHORTEST)
+        size = "" if self.notebook else f":{max(1, min(LONGEST, room - len(logs)))}"
+        return f"{head}{{bar{size}}}" + (tail + logs).rstrip().replace("{", "{{").replace("}", "}}")
 
 
 def in_notebook():
@@ -68,8 +166,11 @@ def check_verbose(verbose):
     return verbose
 
 
-def make_progress(verbose, steps, epochs):
-    """The Progress that `verbose` asks for: 0 nothing, 1 a bar, 2 a line an epoch, "auto" a bar where one looks."""
+def make_progress(verbose, rows, epochs):
+    """The Progress that `verbose` asks for: 0 nothing, 1 a bar, 2 a line an epoch, "auto" a bar where one looks.
+
+    `rows` are those of an epoch.
+    """
     if verbose == "auto":
         verbose = int(sys.stderr.isatty() or in_notebook())
-    return (Progress, Bar, Lines)[verbose](steps, epochs)
+    return (Progress, Bar, Lines)[verbose](rows, epochs)

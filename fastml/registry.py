@@ -16,6 +16,11 @@ OTHER_NAMES = {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
     "bce": "binary_crossentropy",
+    "rmse": "root_mean_squared_error",
+    "roc_auc": "auc",
+    "roc_auc_score": "auc",
+    "f1_score": "f1",
+    "r2_score": "r2",
     "momentum": "sgd",
     "nesterov": "sgd",
 }

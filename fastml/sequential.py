@@ -16,7 +16,6 @@ from fastml.callbacks import History, call, check_callbacks
 from fastml.compiled import check_dtype
 from fastml.data import as_list, as_row, put
 from fastml.engine import EXECUTORS
-from fastml.intake import Intake
 from fastml.layers import Layer, positive_integer
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.lowering import check_output
@@ -121,8 +120,9 @@ class Sequential(Buildable):
         loss : name or Loss
             A name of `LOSSES`, or an instance such as ``Huber(delta=2.0)``.
         metrics : list of names
-            accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error or
-            mean_absolute_error.
+            accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error,
+            root_mean_squared_error, mean_absolute_error; auc, precision, recall, f1, r2, which `fit` logs for
+            validation rows alone, as they are no means over batches (see `fastml.set_metrics`).
         executor : "compiled" or "numpy"
             What runs the model: machine code, or the readable reference.
 
@@ -171,7 +171,8 @@ class Sequential(Buildable):
         epochs : int
             Times to go through the rows. Later calls continue with weights and optimizer as they are.
         verbose : 0, 1, 2 or "auto"
-            Show nothing, a progress bar, a line an epoch; "auto" is a bar on a terminal or in a notebook.
+            Show nothing, a progress bar, a line an epoch; "auto" is a bar on a terminal or in a notebook. Where the
+            bar has little room, "loss 0.12/0.34" is the loss of training and validation rows.
         callbacks : list
             Objects with ``on_epoch_end(epoch, logs)``; see `Callback`.
         validation_split : float
@@ -220,7 +221,7 @@ class Sequential(Buildable):
             self._fitting = True
             try:
                 show = partial(make_progress, verbose)
-                loop = {"names": self._names(), "history": self.history, "callbacks": callbacks}
+                loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
                 loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
                 loop["stopped"] = lambda: self.stop_training
                 self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)
@@ -320,18 +321,6 @@ class Sequential(Buildable):
     def _check_idle(self, method):
         if self._fitting:
             raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
-
-    def _intake(self):
-        self._check_layers()
-        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim)
-
-    def _names(self):
-        return ["loss", *self.metrics]
-
-    def _logs(self, x, y, weights, prefix=""):
-        """A dict from the names of loss and metrics, with a prefix, to their means over the rows."""
-        means = self._engine.evaluate(x, y, weights)
-        return {prefix + name: value for name, value in zip(self._names(), means, strict=True)}
 
 
 def load(path: str | os.PathLike):

@@ -69,6 +69,12 @@ class Run:
         return self.step // self.steps_per_epoch
 
     @property
+    def rows(self):
+        """Rows of the completed steps."""
+        epochs, steps = divmod(self.step, self.steps_per_epoch)
+        return epochs * self.data.rows + steps * int(self.jobs["batch_size"][0])
+
+    @property
     def t(self):
         """Updates that the optimizer has made since it was new."""
         return int(self.jobs["t"][0])
@@ -157,33 +163,34 @@ def horizon(callbacks):
     return min((getattr(callback, "horizon", 1) for callback in callbacks), default=math.inf)
 
 
-def train(run, epochs, names, history, callbacks, validate, stopped, progress):
+def train(run, epochs, name, history, callbacks, validate, stopped, progress):
     """Runs all epochs of a training job.
 
-    `names` are those of the loss and metrics, `history` is a History, `validate` None or a function that returns more
-    logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises DivergenceError where
-    the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the parameters are those
-    after a complete step.
+    `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function that
+    returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises
+    DivergenceError where the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the
+    parameters are those after a complete step.
     """
     call(callbacks, "on_train_begin", {})
     rescue = Rescue(run)
     try:
-        logs = train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue)
+        logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue)
     except BaseException:
         rescue.replay()
         if not validate and horizon(callbacks) > 1:  # else a complete epoch has been seen, or is not complete without
             done = len(history.epoch)
             for epoch, means in enumerate(run.means(done, run.epochs), done):
-                history.on_epoch_end(epoch, dict(zip(names, means, strict=True)))
+                history.on_epoch_end(epoch, name(means))
         raise
+    progress.finish()
     call(callbacks, "on_train_end", logs)
 
 
-def train_epochs(run, epochs, names, history, callbacks, validate, stopped, progress, rescue):
+def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue):
     """The epochs of `train`; returns the logs of the last."""
     logs, done = {}, 0
     while done < epochs and not stopped():
-        stride = 1 if validate else horizon(callbacks)  # epochs without a look at Python
+        stride = 1 if validate or progress.by_epoch else horizon(callbacks)  # epochs without a look at Python
         stop = int(min(done + stride, epochs)) * run.steps_per_epoch
         for _ in run.chunks(stop):
             broken = run.diverged or (run.step == stop and not rescue.finite())
@@ -191,7 +198,7 @@ def train_epochs(run, epochs, names, history, callbacks, validate, stopped, prog
                 rescue.replay()
             ended = run.epochs
             for epoch, means in enumerate(run.means(done, ended), done):
-                logs = dict(zip(names, means, strict=True))
+                logs = name(means)
                 if validate:
                     logs |= validate()
                 history.on_epoch_end(epoch, logs)
@@ -200,7 +207,7 @@ def train_epochs(run, epochs, names, history, callbacks, validate, stopped, prog
             if callbacks and ended > done:
                 rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
             done = ended
-            progress.update(run.step)
+            progress.update(run.rows)
             if broken:
                 raise DivergenceError(
                     f"the loss or a weight became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its "

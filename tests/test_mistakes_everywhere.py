@@ -16,6 +16,7 @@ from fastml import (
     METRICS,
     OPTIMIZERS,
     REGULARIZERS,
+    SET_METRICS,
     SGD,
     Activation,
     CosineDecay,
@@ -52,7 +53,7 @@ NAMED = {  # argument, its registry, and what takes a name
     "bias_regularizer": ("bias_regularizer", REGULARIZERS, lambda name: Dense(3, bias_regularizer=name)),
     "optimizer": ("optimizer", OPTIMIZERS, lambda name: make_model(optimizer=name)),
     "loss": ("loss", LOSSES, lambda name: Sequential([Dense(3)]).compile("sgd", name)),
-    "metric": ("metric", METRICS, lambda name: make_model(metrics=[name])),
+    "metric": ("metric", METRICS | SET_METRICS, lambda name: make_model(metrics=[name])),
     "executor": ("executor", EXECUTORS, lambda name: make_model(executor=name)),
 }
 

@@ -100,6 +100,19 @@ def test_loss_curves_of_a_single_history_without_validation_need_no_legend():
 
 
 @drawing
+def test_a_metric_of_validation_rows_alone():
+    """A dashed line, and none for training rows."""
+    x, y = make_data(CROSSENTROPY)
+    model = Sequential([Dense(3, "softmax")], seed=1)
+    model.compile("adam", CROSSENTROPY, ["auc"])
+    history = model.fit(x, y, epochs=5, verbose=0, validation_split=0.5)
+    ax = history.plot("auc")
+    solid, dashed = ax.lines[:2]
+    assert np.isnan(solid.get_ydata()).all() and ax.get_yscale() == "linear"
+    np.testing.assert_array_equal(dashed.get_ydata(), history.history["val_auc"])
+
+
+@drawing
 def test_loss_curves_refuse_what_they_cannot_draw():
     *_, history = trained()
     with pytest.raises(ValueError, match="unknown curve 'acuracy'. Did you mean 'accuracy'"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, Activation, BatchNormalization, Dense, Dropout
+from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, SET_METRICS, Activation, BatchNormalization, Dense, Dropout
 from fastml.compiled import DTYPES
 from fastml.kernels import instruction as op
 from fastml.kernels.activations import EPILOGUES, SIGMOID
@@ -175,10 +175,29 @@ def test_a_linear_activation_is_no_instruction():
     assert ops(plain.training) == ops(linear.training)
 
 
-@pytest.mark.parametrize("registry", [ACTIVATIONS, LOSSES, METRICS])
+@pytest.mark.parametrize("registry", [ACTIVATIONS, LOSSES])
 def test_codes_are_unique(registry):
     codes = [entry.code for entry in registry.values()]
     assert len(set(codes)) == len(codes)
+
+
+def test_metrics_of_one_code_have_the_same_scores():
+    """They differ in what becomes of the mean."""
+    scores = {(entry.code, entry.score) for entry in METRICS.values()}
+    assert len(scores) == len({code for code, _ in scores}) == len({score for _, score in scores})
+
+
+def test_metrics_of_a_whole_set_store_the_predictions_of_an_evaluation():
+    layers, loss, optimizer = [Dense(3)], LOSSES["binary_crossentropy"](), OPTIMIZERS["sgd"]()
+    rows, of_set = METRICS["binary_accuracy"], SET_METRICS["auc"]
+    one, both = (lower(layers, 5, 16, "float32", loss, metrics, optimizer) for metrics in ([rows], [of_set, rows]))
+    for name in ("training", "gradient", "value", "prediction"):
+        assert getattr(one, name).tobytes() == getattr(both, name).tobytes()
+    scores = [*SCORE, op.STORE_OUTPUTS, op.MEET, *TOTAL, *SCORES, op.MEET]
+    assert ops(both.evaluation) == [op.GATHER_INPUTS, op.DENSE_FORWARD, *LOSS, *scores]
+    (stored,) = both.evaluation[both.evaluation["op"] == op.STORE_OUTPUTS]
+    (compared,) = both.evaluation[both.evaluation["op"] == op.METRIC]
+    assert stored["a"] == compared["a"], "probabilities, not the logits that predict gives"
 
 
 def test_operations_are_unique():

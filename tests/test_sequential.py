@@ -15,6 +15,7 @@ from fastml import (
     LOSSES,
     METRICS,
     OPTIMIZERS,
+    SET_METRICS,
     SGD,
     Activation,
     Adam,
@@ -143,7 +144,7 @@ UNKNOWN = {
     "bias_initializer": (INITIALIZERS, lambda: Dense(2, bias_initializer="nosuch")),
     "optimizer": (OPTIMIZERS, lambda: Sequential([Dense(2)]).compile("nosuch")),
     "loss": (LOSSES, lambda: Sequential([Dense(2)]).compile(loss="nosuch")),
-    "metric": (METRICS, lambda: Sequential([Dense(2)]).compile(metrics=["nosuch"])),
+    "metric": (METRICS | SET_METRICS, lambda: Sequential([Dense(2)]).compile(metrics=["nosuch"])),
     "executor": (EXECUTORS, lambda: Sequential([Dense(2)]).compile(executor="nosuch")),
 }
 

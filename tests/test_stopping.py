@@ -77,7 +77,9 @@ def test_when_training_stops(values, options, end, best):
     assert same_bits(model.get_weights(), script.weights[-1 if best is None else best])
 
 
-@pytest.mark.parametrize("name, best", [("accuracy", 1), ("val_categorical_accuracy", 1), ("loss_of_mine", 2)])
+@pytest.mark.parametrize(
+    "name, best", [("accuracy", 1), ("val_categorical_accuracy", 1), ("val_auc", 1), ("loss_of_mine", 2)]
+)
 def test_the_mode_follows_from_the_name(name, best):
     stopping, _ = stopped([2, 3, 1, 2, 2], name, patience=2)
     assert stopping.best_epoch == best
