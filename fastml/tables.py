@@ -37,9 +37,11 @@ def is_table(x):
 
 
 def is_plain(table):
-    """Whether all columns of a table that narwhals knows hold numbers or booleans, and none is missing."""
-    import narwhals.stable.v2 as nw
-
+    """Whether all columns of a table hold numbers or booleans, and none is missing, so that it is a matrix already."""
+    try:
+        import narwhals.stable.v2 as nw
+    except ImportError:
+        return np.asarray(table).dtype.kind in "biuf"
     frame = nw.from_native(table)
     if isinstance(frame, nw.LazyFrame) or not all(t.is_numeric() or t == nw.Boolean for t in frame.schema.values()):
         return False

@@ -1,6 +1,7 @@
 """Estimators that take tables, and estimators in files."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,11 +11,15 @@ pytest.importorskip("narwhals", reason="needs narwhals, the extra tables")
 
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import fastml
+from fastml import tables
 from fastml.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
@@ -58,6 +63,31 @@ def test_a_table_of_all_kinds(library):
     assert set(model.predict(table)) == {"no", "yes"}
     assert isinstance(model.model_.layers[0], fastml.Embedding)  # for the streets
     assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_the_target_is_a_column(library):
+    module = pytest.importorskip(library, reason=f"needs {library}")
+    table, target = make_table(library)
+    column = module.array(target) if library == "pyarrow" else module.Series(target)
+    plain = MLPClassifier(**SMALL).fit(table, target)
+    model = MLPClassifier(**SMALL).fit(table, column)
+    assert set(model.predict(table)) <= {"no", "yes"}
+    np.testing.assert_array_equal(model.predict_proba(table), plain.predict_proba(table))
+
+
+def test_without_narwhals_tables_of_numbers_will_do(monkeypatch):
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    monkeypatch.setitem(sys.modules, "narwhals.stable.v2", None)
+    assert tables.is_plain(pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.0]}))
+    assert not tables.is_plain(pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+
+
+def test_pipelines_may_hand_over_tables():
+    pytest.importorskip("pandas", reason="needs pandas")
+    with config_context(transform_output="pandas"):
+        pipeline = make_pipeline(StandardScaler(), MLPClassifier(**SMALL)).fit(*IRIS)
+    assert pipeline[-1].feature_names_in_.tolist() == ["x0", "x1", "x2", "x3"]
 
 
 def test_all_libraries_give_the_same():
