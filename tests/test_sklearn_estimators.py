@@ -243,6 +243,30 @@ def test_the_dtype_is_that_of_the_data_or_as_told():
         assert model.model_.dtype == expected == model.predict_proba(X).dtype == model.coefs_[0].dtype
 
 
+def test_a_new_fit_takes_the_dtype_of_its_data():
+    model = MLPClassifier(**SMALL).fit(IRIS[0].astype(np.float32), IRIS[1])
+    assert model.fit(*IRIS).model_.dtype == "float64"
+
+
+def test_what_is_refused_leaves_no_trace():
+    model = MLPClassifier(**SMALL).fit(*IRIS)
+    expected, before = model.predict_proba(IRIS[0]), set(vars(model))
+    for X, y, parameters in (
+        (IRIS[0][:, :2] * np.nan, IRIS[1], {}),
+        (IRIS[0][:, :2], IRIS[1][:10], {}),
+        (IRIS[0][:, :2], IRIS[1] * 0.5 + 0.1, {}),
+        (IRIS[0][:, :2], IRIS[1], {"activation": "rectify"}),
+        (IRIS[0][:, :2], IRIS[1], {"loss": fastml.BinaryCrossentropy()}),
+        (IRIS[0][:5], IRIS[1][:5], {"early_stopping": True}),
+    ):
+        kept = model.get_params()
+        with pytest.raises(ValueError):
+            model.set_params(**parameters).fit(X, y)
+        model.set_params(**kept)
+        assert set(vars(model)) == before and len(model.loss_curve_) == 5
+        np.testing.assert_array_equal(model.predict_proba(IRIS[0]), expected)
+
+
 def test_threads_are_limited_during_the_fit_alone(monkeypatch):
     found, before = [], fastml.get_num_threads()
 

@@ -106,30 +106,39 @@ class BaseMLP(BaseEstimator):
         return ()
 
     def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
+        before = dict(vars(self))
+        try:
+            ready = self._prepare(X, y, sample_weight, validation, incremental)
+        except BaseException:  # what was refused leaves no trace
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        with num_threads(self.n_threads):
+            if self.solver == "lbfgs":
+                self._minimize(*ready[:3])
+            else:
+                self._train(*ready, incremental)
+        return self
+
+    def _prepare(self, X, y, sample_weight, validation, incremental):
+        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation."""
         self._validate_params()
-        stochastic = self.solver != "lbfgs"
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
         X, y = self._checked(X, y, fresh)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         y = self._take_targets(y, fresh, incremental)
-        parts = self._split(X, y, weights, validation, incremental)
-        (X, y, weights), validation = parts
+        (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
-
         if fresh:
+            vars(self).pop("model_", None)
             self._start(y, weights)
         x, targets = self._dense(X), self._encode(y)
-        batch = len(x) if not stochastic else self._rows_of_batch(len(x))
+        batch = self._rows_of_batch(len(x))
         if fresh:
             self._make_model(x, weights, batch)
         if fresh or not incremental:
             self._compile(len(x), batch)
-        with num_threads(self.n_threads):
-            if stochastic:
-                self._train(x, targets, weights, batch, validation, incremental)
-            else:
-                self._minimize(x, targets, weights)
-        return self
+        return x, targets, weights, batch, validation
 
     def _checked(self, X, y, reset):
         """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
@@ -196,6 +205,8 @@ class BaseMLP(BaseEstimator):
         self.out_activation_ = self._out_activation()
 
     def _rows_of_batch(self, rows):
+        if self.solver == "lbfgs":
+            return rows
         whole = self.solver == "rprop" or getattr(self.solver, "full_batch", False)
         if self.batch_size == "auto":
             return rows if whole else min(BATCH, rows)
@@ -203,7 +214,7 @@ class BaseMLP(BaseEstimator):
             warnings.warn(
                 f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return min(self.batch_size, rows)
 

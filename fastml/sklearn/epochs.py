@@ -27,7 +27,7 @@ class Epochs:
         estimator, self.rows = self.estimator, len(x)
         callbacks = list(estimator.callbacks or ())
         watch = Watch(self.after, estimator._patience, looks=bool(callbacks or self.score))
-        verbose = int(estimator.verbose)
+        verbose = min(2, int(estimator.verbose))
         try:
             self.model.fit(x, targets, batch, most, verbose, [watch, *callbacks], **options)
             self.ended = self.ended or self.model.stop_training
