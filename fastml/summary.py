@@ -25,6 +25,8 @@ def table(layers, d_in, dtype):
         flop += work
         known = (f"{count:,}", size(count * itemsize), f"{work:,}") if d_in else ("?",) * 3
         rows.append((repr(layer), f"(rows, {width or '?'})", *known))
+    if not layers:
+        return rows, "no layers yet"
     if not d_in:
         return rows, "width of the data not known yet: the parameters are counted at the first fit"
     total = sum(prod(p.shape) for p in parameters)
@@ -67,5 +69,5 @@ def html_summary(layers, d_in, dtype):
         )
 
     body = "".join(line(row, "td") for row in rows)
-    caption = f'<caption style="caption-side:bottom;text-align:left">{html.escape(footer)}</caption>'
+    caption = f'<caption style="caption-side:bottom;text-align:left;padding:0.5em">{html.escape(footer)}</caption>'
     return f"<table>{caption}<thead>{line(HEAD, 'th')}</thead><tbody>{body}</tbody></table>"

@@ -113,6 +113,16 @@ def test_a_metric_of_validation_rows_alone():
 
 
 @drawing
+def test_a_few_epochs_are_marked_as_whole_numbers_and_a_single_one_as_points():
+    ticks = plots.loss_curves(trained(epochs=3)[3]).get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+    ax = plots.loss_curves(trained(epochs=1)[3])
+    assert [line.get_marker() for line in ax.lines] == ["o"] * 4
+    assert ax.lines[1].get_markerfacecolor() == "none" != ax.lines[0].get_markerfacecolor()
+    assert np.count_nonzero((ax.get_xticks() > 0) & (ax.get_xticks() < 2)) == 1
+
+
+@drawing
 def test_loss_curves_refuse_what_they_cannot_draw():
     *_, history = trained()
     with pytest.raises(ValueError, match="unknown curve 'acuracy'. Did you mean 'accuracy'"):
@@ -394,9 +404,11 @@ def test_the_document_shows_each_picture_of_the_lecture_once():
 
 
 @drawing
-def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
     text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    assert {path.name for path in tmp_path.iterdir()} == {"loss.png", "accuracy.png", "gradients.png"}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(code, {})
+    names = {"loss", "accuracy", "gradients", "weights", "outputs", "displays"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in names}

@@ -22,6 +22,11 @@ def test_summary_before_the_width_is_known(capsys):
     assert "not known yet" in capsys.readouterr().out
 
 
+def test_a_model_without_layers_says_so(capsys):
+    Sequential(input_dim=3).summary()
+    assert capsys.readouterr().out.splitlines()[-1] == "no layers yet" and "no layers yet" in Sequential()._repr_html_()
+
+
 def test_lines_are_aligned_and_say_what_a_layer_costs(capsys):
     model = Sequential([Dense(1000, "relu"), BatchNormalization(), Dense(3)], input_dim=5)
     model.summary()

@@ -305,6 +305,11 @@ class BaseMLP(BaseEstimator):
             raise AttributeError("partial_fit needs a solver that goes in steps; lbfgs takes all rows at once")
         return True
 
+    def _html_repr(self):
+        """What notebooks show: scikit-learn's box of parameters, and once there is one, the network below it."""
+        shown = super()._html_repr()
+        return shown + self.model_._repr_html_() if "model_" in vars(self) else shown
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

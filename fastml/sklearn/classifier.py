@@ -59,8 +59,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     coefs_, intercepts_ : list of array
         Weights and biases from X as it comes: normalizations are folded in.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from sklearn.datasets import load_iris
     >>> from fastml.sklearn import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)

@@ -64,8 +64,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     coefs_, intercepts_ : list of array
         Weights and biases from X as it comes to predictions as they are: normalizations are folded in.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import numpy as np
     >>> from fastml.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
