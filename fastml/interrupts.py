@@ -5,24 +5,67 @@ import threading
 from contextlib import contextmanager
 
 
+class Hold:
+    """A Ctrl-C that comes while this is installed is kept until `check` or the end."""
+
+    def __init__(self, handler):
+        self.handler, self.held = handler, []
+
+    def install(self):
+        signal.signal(signal.SIGINT, self.keep)
+
+    def keep(self, *arguments):
+        self.held.append(arguments)
+
+    def check(self):
+        """Raises the KeyboardInterrupt that was held back, if one was."""
+        if self.held:
+            self.handler(*self.held.pop())
+
+    @contextmanager
+    def pause(self):
+        """Lets a Ctrl-C count at once, as in code of the user's, which may take its time."""
+        signal.signal(signal.SIGINT, self.handler)
+        try:
+            self.check()
+            yield
+        finally:
+            self.install()
+
+
+class NoHold:
+    """In place of a Hold where nothing is held back."""
+
+    def check(self):
+        pass
+
+    @contextmanager
+    def pause(self):
+        yield
+
+
 @contextmanager
 def hold_interrupts():
-    """Lets a Ctrl-C count only at the end of the block.
+    """Lets a Ctrl-C count only at the end of the block, or where it asks for it: gives a Hold.
 
     A step of the reference executor must be whole, as one of the compiled executor is, and threads that meet must all
-    come. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference, it would drop the
-    exception, and the Ctrl-C with it. Only Python's own handler is held back: who has installed another
-    has their reasons. Other threads than the main one get no Ctrl-C.
+    come. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
+    collector found, it would drop the exception, and the Ctrl-C with it. Only Python's own handler is held back: who
+    has installed another has their reasons. Other threads than the main one get no Ctrl-C.
     """
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
-        yield
+    outer = getattr(handler, "__self__", None)
+    if isinstance(outer, Hold):  # this block is within another, whose Ctrl-C counts here as well
+        yield outer
+        outer.check()
         return
-    held = []
-    signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
+        yield NoHold()
+        return
+    hold = Hold(handler)
+    hold.install()
     try:
-        yield
+        yield hold
     finally:
         signal.signal(signal.SIGINT, handler)
-        if held:
-            handler(*held[0])
+        hold.check()

@@ -174,7 +174,8 @@ def train(run, epochs, name, history, callbacks, validate, stopped, progress):
     call(callbacks, "on_train_begin", {})
     rescue = Rescue(run)
     try:
-        logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue)
+        with hold_interrupts() as hold:
+            logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue, hold)
     except BaseException:
         rescue.replay()
         if not validate and horizon(callbacks) > 1:  # else a complete epoch has been seen, or is not complete without
@@ -186,8 +187,8 @@ def train(run, epochs, name, history, callbacks, validate, stopped, progress):
     call(callbacks, "on_train_end", logs)
 
 
-def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue):
-    """The epochs of `train`; returns the logs of the last."""
+def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue, hold):
+    """The epochs of `train`; returns the logs of the last. A Ctrl-C counts between chunks, and in the user's code."""
     logs, done = {}, 0
     while done < epochs and not stopped():
         stride = 1 if validate or progress.by_epoch else horizon(callbacks)  # epochs without a look at Python
@@ -200,10 +201,13 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
             for epoch, means in enumerate(run.means(done, ended), done):
                 logs = name(means)
                 if validate:
-                    logs |= validate()
+                    with hold.pause():
+                        logs |= validate()
                 history.on_epoch_end(epoch, logs)
                 progress.epoch(epoch + 1, logs)
-                call(callbacks, "on_epoch_end", epoch, logs)
+                if callbacks:
+                    with hold.pause():
+                        call(callbacks, "on_epoch_end", epoch, logs)
             if callbacks and ended > done:
                 rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
             done = ended
@@ -215,4 +219,5 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
                     "are not scaled"
                 )
             rescue.take_when_due()
+            hold.check()
     return logs

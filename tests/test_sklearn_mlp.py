@@ -73,7 +73,7 @@ def global_random_seed():
 REASONS = {
     "test_fit": "writes weights before fit, which ours makes there; tests/test_golden.py has steps by hand",
     "test_early_stopping_stratified": "the message names the class as 1 and not as True, that is, as it is in y",
-    "test_lbfgs_regression_maxfun": "from biases of 0, the linear network has converged before max_fun",
+    "test_lbfgs_regression_maxfun": "from our start, the linear network has converged before max_fun",
     "test_verbose_sgd": "verbose shows a progress bar, not lines",
 }
 
