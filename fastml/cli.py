@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shlex
 import signal
 import sys
 import time
@@ -10,11 +11,12 @@ from importlib.metadata import version
 
 import llvmlite.binding
 
-from fastml import compiled, demo
+from fastml import commands, compiled, demo
 from fastml.kernels.simd import BITS
 from fastml.threads import available, get_num_threads
 from fastml.version import __version__
 
+TABLE = ".csv, .tsv or .parquet"
 FAILED, INTERRUPTED = 2, 130  # exit codes; 130 is what shells report after Ctrl-C
 
 
@@ -34,6 +36,21 @@ def whole_number(low, high):
         raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text!r}")
 
     return parse
+
+
+def share(text):
+    """A share of the rows, for argparse."""
+    try:
+        if 0 < float(text) <= 0.5:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a number above 0, up to 0.5, got {text!r}")
+
+
+def sizes(text):
+    """Widths of layers, for argparse: a tuple of int."""
+    return tuple(map(whole_number(1, 10**5), text.split(",")))
 
 
 def make_parser():
@@ -57,8 +74,76 @@ def make_parser():
     added = command("warmup", run_warmup, "compile ahead, so that the first training need not wait")
     added.add_argument("--dtype", choices=compiled.DTYPES, help="default: both")
 
+    add_train(command("train", run_train, "learn to predict a column of a table, CSV or Parquet"))
+    add_predict(command("predict", run_predict, "predict with a model that `fastml train` has written"))
+
+    added = command("bench", run_bench, "measure this machine: training steps, compiled and by NumPy; about 10 s")
+    added.add_argument("--dtype", choices=compiled.DTYPES, default="float32", help="default: %(default)s")
+
     command("info", run_info, "print versions, the CPU, and where compiled code is kept")
     return parser
+
+
+def add_train(parser):
+    add = parser.add_argument
+    add("data", metavar="DATA", help=f"the table, {TABLE}")
+    add("--target", required=True, metavar="COLUMN", help="the column to predict")
+    add(
+        "--task",
+        choices=("auto", "classification", "regression"),
+        default="auto",
+        help="default: auto, which is classification for text, true and false, and up to 10 different whole numbers",
+    )
+    add("--model", metavar="FILE", help="where to write the model; default: DATA's name with .safetensors, here")
+    add("--report", metavar="FILE", help="write an HTML page about the model, too")
+    add("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out; may be given several times")
+    add(
+        "--metric",
+        choices=("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "r2", "rmse", "mae"),
+        metavar="NAME",
+        help="what to report first, and to stop by: accuracy, balanced_accuracy, f1, roc_auc or log_loss; r2, rmse or "
+        "mae for regression. Default: accuracy, stopped by log_loss, and r2",
+    )
+    add("--hidden", type=sizes, default=(100,), metavar="N,N", help="neurons of the hidden layers; default: 100")
+    add("--epochs", type=whole_number(1, 10**6), default=300, metavar="N", help="at most; default: %(default)s")
+    add("--test-size", type=share, default=0.2, metavar="SHARE", help="share of the rows to test with; default: 0.2")
+    add(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="S",
+        help="for start, order and choice of rows; default: 0",
+    )
+
+
+def add_predict(parser):
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file of `fastml train`, or of an estimator's save")
+    add("data", metavar="DATA", help=f"the table, {TABLE}; columns that the model does not use may be in it")
+    add("-o", "--output", metavar="FILE", help="a .csv, .tsv or .parquet file; default: CSV on standard output")
+    add("--keep", action="append", default=[], metavar="COLUMN", help="copy a column, such as an identifier")
+
+
+def run_train(arguments):
+    commands.require("polars", "narwhals", "sklearn", *(["matplotlib"] if arguments.report else []))
+    from fastml.commands.train import train
+
+    if hasattr(sys.stdout, "reconfigure"):  # names of columns may have signs that a terminal lacks
+        sys.stdout.reconfigure(errors="replace")
+    train(arguments)
+
+
+def run_predict(arguments):
+    commands.require("polars", "narwhals", "sklearn")
+    from fastml.commands.predict import predict
+
+    predict(arguments)
+
+
+def run_bench(arguments):
+    from fastml.commands.bench import bench
+
+    bench(arguments.dtype)
 
 
 def run_demo(arguments):
@@ -102,6 +187,7 @@ def main(argv=None):
     """Runs the command line; returns the exit code."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
+    arguments.line = shlex.join(["fastml", *(sys.argv[1:] if argv is None else argv)])
     if not arguments.command:
         parser.print_help()
         return 0
@@ -112,7 +198,11 @@ def main(argv=None):
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
+    except KeyboardInterrupt:
+        print("\nfastml: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, commands.CommandError) as error:
+        sys.stdout.flush()
         print(f"fastml: {error}", file=sys.stderr)
         return FAILED
     return 0

@@ -28,7 +28,7 @@ def run(capsys, *arguments):
 def test_without_a_command_it_says_what_there_is(capsys):
     code, out, err = run(capsys)
     assert code == 0 and not err
-    for command in ("demo", "warmup", "info"):
+    for command in ("demo", "warmup", "train", "predict", "bench", "info"):
         assert any(line.split()[:1] == [command] for line in out)
     assert run(capsys, "--help")[:2] == (0, out)
 

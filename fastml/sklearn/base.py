@@ -68,6 +68,8 @@ class BaseMLP(BaseEstimator):
         "dtype": [StrOptions({"auto", "float32", "float64"})],
     }
 
+    _encodes = False  # whether to encode tables of numbers without gaps, too
+
     def _set(self, parameters):
         """Keeps the arguments of the constructor, untouched, as scikit-learn wants it."""
         for name, value in parameters.items():
@@ -143,7 +145,8 @@ class BaseMLP(BaseEstimator):
     def _checked(self, X, y, reset):
         """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
         if reset:
-            self.encoder_ = TableEncoder(dtype="float64").fit(X) if is_table(X) and not is_plain(X) else None
+            encodes = is_table(X) and (self._encodes or not is_plain(X))
+            self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
         if self.encoder_ is None:
             return validate_data(self, X, y, reset=reset, **self._checks())
         X, y = check_X_y(self.encoder_.transform(X), y, estimator=self, **self._checks())

@@ -1,0 +1,59 @@
+"""The commands that work on tables, and what they share. `fastml.cli` imports each when it is called."""
+
+import difflib
+import importlib
+import signal
+import threading
+from contextlib import contextmanager
+
+LIBRARIES = {"polars": "polars", "narwhals": "narwhals", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+
+
+class CommandError(Exception):
+    """What a user can mend: the command ends with this text, in one line, and exit code 2."""
+
+
+def one_line(text):
+    """A text, such as another library's message, as one line."""
+    return " ".join(str(text).split())
+
+
+def require(*modules):
+    """CommandError unless these modules can be imported."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            raise CommandError(f"{LIBRARIES[module]} is missing: pip install 'fastml-cpu[train]'") from None
+
+
+def listing(names, most=10):
+    """Names as text, the first of them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(str(name)) for name in list(names)[:most]) + more
+
+
+def check_column(path, table, name):
+    """CommandError, with names that are like it, unless the table has the column."""
+    if name in table.columns:
+        return
+    folded = {column.casefold().strip(): column for column in table.columns}
+    close = difflib.get_close_matches(name.casefold().strip(), folded, 3, 0.6)
+    hint = f"did you mean {listing([folded[c] for c in close])}?" if close else f"it has {listing(table.columns)}"
+    raise CommandError(f"{path} has no column {name!r}: {hint}")
+
+
+@contextmanager
+def uninterrupted():
+    """Lets a Ctrl-C count only at the end of the block, so that no part of a file stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,194 @@
+"""``fastml train``: from a table in a file to a model in a file, with figures of what it is worth."""
+
+import shutil
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fastml.commands import CommandError, check_column, files, one_line, uninterrupted
+from fastml.commands.columns import choose, suspicious, tell, useless
+from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
+from fastml.commands.target import read_target, share_out
+from fastml.compiled import warmup
+from fastml.sklearn import MLPClassifier, MLPRegressor
+
+PATIENCE, BATCH = 20, 32  # epochs without a better score before the end, rows of a batch
+MOST_COLUMNS = 30  # that are listed on the screen
+
+
+@dataclass
+class Training:
+    """What came of a training. Scores are (Metric, of the model, of the baseline), the one to report first."""
+
+    source: str
+    command: str
+    target: str
+    task: str
+    why: str
+    notes: list
+    stop: object
+    left_out: dict = field(default_factory=dict)
+    columns: list = ()
+    rows: dict = ()
+    estimator: object = None
+    seconds: float = 0.0
+    table: object = None  # the test rows, and below their targets and what the model says
+    truth: np.ndarray = None
+    answer: np.ndarray = None
+    scores: list = ()
+    baseline: str = ""
+
+
+def train(options):
+    """Runs the command."""
+    table = files.read_table(options.data)
+    model = options.model or f"{Path(options.data).stem}.safetensors"
+    files.check_output(model, [".safetensors"], options.data)
+    if options.report:
+        files.check_output(options.report, [".html", ".htm"], options.data)
+    check_column(options.data, table, options.target)
+    training = learn(options, table)
+    print_scores(training)
+    with uninterrupted():
+        training.estimator.save(model)
+    print(f"\nModel   written to {model}", flush=True)
+    if options.report:
+        from fastml.commands.report import report
+
+        files.write(options.report, report(training, options.seed).encode())
+        print(f"Report  written to {options.report}")
+
+
+def learn(options, table):
+    """Trains with a table; returns the Training, and prints what it does."""
+    print(f"Data    {Path(options.data).name}: {table.height} rows, {table.width} columns")
+    goal = read_target(table[options.target], options.task)
+    metric, stop = metrics_of(options.metric, goal.task)
+    rest = choose(options.data, table, options.target, options.drop).filter(goal.kept)
+    train, test, validation = share_out(goal.values, options.test_size, goal.task == "classification", options.seed)
+    print(f"Task    {goal.task}, {goal.why}")
+    training = Training(
+        Path(options.data).name, options.line, options.target, goal.task, goal.why, list(goal.notes), stop
+    )
+    rest = usable(options, rest, train, training)
+    checked = round(validation * len(train) + 0.5)
+    training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
+    for text in training.notes:
+        note(text)
+    counts = "{train} to learn from, {validate} to tell when to stop, {test} to test with".format(**training.rows)
+    print(f"Rows    {counts}", flush=True)
+    fit(options, training, (rest[train], goal.values[train]), validation)
+    training.table, training.truth = rest[test], numbered(training.estimator, goal.values[test])
+    training.answer = normalized(outcome(training.estimator, training.table))
+    naive, training.baseline = baseline(training.estimator, goal.values[train], len(test))
+    known = METRICS[goal.task]
+    order = [metric, *(other for other in known.values() if other is not metric)]
+    training.scores = [(m, m.of(training.truth, training.answer), m.of(training.truth, naive)) for m in order]
+    return training
+
+
+def metrics_of(name, task):
+    """The metrics to report and to stop by."""
+    known = METRICS[task]
+    if name is None:
+        return tuple(known[metric] for metric in DEFAULT[task])
+    if name not in known:
+        raise CommandError(f"--metric {name} is not for {task}, which has {', '.join(known)}")
+    return known[name], known[name]
+
+
+def usable(options, rest, train, training):
+    """The columns to learn from; notes what is left out."""
+    training.left_out |= dict.fromkeys(options.drop, "as asked for")
+    for column in rest.iter_columns():
+        why = useless(column[train])
+        if why:
+            training.left_out[column.name] = why
+            training.notes.append(f"column {column.name!r} is left out: {why}")
+        elif hint := suspicious(column):
+            training.notes.append(hint)
+    rest = rest.drop(training.left_out, strict=False)
+    if not rest.width:
+        raise CommandError(f"{options.data} has no column to learn from: see the notes above")
+    files.check_finite(options.data, rest)
+    return rest
+
+
+def fit(options, training, rows, validation):
+    """Trains the estimator."""
+    kind = MLPClassifier if training.task == "classification" else MLPRegressor
+    training.estimator = estimator = kind(
+        hidden_layer_sizes=options.hidden,
+        batch_size=BATCH,
+        max_iter=options.epochs,
+        early_stopping=True,
+        validation_fraction=validation,
+        n_iter_no_change=PATIENCE,
+        scoring=scorer(training.stop),
+        random_state=options.seed % 2**32,
+        dtype="float32",
+        verbose=int(sys.stderr.isatty()),
+    )
+    estimator._encodes = True  # numbers without gaps, too, as later tables may have some
+    warmup("float32")  # so that the seconds hold no compilation
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            estimator.fit(*rows)
+        except (TypeError, ValueError) as error:
+            raise CommandError(one_line(error)) from error
+    training.seconds = time.perf_counter() - start
+    training.columns = tell(estimator.encoder_, training.left_out)
+    for text in dict.fromkeys(str(warning.message) for warning in told):
+        if text.startswith("Training interrupted"):
+            raise KeyboardInterrupt
+        if text.startswith("the training has not converged"):
+            text = f"the model was still becoming better when it ended: --epochs {2 * options.epochs} may help"
+        training.notes.append(one_line(text))
+        note(text)
+    best = int(np.nanargmax(estimator.validation_scores_)) + 1
+    print(f"Trained {estimator.n_iter_} epochs in {training.seconds:.2f} s; number {best} had the best", end=" ")
+    print(f"{training.stop.title} and was kept")
+    print_columns(training)
+    sizes = [estimator.model_.input_dim, *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
+    print(f"Model   {'-'.join(map(str, sizes))}, {sum(w.size for w in estimator.model_.get_weights())} weights")
+
+
+def note(text):
+    """Prints a remark, in one line."""
+    print(f"        note: {one_line(text)}")
+
+
+def shown(text, width):
+    """A text in so many characters at most, without those that would harm a terminal."""
+    text = "".join(c if c.isprintable() else "·" for c in text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def print_columns(training):
+    """What becomes of the columns, in lines that fit."""
+    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 120
+    rows = [row for row in training.columns if row[0] not in training.left_out]
+    rows, more = rows[:MOST_COLUMNS], rows[MOST_COLUMNS:]
+    rows = [(shown(name, 24), kind, becomes) for name, kind, becomes in rows]
+    first, second = (max(len(row[k]) for row in rows) for k in (0, 1))
+    print(f"Columns {training.estimator.n_features_in_}, which become {training.estimator.model_.input_dim} features:")
+    for name, kind, becomes in rows:
+        print(shown(f"  {name:<{first}}  {kind:<{second}}  {becomes}", width))
+    if more:
+        print(f"  … and {len(more)} more")
+
+
+def print_scores(training):
+    """Model beside baseline, on the test rows."""
+    rows = [("on the test rows", "model", "baseline")]
+    rows += [(m.title, m.text(a), m.text(b)) for m, a, b in training.scores]
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    print("\n" + "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]))
+    print(f"baseline: {training.baseline}", flush=True)
