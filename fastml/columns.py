@@ -210,10 +210,13 @@ class Number:
     def tells(self):
         """What happens to a column, in words."""
         unit = "" if self.kind in ("number", "boolean") else " days"
-        since = " from 1970" if self.kind.startswith("date") else ""
-        told = f"standardized: mean {self.mean:.4g}, std {self.std:.4g}{unit}{since}" if self.std else "constant: 0"
+
+        def text(value):
+            return str(np.datetime64(round(value), "D")) if self.kind.startswith("date") else f"{value:.4g}"
+
+        told = f"standardized: mean {text(self.mean)}, std {self.std:.4g}{unit}" if self.std else "constant: 0"
         told = "0 or 1" if self.kind == "boolean" else told
-        return told + (f"; missing: {self.median:.4g}, and a flag" if self.missing else "")
+        return told + (f"; missing: {text(self.median)}, and a flag" if self.missing else "")
 
 
 @dataclass(frozen=True)
