@@ -35,6 +35,7 @@ class Engine:
         self.loss = math.inf  # before the last update
         self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
+        self.written = None  # the optimizer's constants in its table
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
         program = lower(self.layers, d_in, 1, dtype)
@@ -115,7 +116,7 @@ class Engine:
         optimizer = self.aim["optimizer"]
         rates = partial(optimizer.rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
-        self.program.refresh(optimizer, self.buffers)
+        self.written = self.program.refresh(optimizer, self.buffers)
         self.adapt(x)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
@@ -206,7 +207,7 @@ class Engine:
 
     def _with_current_constants(self, program, table, *arguments):
         """The executor, for the training table of a program, with the optimizer's constants as they are now."""
-        program.refresh(self.aim["optimizer"], self.buffers)
+        self.written = program.refresh(self.aim["optimizer"], self.buffers, self.written)
         return EXECUTORS[self.executor](table, *arguments)
 
     def _once(self, table, data, batch_size, program=None, buffers=None, plan=WHOLE):

@@ -70,16 +70,19 @@ class Program(NamedTuple):
                 which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
 
-    def refresh(self, optimizer, buffers):
-        """Writes the optimizer's constants, as they are now, into the training table.
+    def refresh(self, optimizer, buffers, written=None):
+        """Writes the optimizer's constants, as they are now, into the training table, unless they are there already.
 
-        RuntimeError where it would need more state than the buffers have.
+        Returns what is there now, for the next call. RuntimeError where it would need more state than the buffers have.
         """
         optimizer.check()
         check_range(optimizer, optimizer.constants(), buffers.state.dtype)
         if len(optimizer.start) * self.params_size > buffers.state.size:
             raise RuntimeError(f"{optimizer!r} needs more state than when it was compiled: compile again")
-        write(self.training[self.updates :], update_instructions(optimizer, self.groups))
+        rows = update_instructions(optimizer, self.groups)
+        if rows != written:
+            write(self.training[self.updates :], rows)
+        return rows
 
 
 class Buffers(NamedTuple):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -198,16 +199,12 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
             if broken:
                 rescue.replay()
             ended = run.epochs
-            for epoch, means in enumerate(run.means(done, ended), done):
-                logs = name(means)
-                if validate:
-                    with hold.pause():
-                        logs |= validate()
-                history.on_epoch_end(epoch, logs)
-                progress.epoch(epoch + 1, logs)
-                if callbacks:
-                    with hold.pause():
-                        call(callbacks, "on_epoch_end", epoch, logs)
+            with hold.pause() if (validate or callbacks) and ended > done else nullcontext():
+                for epoch, means in enumerate(run.means(done, ended), done):
+                    logs = name(means) | (validate() if validate else {})
+                    history.on_epoch_end(epoch, logs)
+                    progress.epoch(epoch + 1, logs)
+                    call(callbacks, "on_epoch_end", epoch, logs)
             if callbacks and ended > done:
                 rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
             done = ended
