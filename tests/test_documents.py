@@ -26,7 +26,7 @@ def test_the_examples_of_the_readme(capsys):
     assert "gradient check of" in check and "complex step" in check
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:the training has not converged")
 def test_the_example_with_a_table(capsys, monkeypatch, tmp_path):
     for module, extra in (("sklearn", "sklearn"), ("narwhals", "tables"), ("pandas", "frames")):
         pytest.importorskip(module, reason=f"needs {module}, the extra {extra}")
