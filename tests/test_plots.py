@@ -74,6 +74,7 @@ def test_a_history_draws_itself():
     assert history.plot(log=False, ax=ours) is ours
 
 
+@drawing
 @pytest.mark.parametrize("name", ["loss", "accuracy"])
 def test_loss_curves_show_the_history(name):
     """Solid is training, dashed in the same colour validation; colours differ; only losses are logarithmic."""
