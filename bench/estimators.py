@@ -33,12 +33,12 @@ DATA = {
 REGRESSIONS = ("diabetes", "linnerud")
 
 
-def models(name, seed):
+def models(name, seed, dtype="auto"):
     """fastml's estimator and scikit-learn's pipeline, as makers of new ones."""
     kind = "MLPRegressor" if name in REGRESSIONS else "MLPClassifier"
     theirs = MLPRegressor if name in REGRESSIONS else MLPClassifier
     return (
-        lambda: getattr(ours, kind)(random_state=seed),
+        lambda: getattr(ours, kind)(random_state=seed, dtype=dtype),
         lambda: make_pipeline(StandardScaler(), theirs(random_state=seed)),
     )
 
@@ -54,7 +54,7 @@ def check_equality(name, X, y):
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
-def compare(name, repetitions):
+def compare(name, repetitions, dtype):
     """Scores of all folds and seconds of all fits, arrays (2, fits): fastml, then scikit-learn; epochs likewise."""
     X, y = DATA[name](return_X_y=True)
     check_equality(name, X, y)
@@ -62,7 +62,7 @@ def compare(name, repetitions):
     scores, seconds, epochs = ([], []), ([], []), ([], [])
     for seed in range(repetitions):
         for train, test in split(5, shuffle=True, random_state=seed).split(X, y):
-            for k, make in enumerate(models(name, seed)):
+            for k, make in enumerate(models(name, seed, dtype)):
                 model = make()
                 start = time.perf_counter()
                 model.fit(X[train], y[train])
@@ -76,12 +76,13 @@ def main():
     parser = argparse.ArgumentParser(description="Compares the estimators with scikit-learn's.")
     parser.add_argument("--repetitions", type=int, default=3, help="seeds of folds and weights; default: %(default)s")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), help="default: all")
+    parser.add_argument("--dtype", default="auto", help="of fastml's estimators; default: %(default)s, float64 here")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     print("| data | score: fastml | scikit-learn | fit, ms: fastml | scikit-learn | ratio | epochs | scikit-learn |")
     print("| --- | --: | --: | --: | --: | --: | --: | --: |")
     for name in arguments.data:
-        scores, seconds, epochs = compare(name, arguments.repetitions)
+        scores, seconds, epochs = compare(name, arguments.repetitions, arguments.dtype)
         mine, theirs = 1e3 * np.median(seconds, axis=1)
         ratio = np.median(seconds[1] / seconds[0])
         cells = [f"{score:.4f}" for score in scores.mean(axis=1)] + [f"{mine:.1f}", f"{theirs:.0f}", f"{ratio:.1f}×"]
