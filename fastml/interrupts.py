@@ -20,7 +20,11 @@ class Hold:
     def check(self):
         """Raises the KeyboardInterrupt that was held back, if one was."""
         if self.held:
-            self.handler(*self.held.pop())
+            arguments = self.held.pop()
+            if callable(self.handler):
+                self.handler(*arguments)
+            else:  # the system's own, which is installed again by now
+                signal.raise_signal(signal.SIGINT)
 
     @contextmanager
     def pause(self):
@@ -45,13 +49,13 @@ class NoHold:
 
 
 @contextmanager
-def hold_interrupts():
+def hold_interrupts(any_handler=False):
     """Lets a Ctrl-C count only at the end of the block, or where it asks for it: gives a Hold.
 
     A step of the reference executor must be whole, as one of the compiled executor is, and threads that meet must all
     come. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
-    collector found, it would drop the exception, and the Ctrl-C with it. Only Python's own handler is held back: who
-    has installed another has their reasons. Other threads than the main one get no Ctrl-C.
+    collector found, it would drop the exception, and the Ctrl-C with it. Only Python's own handler is held back, unless
+    `any_handler`: who has installed another has their reasons. Other threads than the main one get no Ctrl-C.
     """
     handler = signal.getsignal(signal.SIGINT)
     outer = getattr(handler, "__self__", None)
@@ -59,7 +63,8 @@ def hold_interrupts():
         yield outer
         outer.check()
         return
-    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
+    held_back = any_handler or handler is signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or not held_back:
         yield NoHold()
         return
     hold = Hold(handler)

@@ -17,8 +17,9 @@ from helpers import same_bits
 from table_files import flats, people, write_csv
 
 import fastml
-from fastml import cli, commands
+from fastml import cli
 from fastml.commands import bench, columns, files, scores, target
+from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
 FAST = ("--epochs", "3", "--hidden", "8")
@@ -361,7 +362,7 @@ def test_ctrl_c_while_it_trains(here):
 
 def test_ctrl_c_waits_for_a_file_that_is_being_written(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        with commands.uninterrupted():
+        with hold_interrupts(any_handler=True):
             signal.raise_signal(signal.SIGINT)
             files.write(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"

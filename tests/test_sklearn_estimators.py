@@ -202,6 +202,11 @@ def test_epochs_end_where_scikit_learn_ends_them():
     assert model.best_loss_ == best
 
 
+def test_lbfgs_trains_with_all_rows_also_where_others_would_stop_early():
+    plain, early = (MLPClassifier(solver="lbfgs", early_stopping=e, **SMALL).fit(*IRIS) for e in (False, True))
+    np.testing.assert_array_equal(plain.predict_proba(IRIS[0]), early.predict_proba(IRIS[0]))
+
+
 def test_callbacks_see_each_epoch():
     seen = []
 
@@ -258,9 +263,11 @@ def test_what_is_refused_leaves_no_trace():
         (IRIS[0][:, :2], IRIS[1], {"activation": "rectify"}),
         (IRIS[0][:, :2], IRIS[1], {"loss": fastml.BinaryCrossentropy()}),
         (IRIS[0][:5], IRIS[1][:5], {"early_stopping": True}),
+        (*IRIS, {"callbacks": [3]}),
+        (*IRIS, {"callbacks": [3], "warm_start": True}),
     ):
         kept = model.get_params()
-        with pytest.raises(ValueError):
+        with pytest.raises((TypeError, ValueError)):
             model.set_params(**parameters).fit(X, y)
         model.set_params(**kept)
         assert set(vars(model)) == before and len(model.loss_curve_) == 5
@@ -344,6 +351,17 @@ def test_mistakes_in_parameters(message):
 
 def test_mistakes_in_calls():
     X, y = IRIS
+    for warm in (False, True):
+        with pytest.raises(ValueError, match="sample_weight holds -1 at row 0"):
+            MLPClassifier(warm_start=warm, max_iter=1).fit(X, y).fit(X, y, -np.ones(150))
+    for parameters in ({"batch_normalization": True}, {"dropout": 0.1}):
+        with pytest.raises(ValueError, match="need a solver that goes in steps"):
+            MLPClassifier(solver="lbfgs", **parameters).fit(X, y)
+    with pytest.raises(ValueError, match="X_val needs a solver that goes in steps"):
+        MLPClassifier(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
+    for changes in ("adaptive", "invscaling"):
+        with pytest.raises(ValueError, match="changes a number, but learning_rate_init is CosineDecay"):
+            MLPClassifier(solver="sgd", learning_rate=changes, learning_rate_init=fastml.CosineDecay(0.1)).fit(X, y)
     with pytest.raises(ValueError, match="X_val needs y_val"):
         MLPClassifier().fit(X, y, X_val=X)
     with pytest.raises(ValueError, match="come with X_val, which is missing"):

@@ -2,9 +2,6 @@
 
 import difflib
 import importlib
-import signal
-import threading
-from contextlib import contextmanager
 
 LIBRARIES = {"polars": "polars", "narwhals": "narwhals", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
@@ -41,19 +38,3 @@ def check_column(path, table, name):
     close = difflib.get_close_matches(name.casefold().strip(), folded, 3, 0.6)
     hint = f"did you mean {listing([folded[c] for c in close])}?" if close else f"it has {listing(table.columns)}"
     raise CommandError(f"{path} has no column {name!r}: {hint}")
-
-
-@contextmanager
-def uninterrupted():
-    """Lets a Ctrl-C count only at the end of the block, so that no part of a file stays behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            signal.raise_signal(signal.SIGINT)

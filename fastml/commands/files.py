@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from fastml.commands import CommandError, listing, one_line, uninterrupted
+from fastml.commands import CommandError, listing, one_line
+from fastml.interrupts import hold_interrupts
 from fastml.saving import write_atomically
 
 TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
@@ -118,7 +119,7 @@ def check_output(path, suffixes, source):
 
 def write(path, content):
     """Writes bytes to a file, whole or not at all."""
-    with uninterrupted():
+    with hold_interrupts(any_handler=True):
         write_atomically(path, content)
 
 

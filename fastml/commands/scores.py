@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import f1_score, log_loss, roc_auc_score
+from sklearn.metrics import f1_score, log_loss, r2_score, roc_auc_score
 
 
 class Metric(NamedTuple):
@@ -33,11 +33,6 @@ def in_units(value):
     return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e9 else f"{value:,.0f}"
 
 
-def r_squared(y, p):
-    """The share of the variance that is explained, by the mean of these rows."""
-    return float(1 - ((y - p) ** 2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-300))
-
-
 def balanced(y, p):
     """The mean over classes that there are of the share of their rows that is recognised."""
     right = p.argmax(axis=1) == y
@@ -60,7 +55,7 @@ CLASSIFICATION = {
     "log_loss": Metric("log loss", plain, False, lambda y, p: log_loss(y, p, labels=range(p.shape[1]))),
 }
 REGRESSION = {
-    "r2": Metric("R²", plain, True, r_squared),
+    "r2": Metric("R²", plain, True, lambda y, p: float(r2_score(y, p))),
     "rmse": Metric("root mean squared error", in_units, False, lambda y, p: float(np.sqrt(((y - p) ** 2).mean()))),
     "mae": Metric("mean absolute error", in_units, False, lambda y, p: float(np.abs(y - p).mean())),
 }

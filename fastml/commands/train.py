@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastml.commands import CommandError, check_column, files, one_line, uninterrupted
+from fastml.commands import CommandError, check_column, files, one_line
 from fastml.commands.columns import choose, suspicious, tell, useless
 from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
 from fastml.commands.target import read_target, share_out
 from fastml.compiled import warmup
+from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
 PATIENCE, BATCH = 20, 32  # epochs without a better score before the end, rows of a batch
@@ -53,7 +54,7 @@ def train(options):
     check_column(options.data, table, options.target)
     training = learn(options, table)
     print_scores(training)
-    with uninterrupted():
+    with hold_interrupts(any_handler=True):
         training.estimator.save(model)
     print(f"\nModel   written to {model}", flush=True)
     if options.report:

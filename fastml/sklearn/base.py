@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 from fastml import saving
 from fastml.layers import Activation, Normalization
 from fastml.optimizers import Optimizer
+from fastml.row_weights import as_row_weights
 from fastml.schedules import Schedule
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
@@ -115,11 +116,17 @@ class BaseMLP(BaseEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
-        with num_threads(self.n_threads):
-            if self.solver == "lbfgs":
-                self._minimize(*ready[:3])
-            else:
-                self._train(*ready, incremental)
+        try:
+            with num_threads(self.n_threads):
+                if self.solver == "lbfgs":
+                    self._minimize(*ready[:3])
+                else:
+                    self._train(*ready, incremental)
+        except BaseException:
+            if self.n_iter_ == 0:  # no epoch was complete
+                vars(self).clear()
+                vars(self).update(before)
+            raise
         return self
 
     def _prepare(self, X, y, sample_weight, validation, incremental):
@@ -127,7 +134,7 @@ class BaseMLP(BaseEstimator):
         self._validate_params()
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
         X, y = self._checked(X, y, fresh)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weights = self._checked_weights(sample_weight, X, "sample_weight")
         y = self._take_targets(y, fresh, incremental)
         (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
@@ -154,6 +161,11 @@ class BaseMLP(BaseEstimator):
             self.n_features_in_, self.feature_names_in_ = self.encoder_.n_features_in_, self.encoder_.feature_names_in_
         return X, y
 
+    def _checked_weights(self, weights, X, name):
+        """Weights of the rows of X, from 0 on, or None."""
+        weights = None if weights is None else _check_sample_weight(weights, X, dtype=np.float64)
+        return as_row_weights(weights, name, X.shape[0])
+
     def _checks(self):
         """How scikit-learn is to check X and y."""
         return {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": FLOATS}
@@ -161,6 +173,10 @@ class BaseMLP(BaseEstimator):
     def _split(self, X, y, weights, validation, incremental):
         """The rows to train on and those to validate with, or None, as X, y and weights."""
         X_val, y_val, weights_val = validation
+        if self.solver == "lbfgs":  # which has no epochs after which one could validate
+            if X_val is not None:
+                raise ValueError("X_val needs a solver that goes in steps; lbfgs takes all rows at once")
+            return (X, y, weights), None
         if X_val is None:
             if y_val is not None or weights_val is not None:
                 raise ValueError("y_val and sample_weight_val come with X_val, which is missing")
@@ -187,8 +203,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("X_val needs y_val")
         X_val, y_val = self._checked(X_val, y_val, reset=False)
         y_val = self._take_targets(y_val, fresh=False, incremental=True)
-        if weights_val is not None:
-            weights_val = _check_sample_weight(weights_val, X_val, dtype=np.float64)
+        weights_val = self._checked_weights(weights_val, X_val, "sample_weight_val")
         return (X, y, weights), (X_val, y_val, weights_val)
 
     def _strata(self, y):
@@ -265,16 +280,12 @@ class BaseMLP(BaseEstimator):
         vars(blind).pop("feature_names_in_", None)
         blind.encoder_, blind.n_features_in_ = None, X.shape[1]
         routed = {} if weights is None else {"sample_weight": weights}
-        return lambda: float(scorer(blind, X, self._given(y), **routed))
+        return lambda: float(scorer(blind, X, y, **routed))
 
     def _score(self, X, y, weights):
         outputs = self._outputs(X)
         finite = np.isfinite(outputs).all()
         return float(self._score_of(self._decode(outputs), y, weights)) if finite else math.nan
-
-    def _given(self, y):
-        """Targets as users gave them."""
-        return y
 
     def _dense(self, X):
         """X as an array of the dtype that the network has or will have."""

@@ -27,7 +27,7 @@ class Epochs:
         estimator, self.rows = self.estimator, len(x)
         callbacks = list(estimator.callbacks or ())
         watch = Watch(self.after, estimator._patience, looks=bool(callbacks or self.score))
-        verbose = min(2, int(estimator.verbose))
+        verbose, before = min(2, int(estimator.verbose)), self.model.history
         try:
             self.model.fit(x, targets, batch, most, verbose, [watch, *callbacks], **options)
             self.ended = self.ended or self.model.stop_training
@@ -37,11 +37,11 @@ class Epochs:
             warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
             self.ended = True
         finally:
-            history = self.model.history
-            for loss in history.history.get("loss", ())[estimator.n_iter_ :]:  # Ctrl-C came before they were told
+            history = {} if self.model.history is before else self.model.history.history  # where fit refused its data
+            for loss in history.get("loss", ())[estimator.n_iter_ :]:  # Ctrl-C came before they were told
                 self.note(loss)
             factor = estimator._aim.factor
-            for name, values in history.history.items():
+            for name, values in history.items():
                 estimator.history_.setdefault(name, []).extend(factor * value for value in values)
             if self.best is not None:
                 self.model.set_weights(self.best)

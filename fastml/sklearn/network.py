@@ -65,10 +65,15 @@ def each(value, count, name):
 
 
 def make_layers(estimator, aim, penalty):
-    """The layers of an estimator's network. Tables are normalized by their encoder."""
+    """The layers of an estimator's network. Tables are normalized by their encoder.
+
+    ValueError for what lbfgs cannot train, as it takes no steps: running statistics and dropout.
+    """
     sizes = sizes_of(estimator.hidden_layer_sizes)
     activations = each(estimator.activation, len(sizes), "activation")
     rates = each(estimator.dropout, len(sizes), "dropout")
+    if estimator.solver == "lbfgs" and (estimator.batch_normalization or any(rates)):
+        raise ValueError("batch_normalization and dropout need a solver that goes in steps, which lbfgs does not")
     regularizer = L2(penalty) if penalty else None
     encoder, layers = estimator.encoder_, []
     if encoder is None and estimator.normalization:
@@ -101,6 +106,10 @@ def make_optimizer(estimator, factor, rows, steps_per_epoch):
         return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon / factor)
     if solver != "sgd":
         return OPTIMIZERS[solver](rate)
+    if estimator.learning_rate != "constant" and isinstance(rate, Schedule):
+        raise ValueError(
+            f"learning_rate={estimator.learning_rate!r} changes a number, but learning_rate_init is {rate!r}"
+        )
     if estimator.learning_rate == "invscaling":
         rate = InverseScaling(rate * factor, estimator.power_t, estimator.t_, rows, steps_per_epoch)
     elif not isinstance(rate, Schedule):
