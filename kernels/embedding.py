@@ -1,13 +1,14 @@
 """Embeddings: in place of each code in the data, the row of a table that it names; the other columns stay.
 
-Codes are whole numbers from 0 on, below the rows of the table. Nobody checks that here. The loops are plain: rows of
-tables are short, and explicit vectors are neither faster here nor compiled sooner.
+Codes are whole numbers from 0 on, below the rows of the table. Nobody checks that here. Loops that copy are plain: rows
+of tables are short.
 """
 
 from numba import njit
 
 from fastml.kernels.simd import elementwise
-from fastml.kernels.views import matrix
+from fastml.kernels.sums import add
+from fastml.kernels.views import matrix, vector
 
 fill = elementwise(lambda old, value: value)
 
@@ -50,5 +51,4 @@ def embed_backward(x, column, da, place, first, last, accumulate, dW):
     for i in range(x.shape[0]):
         code = int(x[i, column])
         if first <= code < last:
-            for j in range(width):
-                dW[code, j] += da[i, place + j]
+            add(vector(da, i * da.shape[1] + place, width), vector(dW, code * width, width))
