@@ -120,9 +120,9 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
 
 def point_to(jobs, arrays):
     """Writes addresses and sizes of the arrays, in the order of ARRAYS, into the job; they must outlive it."""
-    job = jobs[0]
     for name, array in zip(ARRAYS, arrays, strict=True):
         if not array.flags.c_contiguous:
             raise ValueError(f"{name} must be C-contiguous")
-        job[name], job[f"{name}_size"] = array.ctypes.data, array.size
-    job["columns"] = arrays[ARRAYS.index("totals")].shape[1]
+    places = [array.ctypes.data for array in arrays] + [array.size for array in arrays]
+    jobs.view(np.int64)[: len(places)] = places  # the first fields of a job
+    jobs["columns"] = arrays[ARRAYS.index("totals")].shape[1]

@@ -35,10 +35,10 @@ class Engine:
         self.loss = math.inf  # before the last update
         self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
-        self.written = None  # the optimizer's constants in its table
+        self.written = None  # the optimizer's attributes when its table was written
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
-        program = lower(self.layers, d_in, 1, dtype)
+        program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
         self._take(program, Buffers.for_program(program, dtype))
         self.program.initialize(self.buffers, seed)
 
@@ -50,7 +50,7 @@ class Engine:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        program = lower(self.layers, self.d_in, 1, self.dtype, **self.aim)
+        program = lower(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
         params, kept = state["buffers"]
         buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
         self._take(program, buffers)
@@ -116,12 +116,11 @@ class Engine:
         optimizer = self.aim["optimizer"]
         rates = partial(optimizer.rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
-        self.written = self.program.refresh(optimizer, self.buffers)
+        self._write_constants()
         self.adapt(x)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
-        execute = partial(self._with_current_constants, self.program)
-        run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
+        run = Run(self._with_current_constants, table, self.program, self.buffers, *arguments, **counters)
         progress = make_progress(len(x), epochs)
         self.run = run
         try:
@@ -205,9 +204,15 @@ class Engine:
         self.program, self.buffers = program, buffers
         self.predictor = None  # which was for others
 
-    def _with_current_constants(self, program, table, *arguments):
-        """The executor, for the training table of a program, with the optimizer's constants as they are now."""
-        self.written = program.refresh(self.aim["optimizer"], self.buffers, self.written)
+    def _write_constants(self):
+        """Brings the training table up to the optimizer's constants."""
+        self.program.refresh(self.aim["optimizer"], self.buffers)
+        self.written = dict(vars(self.aim["optimizer"]))
+
+    def _with_current_constants(self, table, *arguments):
+        """The executor, for the training table, with the optimizer's constants as they are now."""
+        if vars(self.aim["optimizer"]) != self.written:  # by a callback
+            self._write_constants()
         return EXECUTORS[self.executor](table, *arguments)
 
     def _once(self, table, data, batch_size, program=None, buffers=None, plan=WHOLE):

@@ -8,7 +8,7 @@ from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
 from fastml.plan import WHOLE
-from fastml.program import ALIGNMENT, Program, layout, padded, table, update_instructions
+from fastml.program import ALIGNMENT, Program, joined, layout, padded, table, update_instructions
 
 
 class Lowering:
@@ -67,8 +67,8 @@ class Lowering:
         return last if last["op"] == op and last[operand] == place and "kind" not in last else None
 
     def take(self):
-        """The instructions emitted since the last call."""
-        taken, self.instructions = self.instructions, []
+        """The instructions emitted since the last call, as a table."""
+        taken, self.instructions = table(self.instructions), []
         return taken
 
     def chain(self, parts, x, d_in):
@@ -180,44 +180,47 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
 
     scored = means_over_rows(metrics)
     objective = Objective(to, loss, scored, width, batch, weighted) if loss else None
-    meet, shared, end = [{"op": instruction.MEET}], to.work_size, to.work_size
-    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), table())
+    nothing, meet = table([]), table([{"op": instruction.MEET}])
+    shared = end = to.work_size
+    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), nothing)
     updates = 0
     if loss:
         trained = {p.layer for p in parameters if p.role != "statistic"}
         if not trained:
             raise ValueError("the model has no weights to train: add a Dense layer")
         a, backwards = to.chain(chain, x, d_in)
-        forward, scoring = [*gather, *to.take(), *objective.forward(a)], objective.scoring()
+        forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
         first = next(k for k, (position, _) in enumerate(chain) if position in trained)  # below, nobody asks
         backward = objective.backward(backwards, first)
-        again = [{"op": instruction.NEXT_BLOCK}] if plan.block else []
-        shards = [{"op": instruction.SUM_SHARDS, "W": 0, "size": trained_size}, *meet] if plan.block else []
+        again = shards = nothing
+        if plan.block:
+            again = table([{"op": instruction.NEXT_BLOCK}])
+            shards = joined(table([{"op": instruction.SUM_SHARDS, "W": 0, "size": trained_size}]), meet)
         total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
-        guard = [{"op": instruction.STOP_UNLESS_FINITE}]
-        rows, summed = [*backward, *again, *meet, *total], [*to.sums, *meet]
-        step = table(forward, scoring, rows, scores, summed, guard, shards, penalties, to.tracking)
-        tables["training"] = np.concatenate([step, table(update_instructions(optimizer, groups))])
-        tables["gradient"] = table(forward, rows, summed, shards, penalties)
-        tables["value"] = table(forward, again, meet, total)
+        guard = table([{"op": instruction.STOP_UNLESS_FINITE}])
+        rows, summed = joined(backward, again, meet, total), joined(table(to.sums), meet)
+        step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
+        tables["training"] = joined(step, table(update_instructions(optimizer, groups)))
+        tables["gradient"] = joined(forward, rows, summed, shards, penalties)
+        tables["value"] = joined(forward, again, meet, total)
         updates, end = len(step), to.work_size
 
     row_size = to.row_size
     to.training, to.kept, to.work_size = False, set(), shared  # inference has the same room for its rows
     a, _ = to.chain(chain, x, d_in)
-    forward = [*gather, *to.take()]
+    forward = joined(gather, to.take())
     if loss:
-        loss_and_scores = [*objective.forward(a), *objective.scoring()]
+        loss_and_scores = joined(objective.forward(a), objective.scoring())
         if len(scored) < len(metrics):  # some need all predictions
             to.emit(instruction.STORE_OUTPUTS, a=objective.a, d_out=width)
-            loss_and_scores += to.take()
-        totals = [*meet, *objective.total(), *objective.scores_total(), *meet]
-        tables["evaluation"] = table(forward, loss_and_scores, totals)
+            loss_and_scores = joined(loss_and_scores, to.take())
+        totals = joined(meet, objective.total(), objective.scores_total(), meet)
+        tables["evaluation"] = joined(forward, loss_and_scores, totals)
     a, _ = to.chain(link, a, width)
     to.emit(instruction.STORE_OUTPUTS, a=a, d_out=width)
     return Program(
         **tables,
-        prediction=table(forward, to.take(), meet),  # before anyone takes the next batch
+        prediction=joined(forward, to.take(), meet),  # before anyone takes the next batch
         updates=updates,
         parameters=parameters,
         groups=groups,

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from fastml.kernels.team import LINE
 from fastml.threads import get_num_threads
 
-SHARE = 128  # rows of a shard, at least
-SHARDS = 16  # at most, and as many threads can share a batch in blocks
+SHARE = 64  # rows of a shard, at least
+SHARDS = 16  # at most, a power of 2 as their number is, which threads can share evenly
 SHARDS_BYTES = 2**26  # of all shards' gradients, at most
-WORTH = 16  # bytes of the rows for each byte of the weights: with fewer, shards cost more than they save
+WORTH = 12  # bytes of the rows for each byte of the weights: with fewer, shards cost more than they save
 CACHED = 2**17  # bytes of the workspace of a block, which then stays in the second-level cache
 LEAST, MOST = 128, 1024  # rows of a block
-SHARED = 1e6  # floating-point operations of a step for each thread: with fewer, meeting costs more than it saves
+SHARED = 4e5  # floating-point operations of a step for each thread: with fewer, meeting costs more than it saves
 
 
 class Plan(NamedTuple):
@@ -35,7 +35,8 @@ def make_plan(rows, row_bytes, params_bytes, row_flops, alone):
     Blocks are for batches whose rows take more memory than the weights: they stay in the cache, and what threads get
     from each other is a gradient instead of the rows. `alone`: whether rows do not influence each other, as they must.
     """
-    block, shards = 0, min(SHARDS, rows // SHARE, SHARDS_BYTES // max(1, params_bytes))
+    block, most = 0, min(SHARDS, rows // SHARE, SHARDS_BYTES // max(1, params_bytes))
+    shards = 1 << most.bit_length() - 1 if most else 1
     if alone and shards > 1 and rows * row_bytes >= WORTH * params_bytes:
         share = -(-rows // (shards * LINE)) * LINE
         block = min(share, min(MOST, max(LEAST, CACHED // row_bytes)) // LINE * LINE)

@@ -1,5 +1,6 @@
 """Programs: a model as tables of instructions over flat buffers, which both executors run."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from fastml.random import Stream
 from fastml.regularizers import L1L2
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+NOTHING = dict.fromkeys(instruction.INSTRUCTION.names, 0)  # the fields of an instruction, before it has operands
 ROLES = ("weight", "bias", "statistic")  # in this order they stand in the parameters
 
 
@@ -28,7 +30,7 @@ class Parameter(NamedTuple):
 
     @property
     def size(self):
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def view(self, buffer):
         """This parameter's part of a buffer that is laid out like the parameters."""
@@ -70,19 +72,16 @@ class Program(NamedTuple):
                 which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
 
-    def refresh(self, optimizer, buffers, written=None):
-        """Writes the optimizer's constants, as they are now, into the training table, unless they are there already.
+    def refresh(self, optimizer, buffers):
+        """Writes the optimizer's constants, as they are now, into the training table.
 
-        Returns what is there now, for the next call. RuntimeError where it would need more state than the buffers have.
+        ValueError where they do not go together, RuntimeError where it would need more state than the buffers have.
         """
         optimizer.check()
         check_range(optimizer, optimizer.constants(), buffers.state.dtype)
         if len(optimizer.start) * self.params_size > buffers.state.size:
             raise RuntimeError(f"{optimizer!r} needs more state than when it was compiled: compile again")
-        rows = update_instructions(optimizer, self.groups)
-        if rows != written:
-            write(self.training[self.updates :], rows)
-        return rows
+        write(self.training[self.updates :], update_instructions(optimizer, self.groups))
 
 
 class Buffers(NamedTuple):
@@ -147,18 +146,20 @@ def padded(size, line):
 
 def write(array, rows):
     """Writes instructions into the structured array that executors read."""
-    array[...] = 0
-    for record, row in zip(array, rows, strict=True):
-        for field, value in row.items():
-            record[field] = value
+    array[...] = [tuple((NOTHING | row).values()) for row in rows]
 
 
-def table(*parts):
+def table(rows):
     """Instructions as the structured array that executors read."""
-    rows = [row for part in parts for row in part]
     array = np.zeros(len(rows), dtype=instruction.INSTRUCTION)
     write(array, rows)
     return array
+
+
+def joined(*tables):
+    """The instructions of several tables, one after the other."""
+    words = np.concatenate([part.view(np.int64) for part in tables])  # NumPy takes longer to join records
+    return words.view(instruction.INSTRUCTION)
 
 
 def update_instructions(optimizer, groups):

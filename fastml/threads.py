@@ -8,18 +8,21 @@ same bits for any number of threads.
 import math
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 from fastml.layers import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
 CGROUPS = Path("/sys/fs/cgroup")
-OFTEN = 0.02  # times a step that a thread waits for long, from which on one alone is tried, in steps that are
-SHORT = 5e-4  # seconds at most: in longer ones, waiting means little
-PATIENCE = 20  # chunks
+FIRST, PATIENCE = 2, 20  # chunks until another number of threads is tried for the first time, and again
+OFTEN = 0.02  # times a step that a thread waits for long, from which on it is tried sooner
+SHORT = 1e-3  # seconds: longer steps have no such trials, as a few of them take too long
+WORTH = 0.95  # of the time that a step takes, so that it is another number's turn
 
 _chosen = None
 _here = ContextVar("threads", default=None)  # what `num_threads` says in this thread of Python
@@ -30,7 +33,13 @@ _lock = threading.Lock()
 def available():
     """CPUs that this process may use: those of its affinity, and no more than its control group's quota of time."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, *(int(quota) for quota in quotas()), cpus))
+    return max(1, min(cpus, quota(int(time.monotonic()))))
+
+
+@lru_cache(maxsize=1)
+def quota(second):
+    """The smallest of the quotas, read again in each second: it may change, but a small model trains in less."""
+    return min((int(cpus) for cpus in quotas()), default=math.inf)
 
 
 def quotas():
@@ -97,34 +106,36 @@ def num_threads(threads):
 
 
 class Crew:
-    """How many threads run the next chunk of a job: all, or one while other programs take the others' cores.
+    """How many threads run the next chunk of a job: all, or one while that is faster.
 
-    Threads meet several times in a step. Where one of them has lost its core, the others wait for it, and one alone
-    can be faster. Where that looks likely, a few steps with one show how fast it is. Results do not depend on it.
+    Threads meet several times in a step. Where another program has the core of one, the others wait for it, and where
+    two cores turn out to be one that takes turns, they gain nothing. So a few steps go the other way from time to time,
+    and what was faster is kept. Results do not depend on it.
     """
 
     def __init__(self, most):
         self.most = self.threads = most
-        self.crowded = self.alone = math.inf  # seconds a step took all when some had to wait, and one
-        self.trying = False  # a few steps with one
-        self.rest = 0  # chunks until all are asked again
+        self.best = math.inf  # seconds a step takes this way
+        self.trying = False  # a few steps the other way
+        self.rest = FIRST  # chunks until then
 
     def report(self, step_seconds, offers):
         """After a chunk: seconds a step took, and how often in it threads offered their cores to others."""
-        if self.rest:
-            self.rest -= 1
-            self.threads = 1 if self.rest else self.most
-        elif self.trying:
-            self.trying, self.alone = False, step_seconds
-            self._choose(self.crowded)
-        elif self.most > 1:
-            self._choose(step_seconds)
-            if self.alone == math.inf and offers > OFTEN and step_seconds < SHORT:
-                self.crowded, self.threads, self.trying = step_seconds, 1, True
+        if self.most == 1:
+            return
+        if self.trying:
+            if step_seconds > WORTH * self.best:
+                self._turn()
+            self.trying, self.best, self.rest = False, math.inf, PATIENCE
+            return
+        self.best, self.rest = min(self.best, step_seconds), self.rest - 1
+        soon = offers > OFTEN and self.rest <= PATIENCE // 2
+        if (soon or self.rest <= 0) and step_seconds < SHORT:
+            self._turn()
+            self.trying = True
 
-    def _choose(self, step_seconds):
-        """One thread for a while, if it is faster than all are now."""
-        self.threads, self.rest = (1, PATIENCE) if step_seconds > self.alone else (self.most, 0)
+    def _turn(self):
+        self.threads = 1 if self.threads == self.most else self.most
 
 
 def together(function, threads):

@@ -121,14 +121,16 @@ class Rescue:
 
     def __init__(self, run):
         self.run = run
-        self.live = (run.buffers.params, run.buffers.state, run.jobs, run.data.order)
+        self.live = (run.buffers.params, run.buffers.state, run.jobs.view(np.int64), run.data.order)
+        self.copies = [np.empty_like(array) for array in self.live]
         self.take()
 
     def finite(self):
         return np.isfinite(self.run.buffers.params).all() and np.isfinite(self.run.buffers.state).all()
 
     def take(self):
-        self.copies = [array.copy() for array in self.live]
+        for array, copy in zip(self.live, self.copies, strict=True):
+            copy[...] = array
         self.epoch = self.run.epochs
         self.sums = self.run.data.totals[self.epoch : self.epoch + 1].copy()
         self.time = time.perf_counter()
@@ -199,7 +201,8 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
             if broken:
                 rescue.replay()
             ended = run.epochs
-            with hold.pause() if (validate or callbacks) and ended > done else nullcontext():
+            looks = ended > done and (validate or (callbacks and stride == 1))  # at the model, which may take its time
+            with hold.pause() if looks else nullcontext():
                 for epoch, means in enumerate(run.means(done, ended), done):
                     logs = name(means) | (validate() if validate else {})
                     history.on_epoch_end(epoch, logs)

@@ -53,7 +53,8 @@ def test_blocks(rows, threads):
             if few or rows * row_bytes < WORTH * params_bytes:
                 assert (block, shards) == (0, 1)
                 continue
-            assert block % LINE == 0 and LEAST <= block <= MOST
+            assert block % LINE == 0 and block <= MOST and shards == 1 << shards.bit_length() - 1
+            assert LEAST <= block or block >= rows / shards
             assert block == LEAST or block * row_bytes <= plan.CACHED or block <= rows / shards + LINE
             assert 2 <= shards <= min(SHARDS, -(-rows // block), rows // SHARE)
             assert shards * params_bytes <= SHARDS_BYTES
@@ -62,11 +63,12 @@ def test_blocks(rows, threads):
 def test_plans_by_hand(threads):
     threads(1)
     assert make_plan(4096, 1024, 1000, 1, True) == (128, 16, 1)
-    assert make_plan(255, 1024, 1000, 1, True) == (0, 1, 1)
-    assert make_plan(256, 1, 16, 1, True) == (128, 2, 1)
-    assert make_plan(300, 1, 16, 1, True) == (160, 2, 1)  # blocks as long as a shard
+    assert make_plan(127, 1024, 1000, 1, True) == (0, 1, 1)
+    assert make_plan(128, 1, 10, 1, True) == (64, 2, 1)
+    assert make_plan(200, 1, 16, 1, True) == (112, 2, 1)  # blocks as long as a shard
+    assert make_plan(256, 1, 21, 1, True) == (64, 4, 1)
     assert make_plan(10_000, 440, 3072, 1, True) == (288, 16, 1)
-    assert make_plan(256, 1, 17, 1, True) == (0, 1, 1)  # the rows are less than sixteen times the weights
+    assert make_plan(256, 1, 22, 1, True) == (0, 1, 1)  # the rows are less than twelve times the weights
     assert make_plan(10**6, 10**4, SHARDS_BYTES // 4, 1, True) == (128, 4, 1)
     assert make_plan(10**6, 10**4, SHARDS_BYTES, 1, True) == (0, 1, 1)
 
@@ -81,7 +83,7 @@ def test_threads_are_as_many_as_the_work_is_worth(count, threads):
     assert make_plan(1000, 100, 100, 2000, True).threads == min(count, 2)
     assert make_plan(15, 100, 100, 10**9, True).threads == 1
     assert make_plan(16 * 8, 100, 100, 10**9, False).threads == count
-    assert make_plan(384, 1000, 1000, 10**9, True).threads == min(count, 3)  # its shards
+    assert make_plan(384, 1000, 1000, 10**9, True).threads == min(count, 4)  # its shards
 
 
 def test_a_plan_goes_into_a_job_by_its_names():

@@ -42,10 +42,12 @@ def machine(monkeypatch, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         monkeypatch.setattr(threads, "CGROUPS", tmp_path / "fs")
+        threads.quota.cache_clear()
         real = threads.Path
         monkeypatch.setattr(threads, "Path", lambda p: listing if p == "/proc/self/cgroup" else real(p))
 
-    return describe
+    yield describe
+    threads.quota.cache_clear()
 
 
 @pytest.fixture
@@ -424,46 +426,62 @@ def test_ctrl_c_now_and_then():
 # Other programs on the same cores
 
 
-def test_a_crew_goes_on_together_while_nobody_has_to_wait():
+def told(crew, seconds, times=1, offers=0.0):
+    for _ in range(times):
+        crew.report(seconds, offers)
+    return crew.threads, crew.trying
+
+
+def test_a_crew_tries_one_thread_and_comes_back_where_all_are_faster():
     crew = threads.Crew(4)
-    for seconds in (1e-5, 3e-5, 1e-5):
-        crew.report(seconds, offers=0.0)
-        assert crew.threads == 4 and not crew.trying
+    assert told(crew, 2e-5, threads.FIRST - 1) == (4, False)
+    assert told(crew, 2e-5) == (1, True)
+    assert told(crew, 3e-5) == (4, False)
+    assert told(crew, 2e-5, threads.PATIENCE - 1) == (4, False)
+    assert told(crew, 2e-5) == (1, True)  # perhaps the cores are others' by now
 
 
-def test_a_crew_of_which_one_has_lost_its_core_tries_one_alone_and_stays_while_that_is_faster():
+def test_a_crew_stays_with_one_thread_while_that_is_faster():
     crew = threads.Crew(2)
-    crew.report(2e-4, offers=1.0)
-    assert crew.threads == 1 and crew.trying
-    crew.report(2e-5, offers=0.0)
-    for _ in range(threads.PATIENCE):
-        assert crew.threads == 1 and not crew.trying
-        crew.report(2e-5, offers=0.0)
-    assert crew.threads == 2  # perhaps the other program has ended
-    crew.report(1e-5, offers=0.0)
-    assert crew.threads == 2
-    crew.report(1e-4, offers=1.0)  # it has not
-    assert crew.threads == 1 and not crew.trying  # how fast one is, is known
+    assert told(crew, 9e-5, threads.FIRST) == (1, True)
+    assert told(crew, 5e-5) == (1, False)
+    assert told(crew, 5e-5, threads.PATIENCE - 1) == (1, False)
+    assert told(crew, 5e-5) == (2, True)
+    assert told(crew, 9e-5) == (1, False)
+    assert told(crew, 5e-5, threads.PATIENCE) == (2, True)
+    assert told(crew, 3e-5) == (2, False)  # the cores are free again
 
 
-def test_a_crew_that_is_faster_than_one_stays_together():
+def test_a_crew_changes_for_what_is_clearly_faster():
     crew = threads.Crew(2)
-    crew.report(2e-5, offers=1.0)
-    assert crew.threads == 1
-    crew.report(3e-5, offers=0.0)
-    for _ in range(3):
-        assert crew.threads == 2
-        crew.report(2.5e-5, offers=1.0)
-    assert crew.threads == 2 and not crew.trying
+    told(crew, 1e-4, threads.FIRST)
+    assert told(crew, (threads.WORTH + 0.01) * 1e-4) == (2, False)
+    told(crew, 1e-4, threads.PATIENCE)
+    assert told(crew, (threads.WORTH - 0.01) * 1e-4) == (1, False)
 
 
-def test_in_long_steps_waiting_means_little():
+def test_the_best_of_the_chunks_is_compared():
+    """One in which the machine was busy says nothing about the number of threads."""
     crew = threads.Crew(2)
-    crew.report(2 * threads.SHORT, offers=100.0)
-    assert crew.threads == 2
+    told(crew, 1e-5)
+    assert told(crew, 9e-5, threads.FIRST - 1) == (1, True)
+    assert told(crew, 2e-5) == (2, False)
+
+
+def test_a_crew_of_which_one_has_lost_its_core_tries_sooner():
+    crew = threads.Crew(2)
+    assert told(crew, 2e-4, offers=1.0) == (1, True)
+    assert told(crew, 3e-4) == (2, False)
+    chunks = threads.PATIENCE - threads.PATIENCE // 2
+    assert told(crew, 2e-4, chunks - 1, offers=1.0) == (2, False)  # it has just been tried
+    assert told(crew, 2e-4, offers=1.0) == (1, True)
+
+
+def test_long_steps_have_no_trials():
+    crew = threads.Crew(2)
+    assert told(crew, 2 * threads.SHORT, threads.PATIENCE, offers=100.0) == (2, False)
 
 
 def test_one_thread_needs_no_crew():
     crew = threads.Crew(1)
-    crew.report(1e-5, offers=5.0)
-    assert crew.threads == 1 and not crew.trying
+    assert told(crew, 1e-5, 2 * threads.PATIENCE, offers=5.0) == (1, False)

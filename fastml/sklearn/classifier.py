@@ -159,7 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         several = y.ndim == 2
         if several and not type_of_target(y).startswith("multilabel"):
             raise ValueError("y with several columns must hold 0 and 1, a column for each label")
-        classes = np.arange(y.shape[1]) if several else unique_labels(y)
+        classes = np.arange(y.shape[1]) if several else np.unique(y)
         announced = getattr(self, "_announced", None) if incremental else None
         if fresh:
             self.classes_ = classes if announced is None else announced
