@@ -2,6 +2,7 @@
 
 from numba import njit
 
+from fastml.kernels.column import spread_rows, weigh_rows
 from fastml.kernels.gemm import product
 from fastml.kernels.views import matrix, nothing
 
@@ -15,17 +16,12 @@ multiply_transposed = product(b_transposed=True)
 def dense_forward(x, W, b, kind, a, room):
     """a = f(x·W + b), where kind names f, an activation of EPILOGUES, or is 0 for none.
 
-    x : (n, d_in), W : (d_in, d_out), b : (d_out,), a : (n, d_out). Overwrites a and room. A single column is a row,
-    too: aᵀ = Wᵀ·xᵀ fills vectors, a would not.
+    x : (n, d_in), W : (d_in, d_out), b : (d_out,), a : (n, d_out). Overwrites a and room.
     """
-    n, d_in = x.shape
     if W.shape[1] > 1:
         multiply(x, 0, W, b, False, kind, a, a, room)
     else:
-        row = matrix(a, 0, 1, n)
-        for i in range(n):
-            row[0, i] = b[0]
-        multiply_transposed(matrix(W, 0, 1, d_in), 0, x, nothing(b), True, kind, row, row, room)
+        weigh_rows(x, W, b, kind, a)
 
 
 @njit(inline="always", error_model="numpy")
@@ -55,5 +51,5 @@ def dense_backward_inputs(dz, W, kind, a, dx, room):
     """
     if W.shape[1] > 1:
         multiply_transposed(dz, 0, W, nothing(room), False, -kind, a, dx, room)
-    else:  # Wᵀ is W
-        multiply(dz, 0, matrix(W, 0, 1, W.shape[0]), nothing(room), False, -kind, a, dx, room)
+    else:
+        spread_rows(dz, W, -kind, a, dx)

@@ -12,7 +12,7 @@ from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, 
 from fastml.kernels.tiling import ROOM
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
-SHAPES += [(100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]
+SHAPES += [(9, 8, 1), (20, 100, 1), (8, 5, 1), (100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]
 SPANS = [(0.0, 0.3), (0.3, 0.3), (0.3, 0.8), (0.8, 1.0), (0.0, 1.0)]  # parts of the rows of W
 FUSED = [code for code in EPILOGUES if code > 0]
 FORMULAS = {entry.code: entry for entry in ACTIVATIONS.values()}

@@ -172,7 +172,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {classes}"
             )
-        if not several and len(np.setdiff1d(classes, self.classes_)):
+        if not several and not np.isin(classes, self.classes_).all():
             raise ValueError(f"`y` has classes not in `self.classes_`: {classes}, there are {self.classes_}")
         return y
 
