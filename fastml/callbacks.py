@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from typing import NamedTuple
 
 from fastml.constants import Constant, Flag, Whole
 from fastml.data import as_list
@@ -11,15 +12,28 @@ from fastml.schedules import Schedule
 from fastml.set_metrics import SET_METRICS
 
 
+class Limit(NamedTuple):
+    """Where training ends by its loss alone: after `patience` epochs whose loss, times `scale`, made no progress.
+
+    Progress is to be at least `tolerance` below the `best` before; `waited` epochs had none. patience 0 is no limit.
+    """
+
+    patience: int
+    waited: int = 0
+    best: float = math.inf
+    tolerance: float = 0.0
+    scale: float = 1.0
+
+
 class Callback:
     """Called while `fit` runs. Any object with some of these methods will do; this class only lists them.
 
     `fit` gives the model first. A callback may set ``model.stop_training = True`` to end the training after the epoch.
-    One that needs the logs alone may let epochs pass: it is told of up to `horizon` of them, one after the other, when
-    the weights are those of the last. It costs less than to stop after each.
+    Where the only one has a Limit as its `limit`, epochs pass until that is reached: it is told of them one after the
+    other, when the weights are those of the last. It costs less than to stop after each.
     """
 
-    horizon = 1
+    limit = None
 
     def set_model(self, model):
         self.model = model

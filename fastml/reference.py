@@ -41,6 +41,12 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
         if not finite:
             job["diverged"] = 1
             return
+        if job["patience"] and batch == job["steps_per_epoch"] - 1:
+            loss = job["scale"] * (totals[epoch, 0] / job["rows"])
+            job["waited"] = 0 if loss <= job["best"] - job["tolerance"] else job["waited"] + 1
+            job["best"] = min(job["best"], loss)
+            if job["waited"] >= job["patience"]:
+                return
 
 
 def step(program, job, time, rate, params, grads, state, work, data, totals, outputs):

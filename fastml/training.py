@@ -1,12 +1,11 @@
 """The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
 
-import math
 import time
 from contextlib import nullcontext
 
 import numpy as np
 
-from fastml.callbacks import call
+from fastml.callbacks import Limit, call
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.instruction import JOB
 from fastml.plan import WHOLE
@@ -89,6 +88,17 @@ class Run:
     def diverged(self):
         return bool(self.jobs["diverged"][0])
 
+    @property
+    def exhausted(self):
+        """Whether the limit of `until` is reached."""
+        return 0 < int(self.jobs["patience"][0]) <= int(self.jobs["waited"][0])
+
+    def until(self, limit):
+        """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run."""
+        limit = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0)))
+        for name, value in limit._asdict().items():
+            self.jobs[name] = value
+
     def advance(self, stop):
         """Runs the steps up to `stop`, or fewer if the loss stops being finite; returns what the executor does."""
         self.jobs["start"], self.jobs["stop"] = self.step, stop
@@ -98,7 +108,7 @@ class Run:
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
-        while self.step < stop and not self.diverged:
+        while self.step < stop and not (self.diverged or self.exhausted):
             start, before = time.perf_counter(), self.step
             offers = self.advance(min(stop, before + max(1, self.chunk // 16 if self.crew.trying else self.chunk)))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
@@ -161,9 +171,12 @@ class Rescue:
                     return
 
 
-def horizon(callbacks):
-    """Epochs that may pass before one of the callbacks must look at them; see `Callback.horizon`."""
-    return min((getattr(callback, "horizon", 1) for callback in callbacks), default=math.inf)
+def limit_of(callbacks):
+    """The Limit up to which epochs may pass before a callback must look at them, or None where one looks at each."""
+    if not callbacks:
+        return Limit(patience=0)
+    limit = getattr(callbacks[0], "limit", None) if len(callbacks) == 1 else None
+    return limit if isinstance(limit, Limit) else None
 
 
 def train(run, epochs, name, history, callbacks, validate, stopped, progress):
@@ -181,7 +194,7 @@ def train(run, epochs, name, history, callbacks, validate, stopped, progress):
             logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue, hold)
     except BaseException:
         rescue.replay()
-        if not validate and horizon(callbacks) > 1:  # else a complete epoch has been seen, or is not complete without
+        if not validate and limit_of(callbacks):  # else a complete epoch has been seen, or is not complete without
             done = len(history.epoch)
             for epoch, means in enumerate(run.means(done, run.epochs), done):
                 history.on_epoch_end(epoch, name(means))
@@ -194,14 +207,17 @@ def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progr
     """The epochs of `train`; returns the logs of the last. A Ctrl-C counts between chunks, and in the user's code."""
     logs, done = {}, 0
     while done < epochs and not stopped():
-        stride = 1 if validate or progress.by_epoch else horizon(callbacks)  # epochs without a look at Python
-        stop = int(min(done + stride, epochs)) * run.steps_per_epoch
+        limit = None if validate or progress.by_epoch else limit_of(callbacks)
+        stop = (epochs if limit else done + 1) * run.steps_per_epoch
+        if limit:
+            run.until(limit)
         for _ in run.chunks(stop):
-            broken = run.diverged or (run.step == stop and not rescue.finite())
+            looked_at = callbacks or run.step == stop  # what is not is found out by the next loss
+            broken = run.diverged or (looked_at and not rescue.finite())
             if broken:
                 rescue.replay()
             ended = run.epochs
-            looks = ended > done and (validate or (callbacks and stride == 1))  # at the model, which may take its time
+            looks = ended > done and (validate or (callbacks and not limit))  # at the model, which may take its time
             with hold.pause() if looks else nullcontext():
                 for epoch, means in enumerate(run.means(done, ended), done):
                     logs = name(means) | (validate() if validate else {})

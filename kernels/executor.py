@@ -57,8 +57,9 @@ def build_executor(digest, cache=True):
         outputs, order = at_address(zero, job.outputs, job.outputs_size), at_address(0, job.order, job.order_size)
         threads, block, meeting = job.threads, job.block, 0
         step, t, last_loss, worse, diverged = job.step, job.t, job.loss, 0.0, False
+        waited, best, stop = job.waited, job.best, job.stop
         job.digest = digest
-        while step < job.stop and not diverged:
+        while step < stop and not diverged:
             epoch, batch = step // job.steps_per_epoch, step % job.steps_per_epoch
             begin = batch * job.batch_size
             n = job.rows - begin if batch == job.steps_per_epoch - 1 else job.batch_size
@@ -321,10 +322,16 @@ def build_executor(digest, cache=True):
                     elif s.op == op.RPROP_BACKTRACK_UPDATE:
                         rprop_backtrack_update(W, dW, v, v2, v3, worse, s.eta_minus, s.eta_plus, s.step_min, s.step_max)
             step += not diverged
+            if job.patience and batch == job.steps_per_epoch - 1 and not diverged:
+                loss = job.scale * (totals[epoch * job.columns] / job.rows)
+                waited = 0 if loss <= best - job.tolerance else waited + 1
+                best = min(best, loss)
+                stop = step if waited >= job.patience else stop
 
         meeting += 1
         meet(job.arrived, threads, meeting)  # before the job changes, every thread has read it
         if thread == 0:
             job.step, job.t, job.loss, job.diverged = step, t, last_loss, diverged
+            job.waited, job.best = waited, best
 
     return run

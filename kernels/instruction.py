@@ -160,6 +160,11 @@ JOB = np.dtype(
         ("threads", np.int64),
         ("arrived", np.int64),  # address of two int64 in a cache line of their own; see `team.meet`
         ("digest", np.int64),  # of the kernels that ran it; the executor sets it, which keeps it in its cache key
+        ("patience", np.int64),  # epochs without progress of the loss that end the job, or 0 where they do not
+        ("waited", np.int64),  # epochs since there was some; the executor keeps it
+        ("scale", np.float64),  # factor of the mean loss of an epoch, which is then compared
+        ("best", np.float64),  # the least so far; the executor keeps it
+        ("tolerance", np.float64),  # progress is to be at least this much below the best
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
     ],
     align=True,

@@ -202,6 +202,17 @@ def test_epochs_end_where_scikit_learn_ends_them():
     assert model.best_loss_ == best
 
 
+@pytest.mark.parametrize("parameters", [{}, {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1}])
+def test_it_ends_and_weighs_the_same_whether_one_looks_at_each_epoch(parameters):
+    """Without callbacks, epochs pass until the loss makes no progress; 'adaptive' then goes on with a lower rate."""
+    for kind, (X, y) in ((MLPClassifier, IRIS), (MLPRegressor, DIABETES)):
+        options = {"tol": 1e-2, "n_iter_no_change": 3, "max_iter": 300, "random_state": 0, **parameters}
+        passed, looked = (kind(callbacks=c, **options).fit(X, y) for c in (None, [fastml.Callback()]))
+        assert passed.loss_curve_ == looked.loss_curve_ and passed.n_iter_ == looked.n_iter_ < 300
+        for found, expected in zip(passed.coefs_, looked.coefs_, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_lbfgs_trains_with_all_rows_also_where_others_would_stop_early():
     plain, early = (MLPClassifier(solver="lbfgs", early_stopping=e, **SMALL).fit(*IRIS) for e in (False, True))
     np.testing.assert_array_equal(plain.predict_proba(IRIS[0]), early.predict_proba(IRIS[0]))

@@ -8,6 +8,7 @@ import pytest
 from helpers import make_data, make_model, same_bits
 
 from fastml import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, EarlyStopping, ReduceLROnPlateau, Sequential
+from fastml.callbacks import Limit
 from fastml.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
@@ -240,3 +241,73 @@ def test_a_validation_set_decides():
     assert stopping.stopped_epoch is not None and stopping.best == min(history["val_loss"])
     assert model.evaluate(x[20:], y[20:]) == stopping.best < history["val_loss"][-1]
     assert model.evaluate(x[:20], y[:20]) > history["loss"][-1]
+
+
+# Limits, at which the executor ends a training itself
+
+
+class Waiting(Callback):
+    """Ends the training after so many epochs without progress; with a Limit or, to compare, by a look at each epoch."""
+
+    def __init__(self, patience, tolerance, limited, ends=True):
+        self.patience, self.tolerance, self.limited, self.ends = patience, tolerance, limited, ends
+        self.best, self.waited, self.weights = math.inf, 0, []
+
+    @property
+    def limit(self):
+        return Limit(self.patience, self.waited, self.best, self.tolerance) if self.limited else None
+
+    def on_epoch_end(self, epoch, logs):
+        self.weights.append(self.model.get_weights()[0].tobytes())
+        self.waited = 0 if logs["loss"] <= self.best - self.tolerance else self.waited + 1
+        self.best = min(self.best, logs["loss"])
+        if self.ends and self.waited >= self.patience:
+            self.model.stop_training = True
+
+
+def waited(executor, *options, epochs=300, batch_size=8):
+    model = make_model(executor=executor)
+    callback = Waiting(*options)
+    history = model.fit(X, Y, batch_size, epochs, callbacks=[callback], verbose=0)
+    return history.history["loss"], model.get_weights(), callback
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("patience, tolerance", [(1, 0.0), (3, 1e-3), (5, 1e-2), (2, 10.0)])
+@pytest.mark.parametrize("batch_size", [8, len(X)])
+def test_a_limit_ends_the_training_where_a_callback_would(batch_size, patience, tolerance, executor):
+    """With the same losses and weights, of fewer stops."""
+    epochs = 300 if executor == "compiled" else 40
+    found = [waited(executor, patience, tolerance, limited, epochs=epochs, batch_size=batch_size) for limited in (0, 1)]
+    (losses, weights, each), (same_losses, same_weights, passed) = found
+    assert losses == same_losses and same_bits(weights, same_weights)
+    assert len(set(each.weights)) == len(losses) == len(passed.weights)
+    if len(losses) > 5:
+        assert len(set(passed.weights)) < len(losses)
+    assert passed.waited == each.waited and passed.best == each.best
+
+
+def test_limits_were_reached_above():
+    """Or they would have ended nothing."""
+    for patience, tolerance in ((1, 0.0), (3, 1e-3), (5, 1e-2), (2, 10.0)):
+        assert len(waited("compiled", patience, tolerance, True)[0]) < 300
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_limit_that_nobody_minds_is_an_epoch_at_a_time(executor):
+    losses, _, callback = waited(executor, 1, 10.0, True, False, epochs=7)
+    assert len(losses) == len(callback.weights) == 7
+
+
+def test_a_limit_beside_other_callbacks_does_not_count():
+    callback, script = Waiting(2, 1e-3, True), Script()
+    model = make_model()
+    model.fit(X, Y, epochs=5, callbacks=[callback, script], verbose=0)
+    assert len({weights[0].tobytes() for weights in script.weights}) == 5
+
+
+def test_what_else_a_callback_calls_its_limit_is_its_own():
+    callback = Script()
+    callback.limit = 3
+    make_model().fit(X, Y, epochs=5, callbacks=[callback], verbose=0)
+    assert len({weights[0].tobytes() for weights in callback.weights}) == 5

@@ -26,7 +26,7 @@ class Epochs:
         """Trains for at most so many epochs; sets the estimator's attributes. ValueError where the weights diverge."""
         estimator, self.rows = self.estimator, len(x)
         callbacks = list(estimator.callbacks or ())
-        watch = Watch(self.after, estimator._patience, looks=bool(callbacks or self.score))
+        watch = Watch(self.after, estimator._patience, estimator._aim.factor, looks=bool(callbacks or self.score))
         verbose, before = min(2, int(estimator.verbose)), self.model.history
         try:
             self.model.fit(x, targets, batch, most, verbose, [watch, *callbacks], **options)

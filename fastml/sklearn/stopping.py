@@ -2,7 +2,7 @@
 
 import math
 
-from fastml.callbacks import Callback
+from fastml.callbacks import Callback, Limit
 
 
 class Patience:
@@ -16,11 +16,6 @@ class Patience:
     def exhausted(self):
         return self.count > self.most
 
-    @property
-    def horizon(self):
-        """Epochs that will certainly pass before the count can be too high."""
-        return self.most + 1 - self.count
-
     def see(self, value):
         """Takes note of an epoch's value; returns whether it is the best so far. A NaN never is."""
         self.count = 0 if value <= self.best - self.tol else self.count + 1
@@ -33,15 +28,18 @@ class Patience:
 class Watch(Callback):
     """After each epoch: asks `after(loss)` whether to end the training.
 
-    Unless `after` looks at the model (`looks`), as many epochs as cannot exhaust the patience pass at a time.
+    Unless `after` looks at the model (`looks`), epochs pass until the loss, times `scale`, has exhausted the patience.
     """
 
-    def __init__(self, after, patience, looks):
-        self.after, self.patience, self.looks = after, patience, looks
+    def __init__(self, after, patience, scale, looks):
+        self.after, self.patience, self.scale, self.looks = after, patience, scale, looks
 
     @property
-    def horizon(self):
-        return 1 if self.looks else max(1, self.patience.horizon)
+    def limit(self):
+        if self.looks:
+            return None
+        patience, most = self.patience, self.patience.most
+        return Limit(0 if math.isinf(most) else most + 1, patience.count, patience.best, patience.tol, self.scale)
 
     def on_epoch_end(self, epoch, logs):
         if not self.model.stop_training and self.after(logs["loss"]):
