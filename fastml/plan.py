@@ -15,7 +15,7 @@ SHARDS_BYTES = 2**26  # of all shards' gradients, at most
 WORTH = 12  # bytes of the rows for each byte of the weights: with fewer, shards cost more than they save
 CACHED = 2**17  # bytes of the workspace of a block, which then stays in the second-level cache
 LEAST, MOST = 128, 1024  # rows of a block
-SHARED = 4e5  # floating-point operations of a step for each thread: with fewer, meeting costs more than it saves
+SHARED = 1e6  # floating-point operations of a step for each thread: with fewer, meeting costs more than it saves
 
 
 class Plan(NamedTuple):

@@ -119,6 +119,11 @@ class Crew:
         self.trying = False  # a few steps the other way
         self.rest = FIRST  # chunks until then
 
+    @property
+    def compares(self):
+        """Whether the next chunk is to be short, as its time is compared."""
+        return self.most > 1 and (self.trying or self.rest == 1)
+
     def report(self, step_seconds, offers):
         """After a chunk: seconds a step took, and how often in it threads offered their cores to others."""
         if self.most == 1:

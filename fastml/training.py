@@ -12,6 +12,7 @@ from fastml.plan import WHOLE
 from fastml.threads import Crew
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
+TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
 SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
 ASSUMED_FLOPS = 1e9  # a second, for the length of the first chunk
 NO_RATES = np.zeros(1)  # for tables without an update
@@ -110,7 +111,8 @@ class Run:
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not (self.diverged or self.exhausted):
             start, before = time.perf_counter(), self.step
-            offers = self.advance(min(stop, before + max(1, self.chunk // 16 if self.crew.trying else self.chunk)))
+            steps = max(1, self.chunk // TRIAL) if self.crew.compares else self.chunk
+            offers = self.advance(min(stop, before + steps))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
             self.crew.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds

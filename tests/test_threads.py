@@ -477,6 +477,16 @@ def test_a_crew_of_which_one_has_lost_its_core_tries_sooner():
     assert told(crew, 2e-4, offers=1.0) == (1, True)
 
 
+def test_chunks_to_compare_are_short():
+    crew, short = threads.Crew(2), []
+    for _ in range(threads.FIRST + 1 + threads.PATIENCE + 1):
+        short.append(crew.compares)
+        told(crew, 1e-5)
+    before = [False] * (threads.FIRST - 1) + [True, True] + [False] * (threads.PATIENCE - 1)
+    assert short == before + [True, True]
+    assert not threads.Crew(1).compares
+
+
 def test_long_steps_have_no_trials():
     crew = threads.Crew(2)
     assert told(crew, 2 * threads.SHORT, threads.PATIENCE, offers=100.0) == (2, False)
