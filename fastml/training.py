@@ -58,6 +58,7 @@ class Run:
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
         self.crew = Crew(plan.threads)
         self.chunk = max(1, int(CHUNK_SECONDS * ASSUMED_FLOPS / max(1, program.flops * min(batch_size, data.rows))))
+        self.trial = self.chunk
 
     @property
     def step(self):
@@ -111,12 +112,12 @@ class Run:
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not (self.diverged or self.exhausted):
             start, before = time.perf_counter(), self.step
-            steps = max(1, self.chunk // TRIAL) if self.crew.compares else self.chunk
+            steps = self.trial if self.crew.compares else self.chunk
             offers = self.advance(min(stop, before + steps))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
             self.crew.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds
-            self.chunk = max(1, int(min(ideal, 8 * self.chunk)))
+            self.chunk, self.trial = max(1, int(min(ideal, 8 * self.chunk))), max(1, int(ideal / TRIAL))
             yield
 
     def means(self, first, last):
