@@ -35,7 +35,7 @@ class Engine:
         self.loss = math.inf  # before the last update
         self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
-        self.written = None  # the optimizer's attributes when its table was written
+        self.written = None  # the optimizer's numbers when its table was written
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
         program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
@@ -207,11 +207,11 @@ class Engine:
     def _write_constants(self):
         """Brings the training table up to the optimizer's constants."""
         self.program.refresh(self.aim["optimizer"], self.buffers)
-        self.written = dict(vars(self.aim["optimizer"]))
+        self.written = numbers_of(self.aim["optimizer"])
 
     def _with_current_constants(self, table, *arguments):
         """The executor, for the training table, with the optimizer's constants as they are now."""
-        if vars(self.aim["optimizer"]) != self.written:  # by a callback
+        if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
             self._write_constants()
         return EXECUTORS[self.executor](table, *arguments)
 
@@ -223,6 +223,11 @@ class Engine:
         for _ in run.chunks(steps):
             pass
         return run
+
+
+def numbers_of(optimizer):
+    """The attributes of an optimizer that its instructions may hold, by name."""
+    return {name: value for name, value in vars(optimizer).items() if value is None or isinstance(value, (float, bool))}
 
 
 def batches(rows, batch_size, alone):

@@ -15,41 +15,39 @@ ROWS = 8  # side by side, so that an addition need not wait for the one before
 
 
 @intrinsic
-def weigh_rows(typingctx, x, w, start, epilogue, z):
+def weigh_rows(typingctx, x, w, start, z, epilogue):
     """zᵢ = f(start₀ + Σₚ xᵢₚ·wₚ), where epilogue names f, a key of EPILOGUES, or is 0 for none.
 
     x : (n, k), w : (k, 1), start : (1,), z : (n, 1), all C-contiguous, of one dtype. Overwrites z.
     """
 
     def codegen(context, builder, signature, args):
-        real = real_type(x.dtype)
-        kinds = {0: x, 1: w, 2: start, 4: z}
-        arrays = {k: make_array(kind)(context, builder, args[k]) for k, kind in kinds.items()}
-        n, terms = cgutils.unpack_tuple(builder, arrays[0].shape, 2)
-        data = [array.data for array in arrays.values()]
-        builder.call(weighted_sums(builder.module, real), [*data, n, terms, args[3]])
-        return context.get_dummy_value()
+        return call(context, builder, weighted_sums, (x, w, start, z), args, 0)
 
-    return types.void(x, w, start, types.int64, z), codegen
+    return types.void(x, w, start, z, types.int64), codegen
 
 
 @intrinsic
-def spread_rows(typingctx, dz, w, epilogue, e, dx):
+def spread_rows(typingctx, dz, w, e, dx, epilogue):
     """dxᵢₚ = f(dzᵢ·wₚ, eᵢₚ), where epilogue names f, a derivative of EPILOGUES, or is 0 for f(z, e) = z.
 
     dz : (n, 1), w : (k, 1), e, dx : (n, k), all C-contiguous, of one dtype. Overwrites dx.
     """
 
     def codegen(context, builder, signature, args):
-        real = real_type(dx.dtype)
-        kinds = {0: dz, 1: w, 3: e, 4: dx}
-        arrays = {k: make_array(kind)(context, builder, args[k]) for k, kind in kinds.items()}
-        n, terms = cgutils.unpack_tuple(builder, arrays[4].shape, 2)
-        data = [array.data for array in arrays.values()]
-        builder.call(scaled_rows(builder.module, real), [*data, n, terms, args[2]])
-        return context.get_dummy_value()
+        return call(context, builder, scaled_rows, (dz, w, e, dx), args, 3)
 
-    return types.void(dz, w, types.int64, e, dx), codegen
+    return types.void(dz, w, e, dx, types.int64), codegen
+
+
+def call(context, builder, function, kinds, args, widest):
+    """Calls one of the LLVM functions below, with arrays of these kinds, the shape of the widest, and the epilogue."""
+    *arrays, epilogue = args
+    arrays = [make_array(kind)(context, builder, array) for kind, array in zip(kinds, arrays, strict=True)]
+    shape = cgutils.unpack_tuple(builder, arrays[widest].shape, 2)
+    operands = [*(array.data for array in arrays), *shape, epilogue]
+    builder.call(function(builder.module, real_type(kinds[widest].dtype)), operands)
+    return context.get_dummy_value()
 
 
 def weighted_sums(module, real):

@@ -21,7 +21,7 @@ def dense_forward(x, W, b, kind, a, room):
     if W.shape[1] > 1:
         multiply(x, 0, W, b, False, kind, a, a, room)
     else:
-        weigh_rows(x, W, b, kind, a)
+        weigh_rows(x, W, b, a, kind)
 
 
 @njit(inline="always", error_model="numpy")
@@ -52,4 +52,4 @@ def dense_backward_inputs(dz, W, kind, a, dx, room):
     if W.shape[1] > 1:
         multiply_transposed(dz, 0, W, nothing(room), False, -kind, a, dx, room)
     else:
-        spread_rows(dz, W, -kind, a, dx)
+        spread_rows(dz, W, a, dx, -kind)

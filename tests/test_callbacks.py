@@ -116,6 +116,20 @@ def test_an_exception_in_a_callback_passes_and_the_model_goes_on():
     assert same_bits(model.get_weights(), twin.get_weights())
 
 
+def test_what_a_callback_notes_on_the_optimizer_changes_nothing():
+    """Also what cannot be compared, such as arrays."""
+
+    class Note(Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.optimizer.noted = np.arange(3) + epoch
+
+    (x, y), models = make_data("mean_squared_error"), [make_model(), make_model()]
+    for model, callbacks in zip(models, ([], [Note()]), strict=True):
+        model.fit(x, y, epochs=3, callbacks=callbacks, verbose=0)
+    assert same_bits(*(model.get_weights() for model in models))
+    assert models[1].optimizer.noted[0] == 2
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_learning_rate_changed_in_a_callback_takes_effect(executor):
     x, y = make_data("mean_squared_error")
