@@ -7,9 +7,21 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
 
-from fastml import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, EarlyStopping, ReduceLROnPlateau, Sequential
+from fastml import (
+    SGD,
+    Adam,
+    BatchNormalization,
+    Callback,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    ReduceLROnPlateau,
+    Sequential,
+    training,
+)
 from fastml.callbacks import Limit
 from fastml.engine import EXECUTORS
+from fastml.training import DivergenceError
 
 X, Y = make_data("mean_squared_error")
 NAN = math.nan
@@ -311,3 +323,15 @@ def test_what_else_a_callback_calls_its_limit_is_its_own():
     callback.limit = 3
     make_model().fit(X, Y, epochs=5, callbacks=[callback], verbose=0)
     assert len({weights[0].tobytes() for weights in callback.weights}) == 5
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_weights_that_an_update_made_infinite_are_found_before_a_limit_is_reached(seconds, monkeypatch):
+    """However chunks end: in the first, the loss is finite still, and a replay must not start from there."""
+    monkeypatch.setattr(training, "CHUNK_SECONDS", seconds)
+    model = Sequential([Dense(1)], input_dim=X.shape[1], seed=1)
+    model.compile(SGD(1e38), "mean_squared_error")
+    model.build()
+    with pytest.raises(DivergenceError):
+        model.fit(X, 1e3 * Y[:, :1], len(X), 30, callbacks=[Waiting(9, 0.0, True)], verbose=0)
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
