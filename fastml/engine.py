@@ -116,11 +116,12 @@ class Engine:
         optimizer = self.aim["optimizer"]
         rates = partial(optimizer.rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
-        self._write_constants()
+        self._write_constants(self.program)
         self.adapt(x)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
-        run = Run(self._with_current_constants, table, self.program, self.buffers, *arguments, **counters)
+        execute = partial(self._with_current_constants, self.program)
+        run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
         progress = make_progress(len(x), epochs)
         self.run = run
         try:
@@ -204,15 +205,18 @@ class Engine:
         self.program, self.buffers = program, buffers
         self.predictor = None  # which was for others
 
-    def _write_constants(self):
-        """Brings the training table up to the optimizer's constants."""
-        self.program.refresh(self.aim["optimizer"], self.buffers)
+    def _write_constants(self, program):
+        """Brings the training table of a program up to the optimizer's constants."""
+        program.refresh(self.aim["optimizer"], self.buffers)
         self.written = numbers_of(self.aim["optimizer"])
 
-    def _with_current_constants(self, table, *arguments):
-        """The executor, for the training table, with the optimizer's constants as they are now."""
+    def _with_current_constants(self, program, table, *arguments):
+        """The executor, for the training table of a program, with the optimizer's constants as they are now.
+
+        A callback that evaluates may have made another program for the engine; the one that trains is meant.
+        """
         if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
-            self._write_constants()
+            self._write_constants(program)
         return EXECUTORS[self.executor](table, *arguments)
 
     def _once(self, table, data, batch_size, program=None, buffers=None, plan=WHOLE):

@@ -13,7 +13,7 @@ from fastml.random import Stream
 from fastml.regularizers import L1L2
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-NOTHING = dict.fromkeys(instruction.INSTRUCTION.names, 0)  # the fields of an instruction, before it has operands
+BLANK = dict.fromkeys(instruction.INSTRUCTION.names, 0)  # the fields of an instruction, before it has operands
 ROLES = ("weight", "bias", "statistic")  # in this order they stand in the parameters
 
 
@@ -146,7 +146,7 @@ def padded(size, line):
 
 def write(array, rows):
     """Writes instructions into the structured array that executors read."""
-    array[...] = [tuple((NOTHING | row).values()) for row in rows]
+    array[...] = [tuple((BLANK | row).values()) for row in rows]
 
 
 def table(rows):

@@ -102,7 +102,7 @@ class Run:
             self.jobs[name] = value
 
     def advance(self, stop):
-        """Runs the steps up to `stop`, or fewer if the loss stops being finite; returns what the executor does."""
+        """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
         self.jobs["start"], self.jobs["stop"] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
         self.jobs["threads"] = self.crew.threads

@@ -116,6 +116,25 @@ def test_an_exception_in_a_callback_passes_and_the_model_goes_on():
     assert same_bits(model.get_weights(), twin.get_weights())
 
 
+@pytest.mark.parametrize("evaluates", [False, True])
+def test_constants_changed_in_a_callback_reach_the_program_that_trains(evaluates):
+    """Also where the callback has evaluated rows with weights, for which the model makes another program."""
+    x, y = make_data("mean_squared_error")
+
+    class Change(Callback):
+        def on_epoch_end(self, epoch, logs):
+            if evaluates:
+                self.model.evaluate(x, y, sample_weight=np.ones(len(x)))
+            self.model.optimizer.momentum = 0.0
+
+    models = [make_model(optimizer=SGD(0.01, momentum=0.9)), make_model(optimizer=SGD(0.01, momentum=0.9))]
+    models[0].fit(x, y, epochs=3, callbacks=[Change()], verbose=0)
+    models[1].fit(x, y, epochs=1, verbose=0)
+    models[1].optimizer.momentum = 0.0
+    models[1].fit(x, y, epochs=2, verbose=0)
+    assert same_bits(*(model.get_weights() for model in models))
+
+
 def test_what_a_callback_notes_on_the_optimizer_changes_nothing():
     """Also what cannot be compared, such as arrays."""
 
