@@ -4,7 +4,6 @@ import numpy as np
 from numba import njit
 
 from fastml.kernels.simd import elementwise
-from fastml.kernels.subnormals import flush_subnormals, restore_control
 
 
 @elementwise
@@ -29,6 +28,4 @@ def adam_update(W, dW, m, v, t, learning_rate, weight_decay, beta_1, beta_2, eps
     decays = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
     keep = real(1 - learning_rate * weight_decay)
     constants = *decays, keep, real(step), real(correction), real(epsilon)
-    control = flush_subnormals()
     adam_step((W, dW, m, v), (W, m, v), constants)
-    restore_control(control)

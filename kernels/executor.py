@@ -25,6 +25,7 @@ from fastml.kernels.rmsprop import rmsprop_update
 from fastml.kernels.rows import gather_rows, store_rows
 from fastml.kernels.rprop import rprop_backtrack_update, rprop_update
 from fastml.kernels.sgd import momentum_update, nesterov_update, sgd_update
+from fastml.kernels.subnormals import flush_subnormals, restore_control
 from fastml.kernels.sums import add, sum_rows
 from fastml.kernels.targets import smooth_targets, weigh_rows
 from fastml.kernels.team import meet, shard_of, share, share_of_blocks, share_of_rows
@@ -47,6 +48,7 @@ def build_executor(digest, cache=True):
         address : int64, of a JOB, which says where its arrays are. thread : its number; all threads of the job must
         call this. zero : 0 of the dtype of the arrays. Overwrites all arrays but program, rates, x, y and weights.
         """
+        control = flush_subnormals()
         job = at_address(op.JOB, address, 1)[0]
         program = at_address(op.INSTRUCTION, job.program, job.program_size)
         rates, totals = at_address(0.0, job.rates, job.rates_size), at_address(0.0, job.totals, job.totals_size)
@@ -333,5 +335,6 @@ def build_executor(digest, cache=True):
         if thread == 0:
             job.step, job.t, job.loss, job.diverged = step, t, last_loss, diverged
             job.waited, job.best = waited, best
+        restore_control(control)
 
     return run

@@ -6,7 +6,6 @@ Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training", ICML
 from numba import njit
 
 from fastml.kernels.simd import elementwise
-from fastml.kernels.subnormals import flush_subnormals, restore_control
 from fastml.kernels.sweeps import columnwise
 
 
@@ -115,7 +114,5 @@ def batchnorm_track(batch_mean, batch_variance, n, momentum, mean, variance):
     All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites mean and variance.
     """
     real = mean.dtype.type
-    control = flush_subnormals()
     track((mean, batch_mean), (mean,), (real(momentum), real(1 - momentum)))
     track((variance, batch_variance), (variance,), (real(momentum), real((1 - momentum) * n / (n - 1))))
-    restore_control(control)

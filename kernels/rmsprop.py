@@ -3,7 +3,6 @@
 from numba import njit
 
 from fastml.kernels.simd import elementwise
-from fastml.kernels.subnormals import flush_subnormals, restore_control
 
 
 @elementwise
@@ -21,6 +20,4 @@ def rmsprop_update(W, dW, v, learning_rate, weight_decay, rho, epsilon):
     """
     real = W.dtype.type
     decays = real(rho), real(1 - rho), real(1 - learning_rate * weight_decay)
-    control = flush_subnormals()
     rmsprop_step((W, dW, v), (W, v), (*decays, real(learning_rate), real(epsilon)))
-    restore_control(control)

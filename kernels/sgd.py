@@ -3,7 +3,6 @@
 from numba import njit
 
 from fastml.kernels.simd import elementwise
-from fastml.kernels.subnormals import flush_subnormals, restore_control
 
 sgd_step = elementwise(lambda W, dW, keep, minus_rate: dW.fma(minus_rate, keep * W))
 
@@ -38,9 +37,7 @@ def momentum_update(W, dW, v, learning_rate, weight_decay, momentum):
     """
     real = W.dtype.type
     constants = real(1 - learning_rate * weight_decay), real(-learning_rate), real(momentum)
-    control = flush_subnormals()
     momentum_step((W, dW, v), (W, v), constants)
-    restore_control(control)
 
 
 @njit(inline="always", error_model="numpy")
@@ -52,6 +49,4 @@ def nesterov_update(W, dW, v, learning_rate, weight_decay, momentum):
     """
     real = W.dtype.type
     constants = real(1 - learning_rate * weight_decay), real(-learning_rate), real(momentum)
-    control = flush_subnormals()
     nesterov_step((W, dW, v), (W, v), constants)
-    restore_control(control)

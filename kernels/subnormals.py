@@ -1,8 +1,9 @@
-"""Numbers next to 0 count as 0 where averages shrink step by step: arithmetic with subnormal ones is far slower.
+"""Numbers next to 0 count as 0 while the executor runs: arithmetic with subnormal ones is up to a hundred times slower.
 
-They come up by themselves: moments of a weight whose gradient is 0, behind a dead relu, shrink until rounding keeps
-them at a few times the smallest number there is, for good. Kernels that keep such averages flush them. All others
-compute with subnormal numbers exactly.
+They come up by themselves. Once a loss is small, so are its gradients, and moments of a weight whose gradient is 0
+shrink until rounding keeps them at a few times the smallest number there is, for good. The executor therefore sets the
+control word of each thread that enters it, and puts back what was there when it leaves; a kernel that is called by
+itself computes with subnormal numbers exactly.
 """
 
 from llvmlite import ir

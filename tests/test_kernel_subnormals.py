@@ -1,10 +1,11 @@
-"""Numbers next to 0: 0 in averages that shrink, themselves everywhere else."""
+"""Numbers next to 0: 0 while the executor runs, themselves before and after, in every thread."""
 
 import numpy as np
 import pytest
+from many_threads import LITTLE
 from numba import njit
 
-from fastml import SGD, BatchNormalization, Dense, Sequential
+from fastml import SGD, BatchNormalization, Dense, DivergenceError, Sequential
 from fastml.compiled import DTYPES
 from fastml.kernels.subnormals import flush_subnormals, restore_control
 from fastml.optimizers import OPTIMIZERS
@@ -32,12 +33,41 @@ def test_subnormal_results_and_operands_are_0(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_python_keeps_its_subnormal_numbers_after_a_training(dtype):
+def test_python_keeps_its_subnormal_numbers(dtype):
+    """After a training, a prediction and one that did not end well, in the thread that called."""
     model = Sequential([Dense(1)], input_dim=1, dtype=dtype, seed=1)
     model.compile(SGD(0.1))
-    model.fit(np.ones((4, 1)), np.ones(4), verbose=0)
-    tiny = np.finfo(dtype).tiny
-    assert (np.array([tiny], dtype) / 4 > 0).all() and 5e-324 > 0
+    tiny, x, y = np.finfo(dtype).tiny, np.ones((4, 1)), np.ones(4)
+
+    def keeps():
+        return (np.array([tiny], dtype) / 4 > 0).all() and 5e-324 > 0
+
+    model.fit(x, y, verbose=0)
+    assert keeps()
+    model.predict(x)
+    assert keeps()
+    model.optimizer.learning_rate = 1e38
+    with pytest.raises(DivergenceError):
+        model.fit(x, 2 * y, epochs=50, verbose=0)
+    assert keeps()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_training_that_has_nothing_left_to_learn_makes_no_subnormal_number(dtype, name, threads, monkeypatch):
+    """Whichever thread computes: its steps would take many times as long."""
+    monkeypatch.setattr("fastml.threads.available", lambda: threads)
+    monkeypatch.setattr("fastml.plan.SHARED", LITTLE)
+    rng, tiny = np.random.default_rng(0), np.finfo(dtype).tiny
+    x = rng.normal(size=(96, 5)) * 10.0 ** rng.integers(-30 if dtype == "float32" else -200, 1, size=(96, 1))
+    model = Sequential([Dense(17, "tanh"), BatchNormalization(), Dense(1)], input_dim=5, dtype=dtype, seed=1)
+    model.compile(name)
+    model.fit(x, 0 * x[:, 0], batch_size=96, epochs=300, verbose=0)
+    buffers = model._engine.buffers
+    for array in (buffers.params, buffers.grads, buffers.state, buffers.work):
+        finite = array[np.isfinite(array)]
+        assert ((finite == 0) | (np.abs(finite) >= tiny)).all()
 
 
 AVERAGES = [name for name in OPTIMIZERS if name not in ("sgd", "adagrad", "rprop")]  # these keep none that shrinks
