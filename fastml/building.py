@@ -1,23 +1,29 @@
 """Building: how a model comes from the description of its layers to an engine with weights."""
 
+import copy
 import os
-import threading
 
 from fastml import saving
 from fastml.engine import Engine
 from fastml.intake import Intake
 from fastml.losses import name_of
 from fastml.metrics import named, resolve_metric
+from fastml.rest import Rest
 
 
 class Buildable:
     """A model with layers, input_dim, dtype, seed, and from `compile` loss, metrics, optimizer and executor."""
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """Of one moment, also while another thread trains the model: of a rest of its training."""
+        with self._rest.visit():
+            changing = {"optimizer": copy.copy(self.optimizer), "history": copy.deepcopy(self.history)}
+            return {**self.__dict__, **changing, "_engine": copy.copy(self._engine), "_rest": None}
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.RLock(), _fitting=False)
+        self.__dict__.update(state, _rest=Rest())
+        if self._engine:
+            self._engine.rest = self._rest
 
     def save(self, path: str | os.PathLike, include_optimizer: bool = True) -> None:
         """Writes the model to a safetensors file, from which `fastml.load` makes it again.
@@ -27,9 +33,8 @@ class Buildable:
         once, or kept if anything fails. Callbacks are not saved. Raises TypeError for a schedule or layer of a class
         that is not fastml's, OSError where the file cannot be written.
         """
-        with self._lock:
-            self._check_built("save")
-            saving.save(self, path, include_optimizer)
+        self._check_built("save")
+        saving.save(self, path, include_optimizer)
 
     def _check_built(self, method):
         if not self._engine:
@@ -53,12 +58,13 @@ class Buildable:
 
     def _build(self, input_dim):
         """Makes the engine, once the width of the data is known."""
-        if not self._engine:
-            self._check_layers()
-            engine = Engine(self.layers, input_dim, self.dtype, self.seed)
-            if self.loss:
-                self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
-            self._engine, self.input_dim = engine, input_dim
+        with self._rest.lock:
+            if not self._engine:
+                self._check_layers()
+                engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest)
+                if self.loss:
+                    self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
+                self._engine, self.input_dim = engine, input_dim
 
     def _aim(self, engine, optimizer, loss, metrics, executor):
         """Hands what `compile` takes to the engine."""

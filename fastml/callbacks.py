@@ -44,8 +44,22 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         """After each epoch, counted from 0; `logs` maps loss, metrics and their val_ twins to floats."""
 
+    def on_chunk_end(self) -> None:
+        """Some twenty times a second, between two steps, after all callbacks have seen the epochs that have ended."""
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Where an error or Ctrl-C ends the training between two steps; the model has the weights of the last one."""
+
     def on_train_end(self, logs: dict) -> None:
         """After the last epoch, with its logs; not called when an error or Ctrl-C ends the training."""
+
+    def state_dict(self) -> dict:
+        """What this callback has to remember where a training is resumed: numbers, texts, arrays, lists and dicts."""
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Takes back what `state_dict` gave, in place of `on_train_begin`, where a training is resumed."""
+        self.on_train_begin({})
 
 
 class History(Callback):
@@ -258,7 +272,7 @@ class ReduceLROnPlateau(Monitor):
             self.cooling, self.wait = self.cooldown, 0
 
 
-HOOKS = ("on_train_begin", "on_epoch_end", "on_train_end")
+HOOKS = ("on_train_begin", "on_epoch_end", "on_chunk_end", "on_exception", "on_train_end")
 
 
 def check_callbacks(callbacks):
@@ -278,3 +292,9 @@ def call(callbacks, method, *args):
         hook = getattr(callback, method, None)
         if hook is not None:
             hook(*args)
+
+
+def watches_chunks(callback):
+    """Whether a callback has an `on_chunk_end` of its own."""
+    hook = getattr(callback, "on_chunk_end", None)
+    return hook is not None and getattr(hook, "__func__", hook) is not Callback.on_chunk_end

@@ -12,6 +12,7 @@ from importlib.metadata import version
 import llvmlite.binding
 
 from fastml import commands, compiled, demo
+from fastml.interrupts import ends_process
 from fastml.kernels.simd import BITS
 from fastml.threads import available, get_num_threads
 from fastml.version import __version__
@@ -173,6 +174,7 @@ def run_info(arguments):
         print(f"{name:<9} {value}")
 
 
+@ends_process
 def interrupt(*_):
     """Ends the process at Ctrl-C, in one line.
 

@@ -2,27 +2,28 @@
 
 import hashlib
 import sys
-import threading
 import warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import DTypeLike
 
-from fastml import kernels
+from fastml import forks, kernels
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.executor import build_executor
 from fastml.kernels.instruction import ARRAYS, JOB
 from fastml.kernels.simd import BITS
-from fastml.threads import together
+from fastml.kernels.team import OFFERS
+from fastml.workers import Team
 
 DTYPES = ("float32", "float64")
 ZEROS = {name: np.dtype(name).type(0) for name in DTYPES}  # tell the executor the dtype
 
 _ready = set()
-_lock = threading.Lock()
+_lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
 
 
 def source_digest():
@@ -101,7 +102,7 @@ def ensure(dtype):
 
 
 def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
-    """Runs steps ``job.step … job.stop - 1`` of the program, in job.threads threads.
+    """Runs steps ``job.step … job.stop - 1`` of the program, in up to job.threads threads; writes there how many.
 
     program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.instruction.ARRAYS` says. Returns
     how often a thread waited so long for another that it offered its core to other programs.
@@ -112,10 +113,11 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     point_to(jobs, arrays)
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
     jobs["arrived"] = arrived[8:].ctypes.data
-    enter, address, zero = executor(), jobs.ctypes.data, ZEROS[dtype]
-    with hold_interrupts():  # one thread missing, the others would wait for it for ever
-        together(lambda thread: enter(address, thread, zero), int(jobs["threads"][0]))
-    return int(arrived[9])
+    enter, zero = executor(), ZEROS[dtype]
+    with Team(enter, zero, int(jobs["threads"][0])) as team:
+        jobs["threads"], jobs["workers"] = team.threads, team.addresses.ctypes.data
+        enter(jobs.ctypes.data, 0, zero)
+    return int(arrived[8 + OFFERS])
 
 
 def point_to(jobs, arrays):

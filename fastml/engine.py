@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -9,25 +10,29 @@ import numpy as np
 from fastml import compiled, reference
 from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
+from fastml.inference import BLOCK, Inference, fits
 from fastml.layers import Normalization
 from fastml.lowering import lower
 from fastml.metrics import means_over_rows
 from fastml.normalization import statistics
 from fastml.plan import WHOLE, make_plan
-from fastml.predictor import FEW, Predictor
 from fastml.program import Buffers, aligned_zeros
-from fastml.training import Data, Run, train
+from fastml.rest import Rest
+from fastml.training import Data, Run, TrainingRun, train
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
-BLOCK = 256  # rows at a time, where they do not influence each other
 
 
 class Engine:
-    """Runs a model of layers over data of width d_in. What comes in has been checked and converted."""
+    """Runs a model of layers over data of width d_in. What comes in has been checked and converted.
 
-    def __init__(self, layers, d_in, dtype, seed):
+    One thread trains at a time, as `rest.turn` says. Others may predict and evaluate beside it, with the weights that
+    `rest` gives them.
+    """
+
+    def __init__(self, layers, d_in, dtype, seed, rest):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
-        self.d_in, self.dtype, self.seed = d_in, dtype, seed
+        self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
         self.executor = "compiled"
         self.epochs = 0  # that the model has trained; they count for the random numbers
@@ -36,6 +41,7 @@ class Engine:
         self.fitted = not self.normalizations()  # whether the statistics of the data are known
         self.run = None  # the training under way
         self.written = None  # the optimizer's numbers when its table was written
+        self.inference = None  # what predictions and evaluations need, from the first one on
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
         program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
@@ -43,9 +49,10 @@ class Engine:
         self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
-        """Without what can be made again; a copy that a callback makes goes on where the training is."""
-        epochs, updates, loss = self._progress()
-        kept = {"program": None, "run": None, "predictor": None, "buffers": (self.buffers.params, self.buffers.state)}
+        """Without what can be made again; the copy of a model in training goes on where that rests."""
+        epochs, updates, loss = self.progress()
+        kept = {"program": None, "run": None, "rest": None, "inference": None}
+        kept["buffers"] = self.buffers.params.copy(), self.buffers.state.copy()
         return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
 
     def __setstate__(self, state):
@@ -53,6 +60,7 @@ class Engine:
         program = lower(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
         params, kept = state["buffers"]
         buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
+        self.rest = Rest()
         self._take(program, buffers)
         self.buffers.params[:], self.buffers.state[:] = params, kept
 
@@ -63,8 +71,21 @@ class Engine:
         optimizer.check()
         aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
         program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
-        self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
-        self._take(program, self.buffers.for_training(program, optimizer))
+        buffers = self.buffers.for_training(program, optimizer)
+        if not np.isfinite(buffers.state).all():
+            raise ValueError(f"{optimizer!r} starts from values that are beyond the range of {self.dtype}")
+        with self.rest.lock:
+            self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
+            self._take(program, buffers._replace(params=self.buffers.params))
+            self.inference = None
+
+    def own(self):
+        """Before parameters change: gives those who read them an array of their own, the one that there is."""
+        with self.rest.lock:
+            if self.rest.lent:
+                params = aligned_zeros(self.buffers.params.size, self.dtype)
+                params[:] = self.buffers.params
+                self.buffers, self.rest.lent = self.buffers._replace(params=params), 0
 
     def weights(self):
         """Views of the weights, in the order of the layers."""
@@ -83,9 +104,11 @@ class Engine:
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
-        for array, target in zip(arrays, targets, strict=True):
-            target[...] = array
-        self.fitted, self.loss = True, math.inf
+        with self.rest.visit():
+            self.own()
+            for array, target in zip(arrays, self.weights(), strict=True):
+                target[...] = array
+            self.fitted, self.loss, self.rest.touched = True, math.inf, True
 
     def names(self):
         """Names of the weights: the position of the layer, and its name in the layer."""
@@ -99,61 +122,112 @@ class Engine:
         """Fits the layers that normalize the data to these rows, (rows,) of which may have weights, once."""
         for position in self.normalizations() if not self.fitted else ():
             values = statistics(self.layers[position].method, x, weights)
+            self.own()
             for parameter in self.program.parameters:
                 if parameter.layer == position:
                     parameter.view(self.buffers.params)[...] = values[parameter.name]
         self.fitted = True
 
-    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, **loop):
-        """Trains; see `fastml.training.train` for the rest of the arguments."""
+    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, **loop):
+        """Trains, or goes on from a TrainingState; see `fastml.training.train` for the rest of the arguments."""
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
         plan = self._plan(largest)
-        self._room_for(largest, weights is not None, plan, training=True)
         shuffle = shuffle and steps_per_epoch > 1  # in a full batch, the order of the rows means nothing
         data = Data(self.dtype, x, y, weights, shuffle=shuffle, epochs=epochs, columns=self._columns())
-        first, total = self.updates, epochs * steps_per_epoch
-        optimizer = self.aim["optimizer"]
-        rates = partial(optimizer.rates, first=first, total=total)
+        first, total = resumed.first if resumed else self.updates, epochs * steps_per_epoch
+        rates = partial(self.aim["optimizer"].rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
-        self._write_constants(self.program)
-        self.adapt(x)
-        counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
-        table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
-        execute = partial(self._with_current_constants, self.program)
-        run = Run(execute, table, self.program, self.buffers, *arguments, **counters)
-        progress = make_progress(len(x), epochs)
-        self.run = run
+        if self.executor == "compiled":
+            compiled.ensure(self.dtype)
+        with self.rest.training():
+            self._room_for(largest, weights is not None, plan)
+            self._write_constants()
+            self.adapt(x)
+            counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
+            arguments = data, steps_per_epoch, batch_size, rates, plan
+            run = TrainingRun(self, self._chunk, self.program.training, self.buffers, *arguments, **counters)
+            if resumed:
+                resumed.enter(run)
+            progress = make_progress(len(x), epochs)
+            self.run = run
+            try:
+                train(run, epochs, progress=progress, resumed=resumed, **loop)
+            finally:
+                with self.rest.lock:
+                    self.epochs, self.updates, self.loss = self.progress()
+                    self.run = None
+                progress.close()
+
+    def _chunk(self, table, jobs, rates, _, *arrays):
+        """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
+        if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
+            self._write_constants()
+        self.own()
+        return EXECUTORS[self.executor](table, jobs, rates, self.buffers.params, *arrays)
+
+    def inference_for(self, weighted, threads):
+        """The Inference of the model as it is, for so many threads, and for rows that have weights or have none."""
+        with self.rest.lock:
+            if not (self.inference and self.inference.serves(weighted, threads)):
+                program = self.program
+                if not fits(program, weighted, threads):
+                    aim = {**self.aim, "weighted": bool(weighted), "plan": WHOLE._replace(threads=threads)}
+                    program = lower(self.layers, self.d_in, BLOCK, self.dtype, **aim)
+                self.inference = Inference(program)
+            return self.inference
+
+    @contextmanager
+    def reading(self):
+        """Parameters that nobody changes in the ``with`` block; during a training, those of its last chunk."""
+        params = self.rest.read(lambda: self.buffers.params)
         try:
-            train(run, epochs, progress=progress, **loop)
+            yield params
         finally:
-            self.epochs, self.updates, self.loss = self._progress()
-            self.run = None
-            progress.close()
+            self.rest.give_back(params, self.buffers.params)
 
     def evaluate(self, x, y, weights=None):
         """Means over the rows of loss and scores, and the predictions if a metric needs them all, else None."""
-        if weights is None and self.program.weighted:
+        plan = self._plan_inference(len(x))
+        inference = self.inference
+        if weights is None and inference and inference.program.weighted:
             weights = np.ones((len(x), 1), self.dtype)  # rather than another program
-        batch, plan = min(BLOCK, len(x)), self._plan_inference(len(x))
-        self._room_for(batch, weights is not None, plan)
+        inference = self.inference_for(weights is not None, plan.threads)
         whole = self._columns() <= len(self.aim["metrics"])
-        outputs = np.empty((len(x), self.program.d_out), self.dtype) if whole else None
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype) if whole else None
         data = Data(self.dtype, x, y, weights, outputs, columns=self._columns())
-        return self._once(self.program.evaluation, data, batch, plan=plan).means(0, 1)[0], outputs
+        return self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
 
     def predict(self, x, outputs):
         """Writes the outputs for the rows of x."""
-        batch, plan = min(BLOCK, len(x)), self._plan_inference(len(x))
-        self._room_for(batch, self.program.weighted, plan)
-        self._once(self.program.prediction, Data(self.dtype, x, outputs=outputs), batch, plan=plan)
+        plan = self._plan_inference(len(x))
+        inference = self.inference_for(None, plan.threads)
+        self._infer(inference, inference.program.prediction, Data(self.dtype, x, outputs=outputs), plan)
 
-    def few(self):
-        """The Predictor of the model as it is, or None where it cannot be used."""
-        if self.predictor is None and self.executor == "compiled" and self.fitted:
-            self._room_for(FEW, self.program.weighted, WHOLE)
-            self.predictor = Predictor(self, self.program, self.buffers)
-        return self.predictor
+    def _infer(self, inference, table, data, plan):
+        """Runs a table of the inference's program over all rows."""
+        work = inference.workspace(self.dtype)
+        try:
+            with self.reading() as params:
+                buffers = self.buffers._replace(params=params, work=work)
+                return self._once(table, data, min(BLOCK, data.rows), buffers, plan)
+        finally:
+            inference.workspaces.append(work)
+
+    def few(self, method, *arguments):
+        """What a Predictor's method returns, or None where it cannot be used."""
+        if self.executor != "compiled" or not self.fitted:
+            return None
+        compiled.ensure(self.dtype)
+        inference = self.inference or self.inference_for(None, 1)
+        predictor = inference.predictor(self)
+        params = self.rest.read(lambda: self.buffers.params)
+        try:
+            predictor.use(params)
+            return method(predictor, *arguments)
+        finally:
+            self.rest.give_back(params, self.buffers.params)
+            inference.predictors.append(predictor)
 
     def gradients(self, x, y, weights=None):
         """Loss over all rows, as training sees it, and the gradients, shaped like the weights."""
@@ -161,8 +235,9 @@ class Engine:
         height = plan.block * plan.threads or len(x)
         aim = {**self.aim, "weighted": weights is not None, "height": height, "plan": plan}
         program = lower(self.layers, self.d_in, len(x), self.dtype, **aim)
-        buffers = self.buffers.with_work(program)  # all rows at once may need much, and only now
-        run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), program, buffers, plan)
+        with self.reading() as params:
+            buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
+            run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), buffers, plan)
         return run.means(0, 1)[0][0], [p.view(buffers.grads).copy() for p in program.parameters]
 
     def _alone(self):
@@ -178,7 +253,7 @@ class Engine:
         rows = min(rows, BLOCK)
         return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
 
-    def _progress(self):
+    def progress(self):
         """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""
         if self.run is None:
             return self.epochs, self.updates, self.loss
@@ -187,12 +262,11 @@ class Engine:
     def _columns(self):
         return 1 + len(means_over_rows(self.aim["metrics"]))
 
-    def _room_for(self, batch, weighted, plan, training=False):
-        """Makes sure that the program takes `batch` rows at a time by this plan, and weights of the rows or none."""
+    def _room_for(self, batch, weighted, plan):
+        """Makes sure that the program trains on `batch` rows at a time by this plan, with weights of rows or none."""
         program = self.program
         threads = max(plan.threads, program.plan.threads)
-        height = plan.block * threads or batch
-        kept = (plan if training else program.plan)._replace(threads=threads)
+        height, kept = plan.block * threads or batch, plan._replace(threads=threads)
         enough = program.batch >= batch and program.height >= height
         if enough and program.weighted == weighted and program.plan == kept:
             return
@@ -203,27 +277,17 @@ class Engine:
 
     def _take(self, program, buffers):
         self.program, self.buffers = program, buffers
-        self.predictor = None  # which was for others
 
-    def _write_constants(self, program):
-        """Brings the training table of a program up to the optimizer's constants."""
-        program.refresh(self.aim["optimizer"], self.buffers)
+    def _write_constants(self):
+        """Brings the training table up to the optimizer's constants."""
+        self.program.refresh(self.aim["optimizer"], self.buffers)
         self.written = numbers_of(self.aim["optimizer"])
 
-    def _with_current_constants(self, program, table, *arguments):
-        """The executor, for the training table of a program, with the optimizer's constants as they are now.
-
-        A callback that evaluates may have made another program for the engine; the one that trains is meant.
-        """
-        if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
-            self._write_constants(program)
-        return EXECUTORS[self.executor](table, *arguments)
-
-    def _once(self, table, data, batch_size, program=None, buffers=None, plan=WHOLE):
+    def _once(self, table, data, batch_size, buffers, plan):
         """Runs a table over all rows, batch by batch."""
-        program, buffers = program or self.program, buffers or self.buffers
         steps = -(-data.rows // batch_size)
-        run = Run(EXECUTORS[self.executor], table, program, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
+        execute = EXECUTORS[self.executor]
+        run = Run(execute, table, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
         for _ in run.chunks(steps):
             pass
         return run

@@ -1,40 +1,75 @@
-"""Ctrl-C where it would do harm."""
+"""Signals where the exceptions of their handlers would do harm: Ctrl-C, alarms of time limits, a polite end.
+
+Python calls a handler in the main thread between any two lines, and what it raises unwinds from there.
+"""
 
 import signal
 import threading
 from contextlib import contextmanager
 
+# Those that come from outside or from a clock. The rest is the processor's word on a fault, or ends the process.
+NAMES = "INT TERM ALRM HUP QUIT USR1 USR2 BREAK VTALRM PROF CHLD CONT TSTP TTIN TTOU PIPE IO PWR URG WINCH XCPU XFSZ"
+SIGNALS = [getattr(signal, f"SIG{name}") for name in NAMES.split() if hasattr(signal, f"SIG{name}")]
+
+
+def ends_process(handler):
+    """Marks a handler that raises nothing but ends the process: it need not wait, see `hold_interrupts`."""
+    handler.ends_process = True
+    return handler
+
 
 class Hold:
-    """A Ctrl-C that comes while this is installed is kept until `check` or the end."""
+    """Signals that have a handler in Python are kept, while `holding`, until `check` or the end."""
 
-    def __init__(self, handler):
-        self.handler, self.held = handler, []
+    def __init__(self, every):
+        self.every = every
+        self.holding, self.handlers, self.held = True, {}, {}  # by number of the signal
 
     def install(self):
-        signal.signal(signal.SIGINT, self.keep)
+        """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            if not callable(handler) or handler == self.keep:
+                continue
+            if self.every or not getattr(handler, "ends_process", False):
+                self.handlers[number] = handler
+                signal.signal(number, self.keep)
 
-    def keep(self, *arguments):
-        self.held.append(arguments)
+    def keep(self, number, frame):
+        if self.holding:
+            self.held[number] = frame
+        else:
+            self.handlers[number](number, frame)
 
     def check(self):
-        """Raises the KeyboardInterrupt that was held back, if one was."""
+        """Calls the handlers of the signals that were kept, all of them, and raises what they do."""
         if self.held:
-            arguments = self.held.pop()
-            if callable(self.handler):
-                self.handler(*arguments)
-            else:  # the system's own, which is installed again by now
-                signal.raise_signal(signal.SIGINT)
+            number, frame = self.held.popitem()
+            try:
+                self.handlers[number](number, frame)
+            finally:
+                self.check()
 
     @contextmanager
     def pause(self):
-        """Lets a Ctrl-C count at once, as in code of the user's, which may take its time."""
-        signal.signal(signal.SIGINT, self.handler)
+        """Lets signals count at once, as in code of the user's, which may take its time."""
+        self.holding = False
         try:
             self.check()
             yield
         finally:
+            self.holding = True
             self.install()
+
+    def end(self):
+        """Puts the handlers back and calls those that are due. From the first line on, signals count again."""
+        self.holding = False
+        try:
+            for number, handler in self.handlers.items():
+                if signal.getsignal(number) == self.keep:
+                    signal.signal(number, handler)
+        finally:  # what is not put back, as one of them has raised, passes signals on
+            self.check()
 
 
 class NoHold:
@@ -49,28 +84,25 @@ class NoHold:
 
 
 @contextmanager
-def hold_interrupts(any_handler=False):
-    """Lets a Ctrl-C count only at the end of the block, or where it asks for it: gives a Hold.
+def hold_interrupts(every=False):
+    """Lets signals count only at the end of the block, or where it asks for it: gives a Hold.
 
-    A step of the reference executor must be whole, as one of the compiled executor is, and threads that meet must all
-    come. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
-    collector found, it would drop the exception, and the Ctrl-C with it. Only Python's own handler is held back, unless
-    `any_handler`: who has installed another has their reasons. Other threads than the main one get no Ctrl-C.
+    A step of the reference executor must be whole, as one of the compiled executor is, and so must a copy of the
+    weights. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
+    collector found, it would drop the exception, and the Ctrl-C with it. A handler that only ends the process need not
+    wait, unless `every` is to. Threads other than the main one have no handlers.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    outer = getattr(handler, "__self__", None)
-    if isinstance(outer, Hold):  # this block is within another, whose Ctrl-C counts here as well
+    if threading.current_thread() is not threading.main_thread():
+        yield NoHold()
+        return
+    outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if isinstance(outer, Hold) and outer.holding:  # this block is within another, whose signals count here as well
         yield outer
         outer.check()
         return
-    held_back = any_handler or handler is signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or not held_back:
-        yield NoHold()
-        return
-    hold = Hold(handler)
-    hold.install()
+    hold = Hold(every)
     try:
+        hold.install()
         yield hold
     finally:
-        signal.signal(signal.SIGINT, handler)
-        hold.check()
+        hold.end()

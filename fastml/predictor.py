@@ -7,30 +7,38 @@ import numpy as np
 from fastml import compiled
 from fastml.kernels.instruction import JOB
 from fastml.layers import codes_of
+from fastml.program import aligned_zeros
 
 FEW = 16  # rows
 
 
 class Predictor:
-    """The prediction of an engine with this program and these buffers."""
+    """The prediction of an engine with this program, for one thread at a time."""
 
-    def __init__(self, engine, program, buffers):
-        compiled.ensure(engine.dtype)
+    def __init__(self, engine, program):
         self.dtype, self.d_in = np.dtype(engine.dtype), engine.d_in
         self.codes = codes_of(engine.layers)
         self.columns, self.categories = np.array(list(self.codes), np.int64), list(self.codes.values())
         self.x, self.outputs = np.zeros((FEW, engine.d_in), engine.dtype), np.zeros((FEW, program.d_out), engine.dtype)
         self.row, self.output, self.shape = self.x[0], self.outputs[0], (engine.d_in,)
         empty = np.zeros((0, 1), engine.dtype)
-        arrays = program.prediction, np.zeros(1), *buffers, self.x, empty, empty
+        self.params = np.zeros(0, engine.dtype)  # until `use` gives others
+        work = aligned_zeros(program.work_size, engine.dtype)
+        arrays = program.prediction, np.zeros(1), self.params, self.params, self.params, work, self.x, empty, empty
         self.arrays = *arrays, np.zeros(0, np.int64), np.zeros((1, 1)), self.outputs  # the job has their addresses only
         self.jobs = np.zeros(1, JOB)
         compiled.point_to(self.jobs, self.arrays)
         for name in ("shards", "threads", "steps_per_epoch", "batch_size", "rows", "stop"):
             self.jobs[name] = 1
         numbers = self.jobs.view(np.int64)
-        self.step, self.rows = (numbers[JOB.fields[name][1] // 8 :][:1] for name in ("step", "rows"))
+        places = (numbers[JOB.fields[name][1] // 8 :][:1] for name in ("step", "rows", "params", "params_size"))
+        self.step, self.rows, self.place, self.size = places
         self.enter, self.address, self.zero = compiled.executor(), self.jobs.ctypes.data, compiled.ZEROS[engine.dtype]
+
+    def use(self, params):
+        """Takes these parameters from now on."""
+        if self.params is not params:
+            self.params, self.place[0], self.size[0] = params, params.ctypes.data, params.size
 
     def predict(self, x):
         """The outputs for rows of shape (n, d_in) and of the model's dtype, or None where they need a closer look."""

@@ -14,7 +14,6 @@ import os
 import secrets
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as pack
 
@@ -32,8 +31,16 @@ class ModelFileError(ValueError):
 
 def save(model, path, include_optimizer, estimator=None):
     """Writes a built model to a file, with the description of its estimator, or leaves what was there."""
+    with model._rest.visit():
+        text, tensors = contents(model, include_optimizer, estimator)
+    metadata = {"format": FORMAT, "description": text, "sha256": digest(text, tensors)}
+    write_atomically(path, pack(tensors, metadata))
+
+
+def contents(model, include_optimizer, estimator):
+    """The description of a model, a text, and copies of its tensors, as they are at this moment."""
     engine = model._engine
-    epochs, updates, loss = engine._progress()
+    epochs, updates, loss = engine.progress()
     tensors = {f"weights.{name}": array for name, array in zip(engine.names(), engine.weights(), strict=True)}
     description = {
         "version": VERSION,
@@ -59,9 +66,7 @@ def save(model, path, include_optimizer, estimator=None):
     if estimator:
         description["estimator"] = estimator
     text = json.dumps(description, allow_nan=False)
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    metadata = {"format": FORMAT, "description": text, "sha256": digest(text, tensors)}
-    write_atomically(path, pack(tensors, metadata))
+    return text, {name: array.copy() for name, array in tensors.items()}
 
 
 def states(engine):

@@ -3,9 +3,9 @@
 import copy
 import os
 import secrets
-import threading
 from collections.abc import Iterable
 from functools import partial
+from threading import get_ident
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -21,9 +21,11 @@ from fastml.losses import Loss, name_of, resolve_loss
 from fastml.lowering import check_output
 from fastml.metrics import resolve_metric
 from fastml.optimizers import Optimizer, resolve_optimizer
+from fastml.predictor import Predictor
 from fastml.progress import check_verbose, make_progress
 from fastml.random import check_seed
 from fastml.registry import lookup
+from fastml.rest import Rest
 from fastml.summary import format_summary, html_summary
 
 
@@ -71,8 +73,7 @@ class Sequential(Buildable):
         self.stop_training = False
         self.history = None
         self._engine = None  # from the moment that the width of the data is known
-        self._fitting = False
-        self._lock = threading.RLock()
+        self._rest = Rest()
         if isinstance(layers, Layer):
             raise TypeError("layers must be a list of layers, got a single layer")
         for layer in as_list(layers, "layers", "layers"):
@@ -136,11 +137,12 @@ class Sequential(Buildable):
         if len(set(metrics)) < len(metrics):
             raise ValueError(f"metrics names one twice: {metrics}")
         lookup(EXECUTORS, executor, "executor")
-        with self._lock:
+        with self._rest.turn:
             self._check_idle("compile")
-            if self._engine:
-                self._aim(self._engine, optimizer, loss, metrics, executor)
-            self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
+            with self._rest.lock:
+                if self._engine:
+                    self._aim(self._engine, optimizer, loss, metrics, executor)
+                self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
 
     def fit(
         self,
@@ -201,7 +203,7 @@ class Sequential(Buildable):
             the model keeps the weights of the last complete step.
         """
         self._check_compiled("fit")
-        with self._lock:
+        with self._rest.turn:
             self._check_idle("fit")
             batch_size = positive_integer("batch_size", batch_size)
             epochs = positive_integer("epochs", epochs, most=10**8)
@@ -217,16 +219,11 @@ class Sequential(Buildable):
             self.stop_training = False
             self.history = History()
             call(callbacks, "set_model", self)
-
-            self._fitting = True
-            try:
-                show = partial(make_progress, verbose)
-                loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
-                loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
-                loop["stopped"] = lambda: self.stop_training
-                self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)
-            finally:
-                self._fitting = False
+            show = partial(make_progress, verbose)
+            loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
+            loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
+            loop["stopped"] = lambda: self.stop_training
+            self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)
             return self.history
 
     def evaluate(
@@ -238,28 +235,25 @@ class Sequential(Buildable):
         value. Floats. `sample_weight` weighs the loss as in `fit`. Raises as `fit` does.
         """
         self._check_compiled("evaluate")
-        with self._lock:
-            intake = self._intake()
-            x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
-            self._build(x.shape[1])
-            self._check_fitted("evaluate")
-            logs = self._logs(x, y, weights)
+        intake = self._intake()
+        x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
+        self._build(x.shape[1])
+        self._check_fitted("evaluate")
+        logs = self._logs(x, y, weights)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
     def predict(self, x: ArrayLike) -> NDArray:
         """Outputs of the model for the rows of x : (rows, features), as an array (rows, units) of the model's dtype."""
-        with self._lock:
-            engine = self._engine
-            few = engine and (engine.predictor or engine.few())
-            outputs = few.predict(x) if few and type(x) is np.ndarray else None
-            if outputs is None:
-                x = self._intake().features(x, "x")
-                self._build(x.shape[1])
-                self._check_fitted("predict")
-                outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
-                self._engine.predict(x, outputs)
+        engine = self._engine
+        outputs = engine.few(Predictor.predict, x) if engine and type(x) is np.ndarray else None
+        if outputs is None:
+            x = self._intake().features(x, "x")
+            self._build(x.shape[1])
+            self._check_fitted("predict")
+            outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
+            self._engine.predict(x, outputs)
         return outputs
 
     def predict_one(self, x: ArrayLike, out: NDArray | None = None) -> NDArray:
@@ -268,12 +262,10 @@ class Sequential(Buildable):
         Fastest where x is a NumPy array of the model's dtype. `out`, an array (units,) of that dtype, is overwritten
         and returned if given.
         """
-        with self._lock:
-            engine = self._engine
-            few = engine and (engine.predictor or engine.few())
-            output = few.predict_one(x, out) if few and type(x) is np.ndarray else None
-            if output is None:
-                output = put(self.predict(as_row(x, "x"))[0], out, "out")
+        engine = self._engine
+        output = engine.few(Predictor.predict_one, x, out) if engine and type(x) is np.ndarray else None
+        if output is None:
+            output = put(self.predict(as_row(x, "x"))[0], out, "out")
         return output
 
     def gradients(
@@ -285,25 +277,23 @@ class Sequential(Buildable):
         normalization takes the statistics of these rows. Statistics, which are not trained, have the gradient 0.
         """
         self._check_compiled("gradients")
-        with self._lock:
-            intake = self._intake()
-            x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
-            intake.check_batches(len(x), len(x), self.optimizer)
-            self._build(x.shape[1])
-            self._check_fitted("gradients")
-            return self._engine.gradients(x, y, weights)
+        intake = self._intake()
+        x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
+        intake.check_batches(len(x), len(x), self.optimizer)
+        self._build(x.shape[1])
+        self._check_fitted("gradients")
+        return self._engine.gradients(x, y, weights)
 
     def get_weights(self) -> list[NDArray]:
         """Copies of the weights, layer by layer: W (d_in, units), b (units,), …; the layers say what they have."""
-        with self._lock:
-            self._check_built("get_weights")
+        self._check_built("get_weights")
+        with self._rest.visit():
             return [weights.copy() for weights in self._engine.weights()]
 
     def set_weights(self, weights: Iterable[ArrayLike]) -> None:
         """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
-        with self._lock:
-            self._check_built("set_weights")
-            self._engine.set_weights(as_list(weights, "weights", "arrays"))
+        self._check_built("set_weights")
+        self._engine.set_weights(as_list(weights, "weights", "arrays"))
 
     def summary(self) -> None:
         """Prints the layers with their shapes, parameters, memory and FLOP for a row."""
@@ -319,7 +309,7 @@ class Sequential(Buildable):
             raise RuntimeError(f"call compile(optimizer, loss) before {method}")
 
     def _check_idle(self, method):
-        if self._fitting:
+        if self._rest.trainer == get_ident():
             raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
 
 

@@ -1,15 +1,8 @@
-"""How many threads a model may use, and the threads themselves.
-
-A team of Python threads enters the compiled executor together, which holds no lock of Python's; there they divide the
-rows and weights of each step among them (`fastml.kernels.team`). Idle teams wait for the next model. Results are the
-same bits for any number of threads.
-"""
+"""How many threads a model may use. Results are the same bits for any number; `fastml.workers` has the threads."""
 
 import math
 import os
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -26,8 +19,6 @@ WORTH = 0.95  # of the time that a step takes, so that it is another number's tu
 
 _chosen = None
 _here = ContextVar("threads", default=None)  # what `num_threads` says in this thread of Python
-_idle = {}  # from number of threads to the teams that wait
-_lock = threading.Lock()
 
 
 def available():
@@ -141,30 +132,3 @@ class Crew:
 
     def _turn(self):
         self.threads = 1 if self.threads == self.most else self.most
-
-
-def together(function, threads):
-    """Calls function(0) … function(threads - 1) at the same time, the first in this thread; returns when all have."""
-    if threads == 1:
-        function(0)
-        return
-    with _lock:
-        teams = _idle.setdefault(threads, [])
-        team = teams.pop() if teams else ThreadPoolExecutor(threads - 1, thread_name_prefix="fastml")
-    others = [team.submit(function, thread) for thread in range(1, threads)]
-    function(0)
-    for other in others:
-        other.result()
-    with _lock:
-        teams.append(team)
-
-
-def _start_anew():
-    """In a child process, which has none of its parent's threads, and perhaps a lock that one of them held."""
-    global _lock
-    _lock = threading.Lock()
-    _idle.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)

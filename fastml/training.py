@@ -1,20 +1,20 @@
 """The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
 
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
-from fastml.callbacks import Limit, call
+from fastml.callbacks import Limit, call, watches_chunks
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.instruction import JOB
 from fastml.plan import WHOLE
+from fastml.rescue import Rescue
 from fastml.threads import Crew
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
-SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
-ASSUMED_FLOPS = 1e9  # a second, for the length of the first chunk
+GROWTH = 64  # times the chunk before, at most: the first one is a single step, which tells how long they take
 NO_RATES = np.zeros(1)  # for tables without an update
 
 
@@ -45,9 +45,7 @@ class Run:
     `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
     """
 
-    def __init__(
-        self, execute, table, program, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters
-    ):
+    def __init__(self, execute, table, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters):
         self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
         self.steps_per_epoch = steps_per_epoch
         self.rates = rates or (lambda t, count: NO_RATES)
@@ -57,8 +55,7 @@ class Run:
             job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
         self.crew = Crew(plan.threads)
-        self.chunk = max(1, int(CHUNK_SECONDS * ASSUMED_FLOPS / max(1, program.flops * min(batch_size, data.rows))))
-        self.trial = self.chunk
+        self.chunk = self.trial = 1
 
     @property
     def step(self):
@@ -115,9 +112,10 @@ class Run:
             steps = self.trial if self.crew.compares else self.chunk
             offers = self.advance(min(stop, before + steps))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
-            self.crew.report(seconds / steps, offers / steps)
+            if self.jobs["threads"] == self.crew.threads:  # no other job had the CPUs
+                self.crew.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds
-            self.chunk, self.trial = max(1, int(min(ideal, 8 * self.chunk))), max(1, int(ideal / TRIAL))
+            self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
             yield
 
     def means(self, first, last):
@@ -125,53 +123,37 @@ class Run:
         return (self.data.totals[first:last] / self.data.rows).tolist()
 
 
-class Rescue:
-    """A copy of weights, optimizer state and job, from which a diverged run is replayed up to its last finite step.
+class TrainingRun(Run):
+    """The training of an Engine, whose parameters change their place when others read them."""
 
-    Steps are a function of these alone, so the replay gives the same bits. That costs a copy each second instead of a
-    check of all weights in each step.
-    """
+    def __init__(self, engine, *arguments, **options):
+        self.engine = engine
+        super().__init__(*arguments, **options)
 
-    def __init__(self, run):
-        self.run = run
-        self.live = (run.buffers.params, run.buffers.state, run.jobs.view(np.int64), run.data.order)
-        self.copies = [np.empty_like(array) for array in self.live]
-        self.take()
+    @property
+    def buffers(self):
+        return self.engine.buffers
 
-    def finite(self):
-        return np.isfinite(self.run.buffers.params).all() and np.isfinite(self.run.buffers.state).all()
+    @buffers.setter
+    def buffers(self, buffers):
+        """They are the engine's."""
 
-    def take(self):
-        for array, copy in zip(self.live, self.copies, strict=True):
-            copy[...] = array
-        self.epoch = self.run.epochs
-        self.sums = self.run.data.totals[self.epoch : self.epoch + 1].copy()
-        self.time = time.perf_counter()
+    def own(self):
+        """Before parameters are written to; see `Engine.own`."""
+        self.engine.own()
 
-    def take_when_due(self):
-        if time.perf_counter() - self.time > SNAPSHOT_SECONDS and self.finite():
-            self.take()
+    @contextmanager
+    def resting(self, hold):
+        """Lets other threads look at the model, and signals count, while code of the user's runs."""
+        with self.engine.rest.resting(), hold.pause():
+            yield
 
-    def restore(self):
-        for array, copy in zip(self.live, self.copies, strict=True):
-            array[...] = copy
-        self.run.data.totals[self.epoch : self.epoch + 1] = self.sums
-        self.run.data.totals[self.epoch + 1 :] = 0
-
-    def replay(self):
-        """Takes a run back to the last step after which weights and optimizer state were finite."""
-        failed, back = self.run.step, 1
-        with hold_interrupts():
-            while not self.finite():
-                self.restore()
-                self.run.advance(max(failed - back, self.run.step))
-                back *= 2
-            while self.run.step < failed and not self.run.diverged:
-                self.take()
-                self.run.advance(self.run.step + 1)
-                if not self.finite():
-                    self.restore()
-                    return
+    def pause(self):
+        """Lets other threads look at the model; returns whether one of them has changed its weights."""
+        rest = self.engine.rest
+        rest.pause(self.buffers.params)
+        touched, rest.touched = rest.touched, False
+        return touched
 
 
 def limit_of(callbacks):
@@ -182,61 +164,108 @@ def limit_of(callbacks):
     return limit if isinstance(limit, Limit) else None
 
 
-def train(run, epochs, name, history, callbacks, validate, stopped, progress):
-    """Runs all epochs of a training job.
+class Loop:
+    """The epochs of a training job, and what happens between its chunks.
 
     `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function that
-    returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is. Raises
-    DivergenceError where the loss stops being finite; passes on what callbacks and Ctrl-C raise. However it ends, the
-    parameters are those after a complete step.
+    returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is, `hold` keeps
+    signals, which count between chunks and in the user's code.
     """
-    call(callbacks, "on_train_begin", {})
-    rescue = Rescue(run)
-    try:
-        with hold_interrupts() as hold:
-            logs = train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue, hold)
-    except BaseException:
-        rescue.replay()
-        if not validate and limit_of(callbacks):  # else a complete epoch has been seen, or is not complete without
-            done = len(history.epoch)
-            for epoch, means in enumerate(run.means(done, run.epochs), done):
-                history.on_epoch_end(epoch, name(means))
-        raise
-    progress.finish()
-    call(callbacks, "on_train_end", logs)
+
+    def __init__(self, run, epochs, name, history, callbacks, validate, stopped, progress, hold):
+        self.run, self.epochs, self.name, self.history, self.callbacks = run, epochs, name, history, callbacks
+        self.validate, self.stopped, self.progress, self.hold = validate, stopped, progress, hold
+        self.done, self.logs = len(history.epoch), {}
+        self.watchers = [callback for callback in callbacks if watches_chunks(callback)]
+        self.rescue = None
+        self.complete = False  # whether history and callbacks have seen all that the weights have
+
+    def train(self):
+        """Runs all epochs; returns the logs of the last. A loss or weight that is not finite is a DivergenceError."""
+        run, self.rescue = self.run, Rescue(self.run)
+        while self.done < self.epochs and not self.stopped():
+            limit = None if self.validate or self.progress.by_epoch else limit_of(self.callbacks)
+            if limit:
+                run.until(limit)
+            stop = (self.epochs if limit else self.done + 1) * run.steps_per_epoch
+            self.complete = False
+            for _ in run.chunks(stop):
+                self.after_chunk(stop, limit)
+        return self.logs
+
+    def after_chunk(self, stop, limit):
+        run, rescue = self.run, self.rescue
+        looked_at = self.callbacks or run.step == stop  # what is not is found out by the next loss
+        broken = run.diverged or (looked_at and not rescue.finite())
+        if broken:
+            rescue.replay()
+        self.tell_epochs(limit)
+        self.progress.update(run.rows)
+        if broken:
+            raise DivergenceError(
+                f"the loss or a weight became NaN or infinite in epoch {self.done + 1} of {self.epochs}; the model "
+                "keeps its last finite weights. Usual causes: a learning_rate that is too high, or features or targets "
+                "that are not scaled"
+            )
+        self.complete = True
+        if self.watchers:
+            with run.resting(self.hold):
+                call(self.watchers, "on_chunk_end")
+        if run.pause():
+            rescue.take()
+        rescue.take_when_due()
+        self.hold.check()
+        self.complete = False
+
+    def tell_epochs(self, limit):
+        """Tells history, progress and callbacks of the epochs that have ended."""
+        ended, callbacks = self.run.epochs, self.callbacks
+        if ended == self.done:
+            return
+        looks = self.validate or (callbacks and not limit)  # at the model, which may take its time
+        with self.run.resting(self.hold) if looks else nullcontext():
+            for epoch, means in enumerate(self.run.means(self.done, ended), self.done):
+                self.logs = self.name(means) | (self.validate() if self.validate else {})
+                self.history.on_epoch_end(epoch, self.logs)
+                self.progress.epoch(epoch + 1, self.logs)
+                call(callbacks, "on_epoch_end", epoch, self.logs)
+        if callbacks:
+            self.rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
+        self.done = ended
+
+    def end_early(self, error):
+        """After an exception: the weights are those after a complete step, and callbacks may save them."""
+        if self.rescue:
+            self.rescue.replay()
+        if not self.validate and limit_of(self.callbacks):  # else a complete epoch has been seen
+            done = len(self.history.epoch)
+            for epoch, means in enumerate(self.run.means(done, self.run.epochs), done):
+                self.history.on_epoch_end(epoch, self.name(means))
+        if self.complete:
+            with self.run.resting(self.hold):
+                call(self.callbacks, "on_exception", error)
 
 
-def train_epochs(run, epochs, name, history, callbacks, validate, stopped, progress, rescue, hold):
-    """The epochs of `train`; returns the logs of the last. A Ctrl-C counts between chunks, and in the user's code."""
-    logs, done = {}, 0
-    while done < epochs and not stopped():
-        limit = None if validate or progress.by_epoch else limit_of(callbacks)
-        stop = (epochs if limit else done + 1) * run.steps_per_epoch
-        if limit:
-            run.until(limit)
-        for _ in run.chunks(stop):
-            looked_at = callbacks or run.step == stop  # what is not is found out by the next loss
-            broken = run.diverged or (looked_at and not rescue.finite())
-            if broken:
-                rescue.replay()
-            ended = run.epochs
-            looks = ended > done and (validate or (callbacks and not limit))  # at the model, which may take its time
-            with hold.pause() if looks else nullcontext():
-                for epoch, means in enumerate(run.means(done, ended), done):
-                    logs = name(means) | (validate() if validate else {})
-                    history.on_epoch_end(epoch, logs)
-                    progress.epoch(epoch + 1, logs)
-                    call(callbacks, "on_epoch_end", epoch, logs)
-            if callbacks and ended > done:
-                rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
-            done = ended
-            progress.update(run.rows)
-            if broken:
-                raise DivergenceError(
-                    f"the loss or a weight became NaN or infinite in epoch {done + 1} of {epochs}; the model keeps its "
-                    "last finite weights. Usual causes: a learning_rate that is too high, or features or targets that "
-                    "are not scaled"
-                )
-            rescue.take_when_due()
-            hold.check()
-    return logs
+def train(run, epochs, callbacks, resumed=None, **loop):
+    """Runs all epochs of a training job, or those that are left of one that is `resumed`, a TrainingState.
+
+    The other arguments are those of a `Loop`. Raises DivergenceError where the loss stops being finite; passes on what
+    callbacks and Ctrl-C raise. However it ends, the parameters are those after a complete step.
+    """
+    with hold_interrupts() as hold:
+        with run.resting(hold):
+            if resumed:
+                resumed.enter_callbacks(callbacks)
+            else:
+                call(callbacks, "on_train_begin", {})
+        run.loop = loop = Loop(run, epochs, callbacks=callbacks, hold=hold, **loop)
+        try:
+            logs = loop.train()
+        except BaseException as error:
+            loop.end_early(error)
+            raise
+        finally:
+            run.loop = None  # or the data would wait for the garbage collector
+        loop.progress.finish()
+        with run.resting(hold):
+            call(callbacks, "on_train_end", logs)

@@ -1,22 +1,37 @@
-"""Threads that run one program together: who does which part, and where they wait for each other.
+"""Threads that run one program together: who does which part, where they wait for each other, and how they come and go.
 
 Every thread goes through all instructions and takes its share of each. No share changes the order in which numbers are
 added, so that the results are the same bits for any number of threads.
+
+The first thread of a job is the caller's. The others are workers, which sleep in machine code until it wakes them, and
+it returns when all have left the job: no exception of Python can come in between and free what they still work on.
 """
 
 import sys
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastml.kernels.simd import INDEX, declare
+from fastml.kernels.views import at_address
 
 LINE = 16  # rows or elements: shares start at multiples, so that no two threads write to one cache line
 
+OFFERS, LEFT = 1, 2  # places in what `meet` calls `arrived`
+
 PAUSES = 1024  # turns of the wait before a thread offers its core to others, some 50 µs
 YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+
+WORKER = np.dtype(
+    [
+        ("job", np.int64),  # address of the JOB that it is woken for
+        ("thread", np.int64),  # its number in that job, from 1
+        ("lock", np.int64),  # address of a lock of Python's C interface, which it sleeps at
+    ]
+)
 
 
 @njit(inline="always", error_model="numpy")
@@ -65,11 +80,70 @@ def shard_of(first, n, block, shards):
 
 
 @intrinsic
+def sleep_at(typingctx, lock):
+    """Waits, without Python, until somebody calls `wake` for this lock, an address."""
+
+    def codegen(context, builder, signature, args):
+        lock, number = builder.inttoptr(args[0], ir.IntType(8).as_pointer()), ir.IntType(32)
+        acquire = declare(builder, "PyThread_acquire_lock", number, [lock.type, number])
+        builder.call(acquire, [lock, number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
+def wake(typingctx, lock):
+    """Lets the thread go on that sleeps at this lock, an address. What was written before, it reads after."""
+
+    def codegen(context, builder, signature, args):
+        lock = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        builder.call(declare(builder, "PyThread_release_lock", ir.VoidType(), [lock.type]), [lock])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@njit(inline="always", error_model="numpy")
+def call_workers(address, workers, count):
+    """Wakes the first threads of ``workers``, addresses of `count` WORKERs, for the job at an address."""
+    for k in range(count):
+        worker = at_address(WORKER, workers[k], 1)[0]
+        worker.job, worker.thread = address, k + 1
+        wake(worker.lock)
+
+
+@intrinsic
+def leave(typingctx, arrived):
+    """A worker's last word on a job, of whose memory it touches nothing from here on; see `meet` for `arrived`."""
+
+    def codegen(context, builder, signature, args):
+        left = builder.gep(builder.inttoptr(args[0], INDEX.as_pointer()), [INDEX(LEFT)])
+        builder.atomic_rmw("add", left, INDEX(1), "release")
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
+def wait_for_workers(typingctx, arrived, count):
+    """Waits until so many workers have left the job."""
+
+    def codegen(context, builder, signature, args):
+        arrived = builder.inttoptr(args[0], INDEX.as_pointer())
+        with builder.if_then(builder.icmp_signed(">", args[1], INDEX(0))):
+            wait_until(builder, builder.gep(arrived, [INDEX(LEFT)]), args[1], builder.gep(arrived, [INDEX(OFFERS)]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
 def meet(typingctx, arrived, threads, meeting):
     """Waits until all threads have come to this meeting, numbered from 1. What each wrote before, all read after.
 
-    arrived : the address of two int64, both 0 before the first meeting: arrivals at all meetings, and how often a
-    thread offered its core to others because somebody did not come.
+    arrived : the address of three int64, all 0 before the first meeting: arrivals at all meetings, how often a thread
+    offered its core to others because somebody did not come, and how many workers have left.
     """
 
     def codegen(context, builder, signature, args):
@@ -77,7 +151,7 @@ def meet(typingctx, arrived, threads, meeting):
         with builder.if_then(builder.icmp_signed(">", threads, INDEX(1))):
             arrived = builder.inttoptr(address, INDEX.as_pointer())
             builder.atomic_rmw("add", arrived, INDEX(1), "acq_rel")
-            offers = builder.gep(arrived, [INDEX(1)])
+            offers = builder.gep(arrived, [INDEX(OFFERS)])
             wait_until(builder, arrived, builder.mul(threads, meeting), offers)
         return context.get_dummy_value()
 

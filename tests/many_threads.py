@@ -2,7 +2,7 @@
 
 import os
 
-from fastml import plan, threads
+from fastml import compiled, plan, threads, workers
 
 VARIABLE = "FASTML_TEST_THREADS"
 AVAILABLE, SHARED = threads.available, plan.SHARED  # as they are without it
@@ -13,6 +13,19 @@ def use(count):
     """Makes as many CPUs available to this process, and every model use them, where it has rows for all."""
     threads.available = lambda: count
     plan.SHARED = LITTLE
+
+
+def count_teams(monkeypatch):
+    """A list that from now on tells how many threads have run each job together."""
+    found = []
+
+    class Counted(workers.Team):
+        def __enter__(self):
+            found.append(super().__enter__().threads)
+            return self
+
+    monkeypatch.setattr(compiled, "Team", Counted)
+    return found
 
 
 if os.environ.get(VARIABLE):

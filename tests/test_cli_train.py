@@ -362,7 +362,7 @@ def test_ctrl_c_while_it_trains(here):
 
 def test_ctrl_c_waits_for_a_file_that_is_being_written(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        with hold_interrupts(any_handler=True):
+        with hold_interrupts(every=True):
             signal.raise_signal(signal.SIGINT)
             files.write(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from helpers import TOLERANCE, coded, deviation, make_data, metrics_for, outputs_for
-from many_threads import LITTLE
+from many_threads import LITTLE, count_teams
 
 from fastml import (
     L1L2,
@@ -24,7 +24,6 @@ from fastml import (
     RMSprop,
     Rprop,
     Sequential,
-    compiled,
     plan,
     set_num_threads,
     threads,
@@ -110,17 +109,10 @@ CASES = all_cases()
 @pytest.fixture(autouse=True)
 def team(monkeypatch):
     """More threads than models of this size would use; a list that tells how many have run together."""
-    found, together = [], compiled.together
-
-    def counted(function, count):
-        found.append(count)
-        together(function, count)
-
     monkeypatch.setattr(plan, "SHARED", LITTLE)
     monkeypatch.setattr(threads, "available", lambda: max(TEAMS))
     monkeypatch.setattr(threads, "_chosen", None)
-    monkeypatch.setattr(compiled, "together", counted)
-    return found
+    return count_teams(monkeypatch)
 
 
 def made(case, executor, dtype, units=3):

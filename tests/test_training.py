@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
 
-from fastml import LOSSES, OPTIMIZERS, SGD, Callback, Dense, DivergenceError, Sequential, reference, training
+from fastml import LOSSES, OPTIMIZERS, SGD, Callback, Dense, DivergenceError, Sequential, reference, rescue, training
 from fastml.compiled import DTYPES
 from fastml.engine import EXECUTORS
 
@@ -247,7 +247,7 @@ def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, mon
     for model in models:
         with pytest.raises(DivergenceError):
             model.fit(x, y, batch_size=16, epochs=1000, verbose=0)
-        monkeypatch.setattr(training, "SNAPSHOT_SECONDS", seconds)
+        monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
         monkeypatch.setattr(training, "CHUNK_SECONDS", chunk)
     assert models[0]._engine.updates == models[1]._engine.updates
     assert same_bits(*(m.get_weights() for m in models))
@@ -256,7 +256,7 @@ def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, mon
 @pytest.mark.parametrize("seconds", [0, 1e9])
 def test_a_replay_of_shuffled_epochs_ends_before_the_overflow(seconds, monkeypatch):
     """Row by row; the order says after how many rows the huge one comes."""
-    monkeypatch.setattr(training, "SNAPSHOT_SECONDS", seconds)
+    monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
     model, x, y = overflowing()
     fresh, _, _ = overflowing()
     with pytest.raises(DivergenceError):

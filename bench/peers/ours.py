@@ -73,7 +73,7 @@ class Fastml(Session):
         for parameter, values in zip(program.parameters, self.start, strict=True):
             parameter.view(buffers.params)[...] = values
         data = Data(net.dtype, self.x, self.y, epochs=epochs)
-        run = Run(EXECUTORS[self.executor], program.gradient, program, buffers, data, net.steps, net.batch)
+        run = Run(EXECUTORS[self.executor], program.gradient, buffers, data, net.steps, net.batch)
         run.advance(epochs)
         self.found = [parameter.view(buffers.grads).copy() for parameter in program.parameters]
 

@@ -43,7 +43,7 @@ def make_run(net, batch, dtype, epochs, executor):
     program.initialize(buffers, seed=1)
     data = Data(dtype, x, y, shuffle=True, epochs=epochs)
     rates = partial(Adam().rates, first=0, total=epochs * STEPS_PER_EPOCH)
-    return Run(EXECUTORS[executor], program.training, program, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
+    return Run(EXECUTORS[executor], program.training, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
 
 
 @cache

@@ -61,7 +61,7 @@ def make_run(net, batch, dtype, executor):
     program.initialize(buffers, seed=1)
     data = Data(dtype, x, y.astype(dtype), shuffle=True, epochs=1)
     rates = partial(Adam().rates, first=0, total=STEPS_PER_EPOCH)
-    return Run(EXECUTORS[executor], program.training, program, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
+    return Run(EXECUTORS[executor], program.training, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
 
 
 def compare(net, batch, dtype):

@@ -119,7 +119,7 @@ def check_output(path, suffixes, source):
 
 def write(path, content):
     """Writes bytes to a file, whole or not at all."""
-    with hold_interrupts(any_handler=True):
+    with hold_interrupts(every=True):
         write_atomically(path, content)
 
 

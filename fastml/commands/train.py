@@ -54,7 +54,7 @@ def train(options):
     check_column(options.data, table, options.target)
     training = learn(options, table)
     print_scores(training)
-    with hold_interrupts(any_handler=True):
+    with hold_interrupts(every=True):
         training.estimator.save(model)
     print(f"\nModel   written to {model}", flush=True)
     if options.report:

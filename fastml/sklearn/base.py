@@ -84,8 +84,7 @@ class BaseMLP(BaseEstimator):
         same bits. Callbacks, functions for scoring and random generators are not. Otherwise as `Sequential.save`.
         """
         check_is_fitted(self)
-        with self.model_._lock:
-            saving.save(self.model_, path, include_optimizer, describe_estimator(self))
+        saving.save(self.model_, path, include_optimizer, describe_estimator(self))
 
     @property
     def coefs_(self):

@@ -15,12 +15,12 @@ class Objective:
     """The loss of a compiled model over all rows, and its gradient, as a function of all trained weights."""
 
     def __init__(self, model, x, y, weights):
-        engine = model._engine
+        self.engine = engine = model._engine
         engine.adapt(x)
         plan = engine._plan(len(x))
         aim = {**engine.aim, "weighted": weights is not None, "height": plan.block * plan.threads or len(x)}
         self.program = lower(engine.layers, engine.d_in, len(x), engine.dtype, **aim, plan=plan)
-        self.buffers = engine.buffers.with_work(self.program)
+        self.buffers = engine.buffers.with_work(self.program)._replace(params=engine.buffers.params.copy())
         self.data = Data(engine.dtype, x, y, weights)
         self.plan, self.seed = plan, engine.seed
         self.trained = [p for p in self.program.parameters if p.role != "statistic"]
@@ -35,11 +35,16 @@ class Objective:
             view[...] = values[at : at + view.size].reshape(view.shape)
             at += view.size
 
+    def finish(self, values):
+        """Gives these weights to the model."""
+        self.put(values)
+        self.engine.set_weights([parameter.view(self.buffers.params) for parameter in self.program.parameters])
+
     def __call__(self, values):
         self.put(values)
         steps = {"steps_per_epoch": 1, "batch_size": self.data.rows, "plan": self.plan, "seed": self.seed}
         self.data.totals[...] = 0
-        run = Run(EXECUTORS["compiled"], self.program.gradient, self.program, self.buffers, self.data, **steps)
+        run = Run(EXECUTORS["compiled"], self.program.gradient, self.buffers, self.data, **steps)
         run.advance(1)
         slopes = [p.view(self.buffers.grads).ravel() for p in self.trained]
         return run.means(0, 1)[0][0], np.concatenate(slopes).astype(np.float64)
@@ -59,7 +64,7 @@ def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose)
     options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
     callback = report if verbose else None
     found = minimize(scaled, objective.start(), method="L-BFGS-B", jac=True, options=options, callback=callback)
-    objective.put(found.x)
+    objective.finish(found.x)
     if found.status != 0:
         warnings.warn(
             f"lbfgs ended before it converged, after {found.nit} iterations: {found.message}. Raise max_iter or "

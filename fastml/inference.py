@@ -1,0 +1,44 @@
+"""Inference: predictions and evaluations of a model, by several threads at once and beside its training."""
+
+from fastml.predictor import Predictor
+from fastml.program import aligned_zeros
+
+BLOCK = 256  # rows at a time, as they do not influence each other
+
+
+class Inference:
+    """A program, and the workspaces that threads take for it, each one of its own.
+
+    What is taken and given back are items of a list, which threads need no lock for.
+    """
+
+    def __init__(self, program):
+        self.program = program
+        self.workspaces, self.predictors = [], []
+
+    def serves(self, weighted, threads):
+        """Whether it is for so many threads, and for rows that have weights or have none; None if that is the same."""
+        return fits(self.program, weighted, threads)
+
+    def workspace(self, dtype):
+        """A workspace for the program, to be given back to `workspaces`."""
+        work = taken(self.workspaces)
+        return aligned_zeros(self.program.work_size, dtype) if work is None else work
+
+    def predictor(self, engine):
+        """A Predictor for the program, to be given back to `predictors`."""
+        return taken(self.predictors) or Predictor(engine, self.program)
+
+
+def taken(items):
+    """An item of the list, which then lacks it, or None."""
+    try:
+        return items.pop()
+    except IndexError:
+        return None
+
+
+def fits(program, weighted, threads):
+    """Whether a program has room for the rows of an inference; see `Inference.serves`."""
+    room = min(program.batch, program.height) >= BLOCK and program.plan.threads >= threads
+    return room and weighted in (None, program.weighted)

@@ -1,0 +1,127 @@
+"""When a model may be looked at while a thread trains it: between two chunks, when the training rests."""
+
+import threading
+from contextlib import contextmanager
+from threading import get_ident
+
+from fastml import forks
+
+
+class Rest:
+    """The locks of a model, and its weights as of the last chunk, for threads that do not train it.
+
+    A training is at work (`busy`) but for short rests between chunks and for the time that callbacks take. A guest
+    waits for a rest and keeps the training from going on until it is done. A reader does not: it gets the parameters as
+    they were at the last rest, an array that nobody changes any more. Only the first reader of some time waits for one.
+    """
+
+    def __init__(self):
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.turn = threading.RLock()  # of the trainings of this model
+        self.trainer = None  # the thread that trains, if one does
+        self.busy = False
+        self.guests = set()  # who waits for a rest, or has it
+        self.published = None  # parameters as of the last rest, where readers asked for them
+        self.asked = self.waiting = 0  # readers since the last rest, and those who wait for one
+        self.touched = False  # whether somebody changed the weights, whom a training must not go back behind
+        self.lent = 0  # readers of the parameters as they are, which must not change under them
+        forks.join(self)
+
+    # For the thread that trains
+
+    @contextmanager
+    def training(self):
+        """A training in this thread, at work from the start."""
+        self.touched = False
+        self._work(get_ident())
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.trainer, self.busy, self.published = None, False, None
+                self.changed.notify_all()
+
+    def _work(self, trainer):
+        with self.lock:
+            self.trainer, self.busy = trainer, True
+
+    @contextmanager
+    def resting(self):
+        """A longer rest, for code of the user's."""
+        with self.lock:
+            self.busy, self.published = False, None
+            self.changed.notify_all()
+        try:
+            yield
+        finally:
+            self._work(self.trainer)
+
+    def pause(self, params):
+        """A short rest, with these parameters: guests have it now, and readers get them from now on."""
+        with self.lock:
+            self.published = params if self.asked or self.waiting else None  # who asks once will ask again
+            self.lent += self.published is not None
+            self.asked = 0
+            guests = set(self.guests)  # those who come from now on wait for the next one
+            if guests or self.waiting:
+                self.busy = not guests
+                self.changed.notify_all()
+                while guests & self.guests:
+                    self.changed.wait()
+                self.busy = True
+
+    # For others
+
+    @contextmanager
+    def visit(self):
+        """A rest of the training, in which this thread alone looks at the model or changes it."""
+        with self.lock:
+            guest = object()
+            self.guests.add(guest)
+            try:
+                while self.busy and self.trainer != get_ident():
+                    self.changed.wait()
+                yield
+            finally:
+                self.guests.discard(guest)
+                self.changed.notify_all()
+
+    def read(self, params):
+        """What a reader may read: the parameters, given by the function `params`, or those of the last rest.
+
+        To be given back with `give_back`.
+        """
+        with self.lock:
+            if self.busy and self.trainer != get_ident():
+                self.waiting += 1
+                try:
+                    while self.busy and self.published is None:
+                        self.changed.wait()
+                finally:
+                    self.waiting -= 1
+                if self.busy:
+                    self.asked += 1
+                    return self.published
+            self.lent += 1
+            return params()
+
+    def give_back(self, read, params):
+        """Ends the reading of what `read` gave; `params` are the parameters as they are now."""
+        with self.lock:
+            if read is params and read is not self.published:
+                self.lent -= 1
+
+    # For forks
+
+    def before_fork(self):
+        with self.visit():
+            self.lock.acquire()
+
+    def after_fork(self, in_child):
+        self.lock.release()
+        if in_child:
+            self.changed = threading.Condition(self.lock)  # nobody waits any more
+            self.guests, self.waiting = set(), 0
+            if self.trainer != get_ident():
+                self.turn, self.trainer, self.busy, self.published = threading.RLock(), None, False, None
