@@ -83,7 +83,12 @@ def call_of(thing):
 
 
 def check_range(owner, values, dtype):
-    """ValueError where a value that is not 0 is 0 in the dtype; `values` are those of `owner`, by name."""
+    """ValueError where a value is 0 in the dtype and is not, or is infinite; `values` are those of `owner`, by name."""
     for name, value in values.items():
-        if isinstance(value, float) and value > 0 and np.dtype(dtype).type(value) == 0:
-            raise ValueError(f"{name} of {owner!r} is {value}, which is 0 in {dtype}")
+        if isinstance(value, float) and value > 0:
+            with np.errstate(over="ignore"):
+                held = np.dtype(dtype).type(value)
+            if held == 0 or np.isinf(held):
+                raise ValueError(
+                    f"{name} of {owner!r} is {value}, which is {'0' if held == 0 else 'infinite'} in {dtype}"
+                )

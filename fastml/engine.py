@@ -140,7 +140,7 @@ class Engine:
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
         if self.executor == "compiled":
             compiled.ensure(self.dtype)
-        with self.rest.training():
+        with self.rest.training(self._end_run):
             self._room_for(largest, weights is not None, plan)
             self._write_constants()
             self.adapt(x)
@@ -154,10 +154,12 @@ class Engine:
             try:
                 train(run, epochs, progress=progress, resumed=resumed, **loop)
             finally:
-                with self.rest.lock:
-                    self.epochs, self.updates, self.loss = self.progress()
-                    self.run = None
                 progress.close()
+
+    def _end_run(self):
+        """Keeps how far the training has come that was under way."""
+        self.epochs, self.updates, self.loss = self.progress()
+        self.run = None
 
     def _chunk(self, table, jobs, rates, _, *arrays):
         """The executor, for a chunk of the training, with the optimizer's constants as they are now."""

@@ -31,16 +31,20 @@ class Rest:
     # For the thread that trains
 
     @contextmanager
-    def training(self):
-        """A training in this thread, at work from the start."""
-        self.touched = False
+    def training(self, end):
+        """A training in this thread, at work from the start. At its end it calls `end()`, also in a forked process."""
+        self.touched, self.end = False, end
         self._work(get_ident())
         try:
             yield
         finally:
-            with self.lock:
-                self.trainer, self.busy, self.published = None, False, None
-                self.changed.notify_all()
+            self._end()
+
+    def _end(self):
+        with self.lock:
+            self.end()
+            self.trainer, self.busy, self.published = None, False, None
+            self.changed.notify_all()
 
     def _work(self, trainer):
         with self.lock:
@@ -124,4 +128,6 @@ class Rest:
             self.changed = threading.Condition(self.lock)  # nobody waits any more
             self.guests, self.waiting = set(), 0
             if self.trainer != get_ident():
-                self.turn, self.trainer, self.busy, self.published = threading.RLock(), None, False, None
+                self.turn = threading.RLock()
+                if self.trainer is not None:
+                    self._end()

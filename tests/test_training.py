@@ -1,6 +1,7 @@
 """The loop around an executor: determinism, interruption, divergence."""
 
 import _thread
+import copy
 import signal
 import subprocess
 import sys
@@ -12,7 +13,21 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
 
-from fastml import LOSSES, OPTIMIZERS, SGD, Callback, Dense, DivergenceError, Sequential, reference, rescue, training
+from fastml import (
+    LOSSES,
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    Callback,
+    Dense,
+    DivergenceError,
+    Embedding,
+    Schedule,
+    Sequential,
+    reference,
+    rescue,
+    training,
+)
 from fastml.compiled import DTYPES
 from fastml.engine import EXECUTORS
 
@@ -173,46 +188,62 @@ def test_ctrl_c_in_the_middle_of_a_reference_step(when, monkeypatch):
 # Divergence
 
 
-def overflowing(executor="compiled"):
-    """A model and data with one huge row: its loss is finite, but its gradients are beyond float32.
+def overflowing(executor="compiled", optimizer=None, rows=50):
+    """A model and data with one huge number, in a column of zeros, whose weights start at 0.
 
-    In batches of 10 the fourth update makes the weights infinite, and the fifth loss shows it.
+    The loss of its row is finite, as the number is multiplied with 0. The gradient of that weight is beyond float32: in
+    batches of 10 the fourth update makes it infinite, and only the fifth loss shows it.
     """
-    x, y = make_data("mean_squared_error")
-    x[35] *= 1e25
-    model = Sequential([Dense(3)], seed=1)
-    model.compile(SGD(0.01), "mean_squared_error", executor=executor)
+    x, y = make_data("mean_squared_error", rows=rows)
+    x[:, 0], y[35] = 0, 1e3
+    x[35, 0] = 3e38
+    model = Sequential([Dense(3, kernel_initializer="zeros")], seed=1)
+    model.compile(optimizer or SGD(0.01), "mean_squared_error", executor=executor)
     return model, x, y
+
+
+@pytest.fixture
+def restored(monkeypatch):
+    """A list of the steps from which the training was taken back to its copy."""
+    found, restore = [], rescue.Rescue.restore
+
+    def noted(self):
+        found.append(self.run.step)
+        restore(self)
+
+    monkeypatch.setattr(rescue.Rescue, "restore", noted)
+    return found
 
 
 SCHEDULE = {"batch_size": 10, "shuffle": False, "verbose": 0}
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_overflowing_weights_are_taken_back_to_the_last_finite_ones(executor):
+def test_overflowing_weights_are_taken_back_to_the_last_finite_ones(executor, restored):
     """They are those of a run over the three batches before."""
     model, x, y = overflowing(executor)
     fresh, _, _ = overflowing(executor)
     with pytest.raises(DivergenceError, match="in epoch 1 of 4"):
         model.fit(x, y, epochs=4, **SCHEDULE)
+    assert restored
     fresh.fit(x[:30], y[:30], **SCHEDULE)
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert model._engine.updates == 3
     assert same_bits(model.get_weights(), fresh.get_weights())
 
 
-def test_the_optimizer_is_taken_back_with_the_weights():
-    """Adam's moments are those of the kept step: training goes on as if the overflow had not been."""
-    x, y = make_data("mean_squared_error")
-    huge = x.copy()
-    huge[35] *= 1e25
-    models = [make_model(optimizer="adam", hidden="linear", dtype="float32") for _ in range(2)]
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("optimizer", [Adam(), SGD(0.01, momentum=0.9)], ids=repr)
+def test_the_optimizer_is_taken_back_with_the_weights(optimizer, executor, restored):
+    """Its moments are those of the kept step: training goes on as if the overflow had not been."""
+    (model, x, y), (fresh, _, _) = (overflowing(executor, copy.deepcopy(optimizer)) for _ in range(2))
     with pytest.raises(DivergenceError):
-        models[0].fit(huge, y, **SCHEDULE)
-    models[1].fit(x[:30], y[:30], **SCHEDULE)
-    for model in models:
         model.fit(x, y, **SCHEDULE)
-    assert same_bits(models[0].get_weights(), models[1].get_weights())
+    assert restored
+    fresh.fit(x[:30], y[:30], **SCHEDULE)
+    for each in (model, fresh):
+        each.fit(x[:30], y[:30], **SCHEDULE)
+    assert same_bits(model.get_weights(), fresh.get_weights())
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -238,34 +269,114 @@ def test_the_loss_diverges_in_the_middle_of_an_epoch():
     assert same_bits(model.get_weights(), fresh.get_weights())
 
 
+class Jump(Schedule):
+    """A small rate, and one that makes weights infinite for the update of this number."""
+
+    steps = None
+
+    def __init__(self, last):
+        self.last = last
+
+    def at(self, step, steps):
+        return np.where(step == self.last, 3e38, 0.01)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("seconds", [0, 1e9])
 @pytest.mark.parametrize("chunk", [0, 1e-5, 0.05])
-def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, monkeypatch):
+def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, executor, monkeypatch, restored):
     """Also over several epochs of shuffled batches: the replay sees the rows in the same orders."""
-    x, y = make_data("mean_squared_error")
-    models = [make_model(optimizer=SGD(1.5), hidden="linear", dtype="float32") for _ in range(2)]
-    for model in models:
+    x, y = make_data("mean_squared_error", rows=64)
+    monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
+    monkeypatch.setattr(training, "CHUNK_SECONDS", chunk)
+    for last in (0, 1, 27, 39):
+        model, fresh = (make_model(optimizer=SGD(Jump(at)), dtype="float32", executor=executor) for at in (last, -1))
+        restored.clear()
         with pytest.raises(DivergenceError):
-            model.fit(x, y, batch_size=16, epochs=1000, verbose=0)
-        monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
+            model.fit(x, 1e3 * y, batch_size=16, epochs=10, verbose=0)
+        assert restored and model._engine.updates == last
+        each = EachStep()
+        monkeypatch.setattr(training, "CHUNK_SECONDS", 0)
+        fresh.fit(x, 1e3 * y, batch_size=16, epochs=10, verbose=0, callbacks=[each])
         monkeypatch.setattr(training, "CHUNK_SECONDS", chunk)
-    assert models[0]._engine.updates == models[1]._engine.updates
-    assert same_bits(*(m.get_weights() for m in models))
+        assert len(each.weights) == 41 and same_bits(each.weights[last], model.get_weights())
+
+
+class EachStep(Callback):
+    """The weights after each step, where chunks are single steps."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_begin(self, logs):
+        self.on_chunk_end()
+
+    def on_chunk_end(self):
+        self.weights.append(self.model.get_weights())
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
-def test_a_replay_of_shuffled_epochs_ends_before_the_overflow(seconds, monkeypatch):
+def test_a_replay_of_shuffled_epochs_ends_before_the_overflow(seconds, monkeypatch, restored):
     """Row by row; the order says after how many rows the huge one comes."""
     monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
     model, x, y = overflowing()
     fresh, _, _ = overflowing()
     with pytest.raises(DivergenceError):
         model.fit(x, y, batch_size=1, epochs=3, verbose=0)
+    assert restored
     order = reference.permutation(model.seed, 0, 50)
     before = order[: order.tolist().index(35)]
     assert len(before) == model._engine.updates > 0
     fresh.fit(x[before], y[before], batch_size=1, shuffle=False, verbose=0)
     assert same_bits(model.get_weights(), fresh.get_weights())
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_training_that_begins_with_a_state_that_is_not_finite_ends(value, executor):
+    """There is nothing to go back to, and nothing to wait for."""
+    x, y = make_data("mean_squared_error")
+    model = make_model(optimizer="adam", executor=executor, input_dim=5)
+    model.build()
+    model._engine.buffers.state[:] = value
+    with pytest.raises(DivergenceError):
+        model.fit(x, y, epochs=3, verbose=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX systems")
+@pytest.mark.parametrize("stage", ["go_back", "go_on"])
+def test_ctrl_c_ends_a_replay(stage, monkeypatch, restored):
+    """The weights are finite ones, of a complete step."""
+    model, x, y = overflowing()
+    original = getattr(rescue.Rescue, stage)
+
+    def interrupted(self, failed, hold):
+        signal.raise_signal(signal.SIGINT)
+        original(self, failed, hold)
+
+    monkeypatch.setattr(rescue.Rescue, stage, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=4, **SCHEDULE)
+    assert restored and model._engine.updates < 4
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_training_begins_with_a_single_step(executor, monkeypatch):
+    """However long one takes, such as with a large embedding, the next chunk is known to be short."""
+    lengths, advance = [], training.Run.advance
+
+    def noted(self, stop):
+        lengths.append(stop - self.step)
+        return advance(self, stop)
+
+    monkeypatch.setattr(training.Run, "advance", noted)
+    model = Sequential([Embedding({0: 20_000}, 16), Dense(1)], seed=1)
+    model.compile("adam", "mean_squared_error", executor=executor)
+    x = np.random.default_rng(0).integers(20_000, size=(400, 1))
+    model.fit(x, x[:, 0] % 2, batch_size=4, epochs=5, verbose=0)
+    assert lengths[0] == 1 and len(lengths) > 2
+    assert all(after <= training.GROWTH * before for before, after in zip(lengths, lengths[1:], strict=False))
 
 
 def test_history_keeps_the_epochs_before_the_divergence():
@@ -280,12 +391,13 @@ def test_history_keeps_the_epochs_before_the_divergence():
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_weights_that_overflow_in_the_last_step(executor):
+def test_weights_that_overflow_in_the_last_step(executor, restored):
     """No later loss would tell: `fit` itself must not end with weights that are not finite."""
     model, x, y = overflowing(executor)
     fresh, _, _ = overflowing(executor)
     with pytest.raises(DivergenceError):
         model.fit(x[:40], y[:40], **SCHEDULE)
+    assert restored
     fresh.fit(x[:30], y[:30], **SCHEDULE)
     assert same_bits(model.get_weights(), fresh.get_weights())
 
