@@ -89,6 +89,5 @@ def check_range(owner, values, dtype):
             with np.errstate(over="ignore"):
                 held = np.dtype(dtype).type(value)
             if held == 0 or np.isinf(held):
-                raise ValueError(
-                    f"{name} of {owner!r} is {value}, which is {'0' if held == 0 else 'infinite'} in {dtype}"
-                )
+                what = "0" if held == 0 else "infinite"
+                raise ValueError(f"{name} of {owner!r} is {value}, which is {what} in {dtype}")
