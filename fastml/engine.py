@@ -25,7 +25,7 @@ BLOCK = 256  # rows at a time, where they do not influence each other
 class Engine:
     """Runs a model of layers over data of width d_in. What comes in has been checked and converted."""
 
-    def __init__(self, layers, d_in, dtype, seed):
+    def __init__(self, layers, d_in, dtype, seed, initialize=True):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed = d_in, dtype, seed
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
@@ -40,7 +40,8 @@ class Engine:
             check_range(layer, Constant.values(layer), dtype)
         program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
         self._take(program, Buffers.for_program(program, dtype))
-        self.program.initialize(self.buffers, seed)
+        if initialize:  # a file has weights already
+            self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
         """Without what can be made again; a copy that a callback makes goes on where the training is."""
