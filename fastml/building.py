@@ -56,12 +56,12 @@ class Buildable:
         if not self.layers:
             raise ValueError("the model has no layers: add one, such as Dense(10)")
 
-    def _build(self, input_dim):
-        """Makes the engine, once the width of the data is known."""
+    def _build(self, input_dim, initialize=True):
+        """Makes the engine, once the width of the data is known; its weights are 0 unless they are to have a start."""
         with self._rest.lock:
             if not self._engine:
                 self._check_layers()
-                engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest)
+                engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest, initialize)
                 if self.loss:
                     self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
                 self._engine, self.input_dim = engine, input_dim

@@ -48,7 +48,7 @@ class Constant(Checked):
 
 
 class Whole(Checked):
-    """An int of at least `least`; or None if `optional`."""
+    """An int from `least` to 2**53, which floats hold exactly; or None if `optional`."""
 
     def __init__(self, least, optional=False):
         self.least, self.optional = least, optional
@@ -60,6 +60,8 @@ class Whole(Checked):
             raise TypeError(f"{self.name} must be an integer, got {type(value).__name__} {value!r}")
         if value < self.least:
             raise ValueError(f"{self.name} must be at least {self.least}, got {value}")
+        if value > 2**53:
+            raise ValueError(f"{self.name} must be at most 2**53, got {value}")
         return int(value)
 
 

@@ -1,5 +1,7 @@
 """What optimizers share: their hyper-parameters, the learning rate of each update, decoupled weight decay."""
 
+import math
+
 import numpy as np
 
 from fastml.constants import Constant, Flag, call_of
@@ -40,6 +42,11 @@ class Optimizer:
     def start(self):
         """The start value of each state array; there are as many, each as long as the parameters."""
         return ()
+
+    @property
+    def bounds(self):
+        """The least and the largest number that each state array may hold, as pairs."""
+        return ((-math.inf, math.inf),) * len(self.start)
 
     def check(self):
         """ValueError where hyper-parameters do not go together."""

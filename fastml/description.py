@@ -53,6 +53,9 @@ def restore(description):
     if set(description) != {"class", "arguments"} or not isinstance(description["arguments"], dict):
         raise ValueError(f"no description of an object: {description}")
     if description["class"] == "dict":
-        return {int(column): restore(value) for column, value in description["arguments"].items()}
+        entries = {int(column): restore(value) for column, value in description["arguments"].items()}
+        if list(map(str, entries)) != list(description["arguments"]):
+            raise ValueError(f"columns must be whole numbers, got {', '.join(description['arguments'])}")
+        return entries
     kind = lookup(CLASSES, description["class"], "class")
     return kind(**{name: restore(value) for name, value in description["arguments"].items()})

@@ -30,7 +30,7 @@ class Engine:
     `rest` gives them.
     """
 
-    def __init__(self, layers, d_in, dtype, seed, rest):
+    def __init__(self, layers, d_in, dtype, seed, rest, initialize=True):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
@@ -46,7 +46,8 @@ class Engine:
             check_range(layer, Constant.values(layer), dtype)
         program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
         self._take(program, Buffers.for_program(program, dtype))
-        self.program.initialize(self.buffers, seed)
+        if initialize:  # a file has weights already
+            self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
         """Without what can be made again; the copy of a model in training goes on where that rests."""

@@ -95,6 +95,7 @@ class Adam(GradientDescent):
 
     op = instruction.ADAM_UPDATE
     start = (0.0, 0.0)
+    bounds = ((-math.inf, math.inf), (0.0, math.inf))
 
     def __init__(
         self,
@@ -158,6 +159,7 @@ class RMSprop(GradientDescent):
 
     op = instruction.RMSPROP_UPDATE
     start = (0.0,)
+    bounds = ((0.0, math.inf),)
 
     def __init__(
         self,
@@ -192,6 +194,7 @@ class Adagrad(GradientDescent):
     epsilon = Constant(0, open_low=True)
 
     op = instruction.ADAGRAD_UPDATE
+    bounds = ((0.0, math.inf),)
 
     def __init__(
         self,
@@ -270,6 +273,11 @@ class Rprop(Optimizer):
     @property
     def start(self):
         return (0.0, self.initial_step, 0.0) if self.backtrack else (0.0, self.initial_step)
+
+    @property
+    def bounds(self):
+        steps = self.step_min, self.step_max
+        return tuple(steps if k == 1 else (-math.inf, math.inf) for k in range(len(self.start)))
 
     def rates(self, t, count, first, total):
         return np.array([math.nan])  # nobody reads it

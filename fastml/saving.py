@@ -9,7 +9,6 @@ VERSION counts changes that an older fastml could not read; older versions stay 
 import hashlib
 import json
 import math
-import operator
 import os
 import secrets
 from pathlib import Path
@@ -17,8 +16,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as pack
 
+from fastml.compiled import DTYPES
 from fastml.description import describe, restore
-from fastml.layers import Layer
+from fastml.file_checks import MOST_TENSORS, check_tensors, check_width, count, expected_tensors, last_loss, parse
+from fastml.layers import positive_integer
 from fastml.version import __version__
 
 VERSION = 1
@@ -61,7 +62,7 @@ def contents(model, include_optimizer, estimator):
             "executor": model.executor,
         }
     if model.loss and include_optimizer:
-        tensors |= states(engine)
+        tensors |= within_bounds(states(engine), model.optimizer)
         description["training"] = {"updates": updates, "loss": loss if math.isfinite(loss) else None}
     if estimator:
         description["estimator"] = estimator
@@ -78,6 +79,15 @@ def states(engine):
             if parameter.role != "statistic":
                 found[f"optimizer.{k}.{name}"] = parameter.view(state)
     return found
+
+
+def within_bounds(states, optimizer):
+    """The states; where a user has narrowed the optimizer's bounds since the last update, cut off at these."""
+    for name, state in states.items():
+        bounds = np.asarray(optimizer.bounds[int(name.split(".")[1])], state.dtype)
+        if (state < bounds[0]).any() or (state > bounds[1]).any():
+            states[name] = state.clip(*bounds)
+    return states
 
 
 def digest(text, tensors):
@@ -114,16 +124,20 @@ def load(path, sequential):
     """The model in a file, an instance of `sequential`, or the estimator around it."""
     text, tensors = read(path)
     try:
-        description = json.loads(text)
-        version, writer = operator.index(description["version"]), description["fastml"]
+        description = parse(text, sum(array.size for array in tensors.values()))
+        version = positive_integer("version", description["version"])
         if version <= VERSION:
             if "estimator" not in description:
                 return rebuilt(description, tensors, sequential)
             from fastml.sklearn import restored  # which needs scikit-learn
 
             return restored(description["estimator"], rebuilt(description, tensors, sequential))
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ModelFileError(f"{path} does not describe a model that this fastml can build: {error!r}") from error
+        writer = str(description["fastml"])[:40]
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        told = shortened(f"{type(error).__name__}: {error}")
+        raise ModelFileError(f"{path} does not describe a model that this fastml can build: {told}") from error
+    except MemoryError as error:
+        raise ModelFileError(f"{path} describes a model for which there is not enough memory") from error
     raise ModelFileError(
         f"{path} was written by fastml {writer}, in version {version} of the format; this is fastml {__version__}, "
         f"which reads versions up to {VERSION}"
@@ -137,10 +151,12 @@ def read(path):
         pass
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            metadata, names = file.metadata() or {}, file.keys()
+            if len(names) > MOST_TENSORS:
+                raise ModelFileError(f"{path} holds {len(names)} tensors, which are more than a model has")
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFileError(f"{path} is no model file, or is damaged: {error}") from error
+        raise ModelFileError(f"{path} is no model file, or is damaged: {shortened(str(error))}") from error
     if metadata.get("format") != FORMAT or "description" not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that fastml has written")
     text = metadata["description"]
@@ -149,37 +165,33 @@ def read(path):
     return text, tensors
 
 
+def shortened(text):
+    """A text that may hold whatever was in a file, as one that fits on a screen."""
+    return text if len(text) <= 300 else f"{text[:300]} …"
+
+
 def rebuilt(description, tensors, sequential):
     """The model of a description, with its weights, and the optimizer's state if it is there."""
     layers = [restore(layer) for layer in description["layers"]]
-    check_shapes(layers, description["input_dim"], tensors)
     kept = {name: description[name] for name in ("dtype", "seed", "input_dim")}
+    if kept["dtype"] not in DTYPES:
+        raise ValueError(f"dtype is {kept['dtype']!r}")
     model = sequential(layers, **kept)
-    if description["compiled"]:
-        compiled = {name: restore(value) for name, value in description["compiled"].items() if name != "metrics"}
-        model.compile(**compiled, metrics=description["compiled"]["metrics"])
-    model.build()
+    compiled, training, fitted = (description.get(name) for name in ("compiled", "training", "fitted"))
+    if compiled is not None:
+        arguments = {name: restore(value) for name, value in compiled.items() if name != "metrics"}
+        model.compile(**arguments, metrics=compiled["metrics"])
+    expected = expected_tensors(layers, model.input_dim, model.optimizer if training is not None else None)
+    check_tensors(tensors, expected, model.dtype)
+    check_width(model.input_dim, tensors)
+    model._build(model.input_dim, initialize=False)
     engine = model._engine
     engine.set_weights([tensors[f"weights.{name}"] for name in engine.names()])
-    engine.fitted, engine.epochs = bool(description["fitted"]), operator.index(description["epochs"])
-    training = description.get("training")
-    if training:
-        engine.updates = operator.index(training["updates"])
-        engine.loss = math.inf if training["loss"] is None else float(training["loss"])
+    if not (fitted is True or (fitted is False and engine.normalizations())):
+        raise ValueError(f"fitted is {fitted!r}")
+    engine.fitted, engine.epochs = fitted, count(description, "epochs")
+    if training is not None:
+        engine.updates, engine.loss = count(training, "updates"), last_loss(training)
         for name, state in states(engine).items():
-            if tensors[name].shape != state.shape:
-                raise ValueError(f"{name} has shape {tensors[name].shape}, expected {state.shape}")
             state[...] = tensors[name]
     return model
-
-
-def check_shapes(layers, width, tensors):
-    """ValueError unless the tensors are the weights of the layers, so that nothing larger than the file is made."""
-    for position, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise ValueError(f"layer {position} is {layer!r}")
-        for weights in layer.weights(width):
-            found = tensors[f"weights.{position}.{weights.name}"].shape
-            if found != weights.shape:
-                raise ValueError(f"{weights.name} of layer {position} has shape {found}, expected {weights.shape}")
-        width = layer.units_out(width)

@@ -6,6 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastml.description import describe, restore
+from fastml.file_checks import unique
+from fastml.sklearn.checks import check_estimator
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
@@ -15,6 +17,7 @@ STATE = (
     "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced",
 )  # fmt: skip
+TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
 
 
@@ -38,12 +41,17 @@ def restore_estimator(description, model, classes):
     kinds = {kind.__name__: kind for kind in classes}
     if description["class"] not in kinds:
         raise ValueError(f"there is no estimator {description['class']!r}")
-    estimator = kinds[description["class"]](**{k: unpack(v) for k, v in description["parameters"].items()})
+    parameters = {name: unpack(value) for name, value in description["parameters"].items()}
+    for name in DROPPED:
+        if not isinstance(parameters[name], (type(None), str, int)):
+            raise ValueError(f"{name} is {parameters[name]!r}")
+    estimator = kinds[description["class"]](**parameters)
     estimator._validate_params()
     unknown = set(description["state"]) - set(STATE)
     if unknown:
         raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
     vars(estimator).update({name: unpack(value) for name, value in description["state"].items()})
+    check_estimator(estimator, model)
     estimator.model_ = model
     return estimator
 
@@ -83,11 +91,21 @@ def unpack(value):
 
 
 def unpack_array(content):
+    """An array of plain values. A text's width, which a file may make as large as it likes, is cut to what is used."""
     kind, shape, items = content
+    dtype = np.dtype(object if kind == "objects" else kind)
+    if kind != "objects" and (dtype.str != kind or dtype.kind not in TYPES):
+        raise ValueError(f"no array of {kind!r} is stored")
+    types = TYPES[dtype.kind]
     items = [unpack(item) for item in items]
-    if kind != "objects" and np.dtype(kind).kind not in "biufU":
-        raise ValueError(f"no array of {kind} is stored")
-    array = np.empty(len(items), object if kind == "objects" else np.dtype(kind))
+    if not all(type(item) in types for item in items):
+        raise ValueError(f"an array of {kind} must hold {', '.join(t.__name__ for t in types)}")
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"an array of shape {shape} is stored")
+    if dtype.kind == "U":
+        longest = max(map(len, items), default=0)
+        dtype = np.dtype(f"{dtype.byteorder}U{min(dtype.itemsize // 4, 256 + 4 * longest)}")
+    array = np.empty(len(items), dtype)
     array[:] = items
     return array.reshape(shape)
 
@@ -101,10 +119,10 @@ def unpack_patience(content):
 
 UNPACK = {
     "array": unpack_array,
-    "float": float,
+    "float": lambda content: {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[content],
     "tuple": lambda content: tuple(unpack(item) for item in content),
     "list": lambda content: [unpack(item) for item in content],
-    "dict": lambda content: {unpack(key): unpack(item) for key, item in content},
+    "dict": lambda content: unique([(unpack(key), unpack(item)) for key, item in content]),
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.activations import ACTIVATIONS
+from fastml.constants import Constant, Whole
 from fastml.description import CLASSES
 from fastml.embedding import Embedding
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
@@ -34,6 +35,8 @@ class InverseScaling(Schedule):
     """scikit-learn's "invscaling": learning_rate / (rows seen + 1)^power; rows count by whole epochs."""
 
     steps = float("inf")
+    learning_rate, power = Constant(0), Constant(0)
+    seen, rows, steps_per_epoch = Whole(0), Whole(1), Whole(1)
 
     def __init__(self, learning_rate, power, seen, rows, steps_per_epoch):
         self.learning_rate, self.power, self.seen = learning_rate, power, seen

@@ -1,0 +1,125 @@
+"""Whether what a file says about an estimator fits together, and fits its network. ValueError where it does not."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+from fastml.columns import check
+from fastml.file_checks import LARGEST
+from fastml.layers import Activation, codes_of
+from fastml.losses import BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
+from fastml.lowering import elementary
+from fastml.sklearn.network import Aim
+from fastml.sklearn.stopping import Patience
+from fastml.tables import TableEncoder
+
+NEEDED = (
+    "n_features_in_", "encoder_", "n_outputs_", "out_activation_", "n_layers_", "n_iter_", "t_", "loss_curve_",
+    "history_", "best_loss_", "validation_scores_", "best_validation_score_", "_aim", "_patience",
+)  # fmt: skip
+LOSS_OF = {
+    "binary": BinaryCrossentropy,
+    "multilabel": BinaryCrossentropy,
+    "multiclass": SparseCategoricalCrossentropy,
+}
+
+
+def check_estimator(estimator, model):
+    """Checks the attributes that an estimator got from a file, and its network."""
+    state = vars(estimator)
+    classifies = hasattr(estimator, "predict_proba")
+    for name in (*NEEDED, *(("classes_", "_kind") if classifies else ("_target_mean", "_target_spread"))):
+        check(name in state, f"the estimator has no {name}")
+    for name in ("n_features_in_", "n_outputs_", "n_layers_", "n_iter_", "t_"):
+        check(is_count(state[name]), f"{name} is {state[name]!r}")
+    check_columns(state, model)
+    check_aim(state, model)
+    check_classes(state) if classifies else check_targets(state)
+    check(state["out_activation_"] == estimator._out_activation(), f"out_activation_ is {state['out_activation_']!r}")
+    check_progress(state)
+
+
+def is_count(value):
+    """Whether a value is a whole number that counts something."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+
+def is_number(value):
+    """Whether a value is a number, which may be infinite or NaN."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_columns(state, model):
+    """The columns of tables, what the encoder makes of them, and what the network takes."""
+    encoder, columns, names = state["encoder_"], state["n_features_in_"], state.get("feature_names_in_")
+    check(encoder is None or isinstance(encoder, TableEncoder), f"encoder_ is {encoder!r}")
+    if names is not None:
+        check(isinstance(names, np.ndarray) and names.shape == (columns,), f"feature_names_in_ is {names!r}")
+        check(all(isinstance(name, str) for name in names), f"feature_names_in_ is {names!r}")
+    features, codes = columns, {}
+    if encoder:
+        features, codes = encoder._width, encoder.embeddings
+        same = names is not None and names.tolist() == encoder.feature_names_in_.tolist()
+        check(same and columns == encoder.n_features_in_, "columns of the estimator and of its encoder differ")
+    check(features == model.input_dim, f"the network takes {model.input_dim} features, the estimator has {features}")
+    check(codes == codes_of(model.layers), "the network's embeddings are not for the encoder's columns")
+
+
+def check_aim(state, model):
+    """The loss, and the network's outputs."""
+    aim, units = state["_aim"], model.input_dim
+    for layer in model.layers:
+        units = layer.units_out(units)
+    check(isinstance(aim, Aim) and isinstance(aim.loss, Loss), f"_aim is {aim!r}")
+    check(units == state["n_outputs_"] == aim.units, f"the network has {units} outputs, which is not what it is for")
+    check(is_number(aim.factor) and 0 < aim.factor < math.inf, f"the factor of the loss is {aim.factor!r}")
+    check(type(model.loss) is type(aim.loss), f"the network is for {model.loss!r}, the estimator for {aim.loss!r}")
+    last = elementary(model.layers)[-1][1]
+    activation = last.activation if isinstance(last, Activation) else "linear"
+    check(aim.link == aim.loss.link, f"{aim.link!r} is not the activation for {aim.loss!r}")
+    check(aim.link in (activation, "linear"), f"the network ends in {activation}, but {aim.loss!r} takes {aim.link}")
+
+
+def check_classes(state):
+    """The classes of a classifier: different, sorted, of one type, and as many as the network has outputs for."""
+    classes, kind, outputs, announced = (state.get(k) for k in ("classes_", "_kind", "n_outputs_", "_announced"))
+    check(kind in LOSS_OF and type(state["_aim"].loss) is LOSS_OF[kind], f"{state['_aim'].loss!r} is not for {kind!r}")
+    check(isinstance(classes, np.ndarray) and classes.ndim == 1, f"classes_ is {classes!r}")
+    values = classes.tolist()
+    types = set(map(type, values))
+    check(len(types) == 1 and types <= {bool, int, float, str}, "classes_ are of several types, or none")
+    check(types != {float} or np.isfinite(classes.astype(float)).all(), "classes_ hold NaN or infinity")
+    check(all(a < b for a, b in zip(values, values[1:], strict=False)), "classes_ are not different and sorted")
+    fits = {"binary": len(values) <= 2 and outputs == 1, "multiclass": len(values) == outputs}
+    check(fits.get(kind, values == list(range(outputs))), f"there are {len(values)} classes for {outputs} outputs")
+    check(announced is None or isinstance(announced, np.ndarray), f"_announced is {announced!r}")
+
+
+def check_targets(state):
+    """How targets of a regressor are scaled."""
+    mean, spread, outputs = state["_target_mean"], state["_target_spread"], state["n_outputs_"]
+    check(state["_aim"].loss.targets in ("numbers", "counts"), f"{state['_aim'].loss!r} is for classes")
+    check((mean is None) == (spread is None), "targets have a mean or a spread, but not both")
+    for value in () if mean is None else (mean, spread):
+        right = is_number(value) or (isinstance(value, np.ndarray) and value.shape in ((), (outputs,)))
+        check(right and np.asarray(value).dtype.kind == "f", f"targets are scaled by {value!r}")
+        check(np.isfinite(value).all(), f"targets are scaled by {value!r}")
+    check(spread is None or np.all(np.asarray(spread) > 0), f"targets have the spread {spread!r}")
+
+
+def check_progress(state):
+    """What is known of the training: losses, scores, and how long to wait for better ones."""
+    patience = state["_patience"]
+    check(isinstance(patience, Patience), f"_patience is {patience!r}")
+    check(is_number(patience.tol) and patience.tol >= 0, f"tol is {patience.tol!r}")
+    check(is_number(patience.best) and not math.isnan(patience.best), f"the best loss is {patience.best!r}")
+    check(is_count(patience.count), f"epochs without progress are {patience.count!r}")
+    check(is_count(patience.most) or patience.most == math.inf, f"n_iter_no_change is {patience.most!r}")
+    for name in ("loss_", "best_loss_", "best_validation_score_"):
+        check(state.get(name) is None or is_number(state[name]), f"{name} is {state.get(name)!r}")
+    lists = {"loss_curve_": state["loss_curve_"], "validation_scores_": state["validation_scores_"] or []}
+    check(isinstance(state["history_"], dict), f"history_ is {state['history_']!r}")
+    for name, values in (*lists.items(), *state["history_"].items()):
+        right = isinstance(name, str) and isinstance(values, list) and all(map(is_number, values))
+        check(right, f"{name} is no list of numbers")
