@@ -92,6 +92,7 @@ class Monitor(Callback):
 
     min_delta = Constant(0)
     patience = Whole(0)
+    remembered = ("best", "wait")  # attributes that a resumed training needs
 
     def __init__(self, monitor, min_delta, patience, mode):
         if not isinstance(monitor, str):
@@ -105,6 +106,14 @@ class Monitor(Callback):
         """Forgets what an earlier training had as its best."""
         self.best = math.inf if self.mode == "min" else -math.inf
         self.wait = 0
+
+    def state_dict(self):
+        return {name: getattr(self, name) for name in self.remembered}
+
+    def load_state_dict(self, state):
+        self.on_train_begin({})
+        for name in self.remembered:
+            setattr(self, name, state[name])
 
     def improved(self, logs):
         """Whether this epoch's value is the best so far; ValueError where nobody logs it."""
@@ -147,6 +156,7 @@ class EarlyStopping(Monitor):
 
     restore_best_weights = Flag()
     start_from_epoch = Whole(0)
+    remembered = (*Monitor.remembered, "best_epoch", "stopped_epoch", "best_weights")
 
     def __init__(
         self,
@@ -208,6 +218,9 @@ class LearningRateScheduler(Callback):
     def on_train_begin(self, logs):
         self._set(0)
 
+    def load_state_dict(self, state):
+        """The optimizer has the rate already."""
+
     def on_epoch_end(self, epoch, logs):
         self._set(epoch + 1)
 
@@ -237,6 +250,7 @@ class ReduceLROnPlateau(Monitor):
     factor = Constant(0, 1, open_low=True)
     min_lr = Constant(0)
     cooldown = Whole(0)
+    remembered = (*Monitor.remembered, "cooling")
 
     def __init__(
         self,

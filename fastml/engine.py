@@ -134,8 +134,8 @@ class Engine:
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
         plan = self._plan(largest)
-        shuffle = shuffle and steps_per_epoch > 1  # in a full batch, the order of the rows means nothing
-        data = Data(self.dtype, x, y, weights, shuffle=shuffle, epochs=epochs, columns=self._columns())
+        sizes = {"steps": steps_per_epoch, "epochs": epochs, "columns": self._columns()}
+        data = Data(self.dtype, x, y, weights, shuffle=shuffle, **sizes)
         first, total = resumed.first if resumed else self.updates, epochs * steps_per_epoch
         rates = partial(self.aim["optimizer"].rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
@@ -147,9 +147,10 @@ class Engine:
             self.adapt(x)
             counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
             arguments = data, steps_per_epoch, batch_size, rates, plan
+            counters["first"] = first
             run = TrainingRun(self, self._chunk, self.program.training, self.buffers, *arguments, **counters)
             if resumed:
-                resumed.enter(run)
+                resumed.enter_run(run)
             progress = make_progress(len(x), epochs)
             self.run = run
             try:

@@ -1,29 +1,43 @@
 """Callbacks that write files while `fit` runs: models, tables and what TensorBoard shows."""
 
 import csv
+import math
 import os
+import tempfile
+import time
+import warnings
+from collections import defaultdict
 
 from fastml.callbacks import Callback, Monitor
-from fastml.constants import Flag
+from fastml.constants import Constant, Flag, Whole
 
 
 class ModelCheckpoint(Monitor):
-    """Saves the model after epochs, with the optimizer's state, so that training can go on from the file.
+    """Saves the model while it trains, with all that the training needs to go on from the file: ``fit(…, resume=…)``.
 
     Parameters
     ----------
     filepath : str or path
         Where to: ``"best.safetensors"``, which is replaced each time, or with names of the logs in braces,
-        ``"{epoch:03d}-{val_loss:.4f}.safetensors"``; epoch counts from 1 here, as in Keras.
+        ``"{epoch:03d}-{val_loss:.4f}.safetensors"``; epoch counts from 1 here, as in Keras. Its folder is made.
     monitor, min_delta, mode
         As in `EarlyStopping`; they matter for `save_best_only` alone.
     save_best_only : bool
         Whether to save only where the monitored value is the best so far.
+    every_epochs : int
+        Saves after each so many epochs.
+    every_seconds : float or None
+        Saves between two steps as well, once so many seconds have passed. With names of the logs in `filepath`, those
+        of the last epoch, or nan before its end.
 
-    A file is complete or not there: it is written beside its place and then renamed.
+    Unless only the best is wanted, the model is also saved where Ctrl-C or another exception ends the training between
+    two steps, but for a divergence. A file is complete or not there: it is written beside its place and then renamed.
     """
 
     save_best_only = Flag()
+    every_epochs = Whole(1)
+    every_seconds = Constant(0, optional=True)
+    remembered = (*Monitor.remembered, "epoch", "logs")
 
     def __init__(
         self,
@@ -32,21 +46,57 @@ class ModelCheckpoint(Monitor):
         save_best_only: bool = False,
         min_delta: float = 0.0,
         mode: str = "auto",
+        every_epochs: int = 1,
+        every_seconds: float | None = None,
     ) -> None:
         super().__init__(monitor, min_delta, 0, mode)
         self.filepath = os.fsdecode(filepath)
         self.save_best_only = save_best_only
+        self.every_epochs = every_epochs
+        self.every_seconds = every_seconds
+        if self.save_best_only and self.every_seconds is not None:
+            raise ValueError("every_seconds saves whatever there is, and save_best_only only the best epoch: give one")
+
+    def on_train_begin(self, logs):
+        super().on_train_begin(logs)
+        self.epoch, self.logs, self.due, self.time = 0, {}, False, time.monotonic()
+        folder = os.path.dirname(self.filepath) or "."
+        if "{" not in folder:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass  # so that a place that cannot be written to fails now
 
     def on_epoch_end(self, epoch, logs):
-        if self.save_best_only and not self.improved(logs):
-            return
+        self.epoch, self.logs = epoch + 1, dict(logs)
+        self._path()  # so that names that there are not fail now
+        self.due = self.improved(logs) if self.save_best_only else self.epoch % self.every_epochs == 0
+
+    def _path(self):
+        names = {"epoch": self.epoch, **self.logs}
         try:
-            path = self.filepath.format(epoch=epoch + 1, **logs)
+            return self.filepath.format_map(names if self.logs else defaultdict(lambda: math.nan, names))
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
-                f"filepath {self.filepath!r} cannot be filled in with epoch, {', '.join(logs)}: {error!r}"
+                f"filepath {self.filepath!r} cannot be filled in with {', '.join(names)}: {error!r}"
             ) from None
+
+    def on_chunk_end(self):
+        passed = self.every_seconds is not None and time.monotonic() - self.time >= self.every_seconds
+        if self.due or passed:
+            self._save()
+
+    def on_exception(self, exception):
+        if not self.save_best_only and not isinstance(exception, ArithmeticError):
+            try:
+                self._save()
+            except OSError as error:
+                warnings.warn(f"the last steps could not be saved: {error}", RuntimeWarning, stacklevel=2)
+
+    def _save(self):
+        path = self._path()
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         self.model.save(path)
+        self.due, self.time = False, time.monotonic()
 
 
 class CSVLogger(Callback):
@@ -72,6 +122,20 @@ class CSVLogger(Callback):
         else:
             with open(self.filename, "w", encoding="utf-8"):
                 pass  # so that a place that cannot be written to fails now
+
+    def state_dict(self):
+        size = os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
+        return {"columns": self.columns, "size": size}
+
+    def load_state_dict(self, state):
+        """Cuts off the lines of epochs that the training will go through again."""
+        self.columns = state["columns"]
+        with open(self.filename, "ab") as file:
+            if file.tell() < state["size"]:
+                self.columns = None
+                warnings.warn(f"{self.filename} lacks lines of epochs before", RuntimeWarning, stacklevel=2)
+            else:
+                file.truncate(state["size"])
 
     def on_epoch_end(self, epoch, logs):
         names, rows = ["epoch", *logs], [[epoch, *logs.values()]]

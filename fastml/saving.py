@@ -2,7 +2,8 @@
 
 The metadata has ``format`` "fastml", ``description``, a JSON text, and ``sha256``, of that text and all tensors. These
 are ``weights.<layer>.<name>``, and with the optimizer ``optimizer.<k>.<layer>.<name>``, its k-th state of a weight.
-An estimator of `fastml.sklearn` adds itself to the description: parameters, preprocessing, classes.
+An estimator of `fastml.sklearn` adds itself to the description: parameters, preprocessing, classes. A model in training
+adds how far that is, as ``resume`` (see `fastml.training_state`).
 VERSION counts changes that an older fastml could not read; older versions stay readable.
 """
 
@@ -13,6 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as pack
 
@@ -20,6 +22,7 @@ from fastml.compiled import DTYPES
 from fastml.description import describe, restore
 from fastml.file_checks import MOST_TENSORS, check_tensors, check_width, count, expected_tensors, last_loss, parse
 from fastml.layers import positive_integer
+from fastml.training_state import CALLBACK, captured
 from fastml.version import __version__
 
 VERSION = 1
@@ -66,6 +69,10 @@ def contents(model, include_optimizer, estimator):
         description["training"] = {"updates": updates, "loss": loss if math.isfinite(loss) else None}
     if estimator:
         description["estimator"] = estimator
+    run = engine.run
+    if run and run.loop and run.loop.complete and include_optimizer:
+        description["resume"] = captured(model, run, remembered := {})
+        tensors |= remembered
     text = json.dumps(description, allow_nan=False)
     return text, {name: array.copy() for name, array in tensors.items()}
 
@@ -182,6 +189,8 @@ def rebuilt(description, tensors, sequential):
         arguments = {name: restore(value) for name, value in compiled.items() if name != "metrics"}
         model.compile(**arguments, metrics=compiled["metrics"])
     expected = expected_tensors(layers, model.input_dim, model.optimizer if training is not None else None)
+    if description.get("resume") is not None:
+        tensors = {name: array for name, array in tensors.items() if not name.startswith(CALLBACK)}
     check_tensors(tensors, expected, model.dtype)
     check_width(model.input_dim, tensors)
     model._build(model.input_dim, initialize=False)

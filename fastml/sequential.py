@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastml import saving
 from fastml.building import Buildable
 from fastml.callbacks import History, call, check_callbacks
+from fastml.checkpoints import find
 from fastml.compiled import check_dtype
 from fastml.data import as_list, as_row, put
 from fastml.engine import EXECUTORS
@@ -157,6 +158,7 @@ class Sequential(Buildable):
         shuffle: bool = True,
         class_weight: dict[int, float] | str | None = None,
         sample_weight: ArrayLike | None = None,
+        resume: bool | str | os.PathLike = False,
     ) -> History:
         """Trains the model; returns its History.
 
@@ -189,6 +191,11 @@ class Sequential(Buildable):
         sample_weight : array-like (rows,)
             Weights of the rows in the loss, from 0 on; only their ratios matter (see `fastml.losses`). Metrics are not
             weighted. Multiplied with those of class_weight.
+        resume : path or bool
+            The file of a `ModelCheckpoint`, from which the training that it is of goes on, at any step, with the bits
+            it would have had; of a folder or a path with names in braces, the newest file that can be read. True is for
+            the path of the ModelCheckpoint among the callbacks, and begins the training where there is no file yet. All
+            else must be as in the call that was interrupted.
 
         Raises
         ------
@@ -215,15 +222,21 @@ class Sequential(Buildable):
             split = validation_data, validation_split
             (x, y, weights), validation = intake.training(x, y, sample_weight, class_weight, *split)
             intake.check_batches(len(x), batch_size, self.optimizer)
+            resumed = find(resume, callbacks, Sequential)
+            if resumed:
+                sizes = {"batch_size": min(batch_size, len(x)), "shuffle": bool(shuffle)}
+                resumed.check(self, callbacks, epochs, (x, y, weights), **sizes)
             self._build(x.shape[1])
             self.stop_training = False
             self.history = History()
+            if resumed:
+                resumed.enter_model(self)
             call(callbacks, "set_model", self)
             show = partial(make_progress, verbose)
             loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
             loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
             loop["stopped"] = lambda: self.stop_training
-            self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)
+            self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, resumed, **loop)
             return self.history
 
     def evaluate(

@@ -25,15 +25,17 @@ class DivergenceError(ArithmeticError):
 class Data:
     """Arrays that a job reads and writes, in the order of the executors' arguments."""
 
-    def __init__(self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, epochs=1, columns=1):
+    def __init__(self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, steps=2, epochs=1, columns=1):
         empty = np.zeros((0, 1), dtype)
         self.rows = len(x)
         self.x = x
         self.y = empty if y is None else y
         self.weights = empty if weights is None else weights
         self.outputs = empty if outputs is None else outputs
-        self.order = np.zeros(len(x) if shuffle else 0, np.int64)
+        self.shuffle = bool(shuffle)
+        self.order = np.zeros(len(x) if shuffle and steps > 1 else 0, np.int64)  # of one batch, the order means nothing
         self.totals = np.zeros((epochs, columns))
+        self.fingerprint = None  # of the rows, once somebody asks
 
     def arguments(self):
         return self.x, self.y, self.weights, self.order, self.totals, self.outputs
@@ -126,8 +128,9 @@ class Run:
 class TrainingRun(Run):
     """The training of an Engine, whose parameters change their place when others read them."""
 
-    def __init__(self, engine, *arguments, **options):
-        self.engine = engine
+    def __init__(self, engine, *arguments, first=0, **options):
+        self.engine, self.first = engine, first  # updates before the training
+        self.loop = None  # while it trains
         super().__init__(*arguments, **options)
 
     @property
@@ -175,7 +178,8 @@ class Loop:
     def __init__(self, run, epochs, name, history, callbacks, validate, stopped, progress, hold):
         self.run, self.epochs, self.name, self.history, self.callbacks = run, epochs, name, history, callbacks
         self.validate, self.stopped, self.progress, self.hold = validate, stopped, progress, hold
-        self.done, self.logs = len(history.epoch), {}
+        self.done = len(history.epoch)
+        self.logs = {name: values[-1] for name, values in history.history.items() if values}
         self.watchers = [callback for callback in callbacks if watches_chunks(callback)]
         self.rescue = None
         self.complete = False  # whether history and callbacks have seen all that the weights have

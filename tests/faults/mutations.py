@@ -91,7 +91,9 @@ def forge_description(rng, description, others):
             other = pick(rng, [place[-1] for place in paths if isinstance(place[-1], str)])
             owner[other] = owner.pop(key)
         elif way == 6 and isinstance(value, (int, float)):
-            owner[key] = pick(rng, [-value, value + 1, value - 1, value * 2, value / 2, str(value), [value], float(value)])
+            owner[key] = pick(
+                rng, [-value, value + 1, value - 1, value * 2, value / 2, str(value), [value], float(value)]
+            )
         else:
             other = pick(rng, paths)
             if other[: len(path)] != path and path[: len(other)] != other:

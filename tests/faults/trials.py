@@ -26,7 +26,18 @@ class Fault(Exception):
 class Watch:
     """An audit hook that notes what reading a file must not do: run or import code, write, start processes, connect."""
 
-    FORBIDDEN = ("exec", "compile", "import", "marshal.", "pickle.", "subprocess.", "os.", "socket.", "shutil.", "ctypes.")
+    FORBIDDEN = (
+        "exec",
+        "compile",
+        "import",
+        "marshal.",
+        "pickle.",
+        "subprocess.",
+        "os.",
+        "socket.",
+        "shutil.",
+        "ctypes.",
+    )
     HARMLESS = ("os.listdir", "os.scandir", "os.putenv")
 
     def __init__(self):

@@ -1,0 +1,164 @@
+"""Checkpoints: files of models in training, from which an interrupted one goes on with the same bits."""
+
+import glob
+import os
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from fastml import saving
+from fastml.callbacks import call
+from fastml.description import describe
+from fastml.file_checks import count
+from fastml.random import permutation
+from fastml.records import ModelCheckpoint
+from fastml.saving import ModelFileError
+from fastml.schedules import Schedule
+from fastml.training_state import CALLBACK, decoded, fingerprint
+
+
+class TrainingState:
+    """A training that is to be resumed: a model as it was then, and how far it had come."""
+
+    def __init__(self, path, sequential):
+        text, tensors = saving.read(path)
+        self.path, self.model = path, saving.load(path, sequential)
+        self.described = saving.parse(text, sum(array.size for array in tensors.values())).get("resume")
+        if self.described is None:
+            return
+        try:
+            self.take(self.described, {name: array for name, array in tensors.items() if name.startswith(CALLBACK)})
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} does not describe a training that can be resumed: {error!r}") from error
+
+    def take(self, described, tensors):
+        names = ("step", "steps_per_epoch", "epochs", "first", "began")
+        self.step, self.steps_per_epoch, self.epochs, self.first, self.began = (count(described, n) for n in names)
+        self.arguments = {name: described[name] for name in ("batch_size", "shuffle")}
+        self.history = {name: [number(v) for v in values] for name, values in dict(described["history"]).items()}
+        self.totals = np.array(described["totals"], np.float64)
+        self.stopped, self.data = described["stopped"] is True, described["data"]
+        self.callbacks = [(entry["class"], decoded(entry["state"], tensors)) for entry in described["callbacks"]]
+        done = self.step // self.steps_per_epoch
+        if done > self.epochs or not all(len(values) == done for values in self.history.values()):
+            raise ValueError(f"step {self.step} and a history of {set(map(len, self.history.values()))} epochs")
+
+    @property
+    def done(self):
+        """Epochs that the training had completed."""
+        return self.step // self.steps_per_epoch
+
+    def check(self, model, callbacks, epochs, rows, **arguments):
+        """ValueError where this is no state of such a training, on these rows: x, y, weights; nothing is changed."""
+        differing = [f"{name}={self.arguments[name]}, got {value}" for name, value in arguments.items()
+                     if self.arguments[name] != value]  # fmt: skip
+        rate = getattr(model.optimizer, "learning_rate", None)
+        if epochs != self.epochs and isinstance(rate, Schedule) and rate.steps is None:
+            differing.append(f"epochs={self.epochs}, over which {rate!r} goes, got {epochs}")
+        if epochs < self.done:
+            differing.append(f"{self.done} epochs, got epochs={epochs}")
+        for name in ("dtype", "input_dim", "metrics"):
+            if getattr(self.model, name) != getattr(model, name) and (name, model.input_dim) != ("input_dim", None):
+                differing.append(f"{name}={getattr(self.model, name)!r}, got {getattr(model, name)!r}")
+        parts = {"layers": lambda m: [describe(layer) for layer in m._built_layers()],
+                 "loss": lambda m: describe(m.loss),
+                 "optimizer": lambda m: apart_from_rate(describe(m.optimizer))}  # fmt: skip
+        differing += [f"other {name}" for name, part in parts.items() if part(self.model) != part(model)]
+        kinds = [kind for kind, _ in self.callbacks]
+        if kinds != (found := [type(callback).__name__ for callback in callbacks]):
+            differing.append(f"the callbacks {', '.join(kinds) or 'none'}, got {', '.join(found) or 'none'}")
+        if fingerprint(*rows) != self.data:
+            differing.append("other x, y or weights of rows")
+        if differing:
+            raise ValueError(f"{self.path} cannot be resumed here: it is of a training with {'; '.join(differing)}")
+
+    def enter_model(self, model):
+        """Gives a built model the weights, the optimizer's state, the counters and the history."""
+        engine, twin = model._engine, self.model._engine
+        with model._rest.visit():
+            engine.own()
+            engine.buffers.params[:], engine.buffers.state[:] = twin.buffers.params, twin.buffers.state
+            engine.updates, engine.loss, engine.fitted = twin.updates, twin.loss, twin.fitted
+            engine.epochs, engine.seed, model.seed = self.began, twin.seed, self.model.seed
+            if hasattr(model.optimizer, "learning_rate"):  # which a callback may have changed
+                model.optimizer.learning_rate = self.model.optimizer.learning_rate
+            model.history.epoch, model.history.history = list(range(self.done)), self.history
+            model.stop_training = self.stopped
+
+    def enter_run(self, run):
+        """Takes a training to where it was."""
+        run.jobs["step"], run.data.fingerprint = self.step, self.data
+        epoch, batch = divmod(self.step, self.steps_per_epoch)
+        if batch:
+            run.data.totals[epoch] = self.totals
+            if run.data.order.size:
+                run.data.order[:] = permutation(run.jobs["seed"][0], self.began + epoch, run.data.rows)
+
+    def enter_callbacks(self, callbacks):
+        """Gives the callbacks back what they had to remember."""
+        for callback, (_, state) in zip(callbacks, self.callbacks, strict=True):
+            if hasattr(callback, "load_state_dict"):
+                callback.load_state_dict(state)
+            else:
+                call([callback], "on_train_begin", {})
+
+
+def number(value):
+    """A float of a history."""
+    found = decoded(value, {})
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise TypeError(f"the history holds {found!r}")
+    return float(found)
+
+
+def apart_from_rate(described):
+    """The description of an optimizer without its learning rate if that is a number, which callbacks may change."""
+    arguments = described["arguments"]
+    if not isinstance(arguments.get("learning_rate"), dict):
+        arguments = {name: value for name, value in arguments.items() if name != "learning_rate"}
+    return {**described, "arguments": arguments}
+
+
+def find(resume, callbacks, sequential):
+    """The TrainingState that `fit` is to resume, or None where it is to begin.
+
+    `resume` is the path of a file, a folder, or a pattern as that of ModelCheckpoint; of several files it is the newest
+    that can be read. True stands for those of the ModelCheckpoint among the callbacks, which need not be there yet.
+    """
+    if not resume:
+        return None
+    if resume is not True and os.path.isfile(resume):
+        state = TrainingState(os.fspath(resume), sequential)
+        if state.described is None:
+            raise ValueError(f"{resume} holds a model, but no training that could be resumed: fit without resume")
+        return state
+    for path in candidates(resume, callbacks):
+        try:
+            state = TrainingState(path, sequential)
+        except (ModelFileError, OSError) as error:
+            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=3)
+            continue
+        if state.described is not None:
+            return state
+    if resume is True:
+        return None
+    raise FileNotFoundError(f"resume: there is no checkpoint at {os.fspath(resume)}")
+
+
+def candidates(resume, callbacks):
+    """Paths of files that may hold a training to resume, the newest first."""
+    patterns = [resume]
+    if resume is True:
+        patterns = [c.filepath for c in callbacks if isinstance(c, ModelCheckpoint) and not c.save_best_only]
+        if not patterns:
+            raise ValueError("resume=True needs a ModelCheckpoint that saves each epoch among the callbacks")
+    paths = []
+    for pattern in map(os.fspath, patterns):
+        if os.path.isdir(pattern):
+            paths += map(str, Path(pattern).glob("*.safetensors"))
+        else:  # a file, or names of logs in braces
+            parts = re.split(r"\{[^}]*\}", pattern)
+            paths += glob.glob("*".join(map(glob.escape, parts)))
+    return sorted(paths, key=lambda path: (os.stat(path).st_mtime_ns, path), reverse=True)
