@@ -17,8 +17,11 @@ class Buildable:
     def __getstate__(self):
         """Of one moment, also while another thread trains the model: of a rest of its training."""
         with self._rest.visit():
-            changing = {"optimizer": copy.copy(self.optimizer), "history": copy.deepcopy(self.history)}
-            return {**self.__dict__, **changing, "_engine": copy.copy(self._engine), "_rest": None}
+            engine, optimizer = copy.copy(self._engine), copy.copy(self.optimizer)
+            if engine and self.loss:
+                engine.aim = {**engine.aim, "optimizer": optimizer}
+            changing = {"optimizer": optimizer, "history": copy.deepcopy(self.history), "_engine": engine}
+            return {**self.__dict__, **changing, "_rest": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state, _rest=Rest())

@@ -115,7 +115,7 @@ class Bar(Progress):
         self.started = self.first = time.perf_counter(), 0  # times, and the rows that were done
         self.bar = tqdm(total=rows * epochs, bar_format=self.head(0), dynamic_ncols=True, miniters=1)
         self.notebook = hasattr(self.bar, "container")
-        self.finished = False
+        self.finished, self.length = False, 0  # characters of the last line
 
     def epoch(self, done, logs):
         self.done, self.logs = done, dict(logs)
@@ -132,7 +132,9 @@ class Bar(Progress):
             self.bar.total = self.bar.n  # or an early end would be red there, as a failure is
 
     def close(self):
-        self.bar.bar_format = self.line(self.bar.n, closing=True) + ("" if self.finished else " " * SPARE)
+        before, line = self.length, self.line(self.bar.n, closing=True)
+        shown = max(before, self.length) + SPARE  # with what the terminal shows of a Ctrl-C behind the line
+        self.bar.bar_format = line + ("" if self.finished else " " * (shown - self.length))
         self.bar.close()
 
     def line(self, rows, closing=False):
@@ -149,8 +151,10 @@ class Bar(Progress):
         columns = self.bar.format_dict["ncols"]
         room = (columns - SPARE if isinstance(columns, int) else WIDTH) - len(head) - len(tail)
         logs = fit_logs(self.logs, room - SHORTEST)
-        size = "" if self.notebook else f":{max(1, min(LONGEST, room - len(logs)))}"
-        return f"{head}{{bar{size}}}" + (tail + logs).rstrip().replace("{", "{{").replace("}", "}}")
+        size, text = max(1, min(LONGEST, room - len(logs))), (tail + logs).rstrip()
+        self.length = len(head) + size + len(text)
+        size = "" if self.notebook else f":{size}"
+        return f"{head}{{bar{size}}}" + text.replace("{", "{{").replace("}", "}}")
 
 
 def in_notebook():

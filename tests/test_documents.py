@@ -5,13 +5,16 @@ import importlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers import same_bits
 
 import fastml.sequential
+from fastml import Dense, Sequential
 
 
-def examples():
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+def examples(name="README.md"):
+    text = (Path(__file__).parent.parent / name).read_text(encoding="utf-8")
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
@@ -36,6 +39,18 @@ def test_the_example_with_a_table(capsys, monkeypatch, tmp_path):
     first, second = names["model"].predict_proba(names["guests"][["age", "city", "member"]][:2])
     assert first[1] > 0.5 > second[1]  # yes, then no
     assert "[[" in capsys.readouterr().out
+
+
+def test_the_example_of_a_training_that_is_started_again(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (code,) = examples("docs/promises.md")
+    x, y = np.eye(4), np.arange(4.0)
+    models = [Sequential([Dense(1)], seed=seed) for seed in (1, 2)]
+    for model in models:
+        model.compile()
+        exec(code.replace("epochs=1000", "epochs=20"), {"fastml": fastml, "model": model, "x": x, "y": y})
+    assert same_bits(*(model.get_weights() for model in models)), "the second has nothing left to do"
+    assert len(models[1].history.epoch) == 20
 
 
 def test_the_example_of_sequential():

@@ -560,6 +560,19 @@ def test_a_copy_trains_on_with_the_same_bits(way, dtype, executor):
 
 
 @pytest.mark.parametrize("way", COPIES)
+def test_the_learning_rate_of_a_copy_is_its_own(way):
+    x, y = make_data("mean_squared_error")
+    model = make_model(optimizer="sgd")
+    model.fit(x, y, verbose=0)
+    twin, kept = COPIES[way](model), model.get_weights()
+    twin.optimizer.learning_rate = 0.0
+    twin.fit(x, y, verbose=0)
+    assert same_bits(twin.get_weights(), kept)
+    model.fit(x, y, verbose=0)
+    assert not same_bits(model.get_weights(), kept)
+
+
+@pytest.mark.parametrize("way", COPIES)
 def test_the_buffers_of_a_copy_are_aligned_too(way):
     """Many sizes, since a buffer may stand at a multiple of 64 bytes by chance."""
     for units in range(1, 200, 10):
