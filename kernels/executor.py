@@ -33,15 +33,10 @@ from fastml.kernels.tiling import ROOM
 from fastml.kernels.views import at_address, matrix, rows, vector
 
 
-def build_executor(digest, cache=True):
-    """The executor, compiled at its first call for a dtype and then kept on disk.
+def build_executor():
+    """The executor, compiled at its first call for a dtype; `fastml.compiled` keeps it on disk."""
 
-    Numba's disk cache notices changes of this file only, but its key holds the values of closure variables: a digest
-    of all kernel sources, closed over, makes the cache follow them. The kernels must stay globals of this module; a
-    compiled function in the closure would defeat the cache. With `cache` false nothing is kept on disk.
-    """
-
-    @njit(cache=cache, nogil=True, error_model="numpy")
+    @njit(nogil=True, error_model="numpy")
     def run(address, thread, zero):
         """Runs steps ``job.step … job.stop - 1``: the whole program once for each batch, without Python.
 
@@ -60,7 +55,6 @@ def build_executor(digest, cache=True):
         threads, block, meeting = job.threads, job.block, 0
         step, t, last_loss, worse, diverged = job.step, job.t, job.loss, 0.0, False
         waited, best, stop = job.waited, job.best, job.stop
-        job.digest = digest
         while step < stop and not diverged:
             epoch, batch = step // job.steps_per_epoch, step % job.steps_per_epoch
             begin = batch * job.batch_size

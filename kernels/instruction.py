@@ -159,7 +159,6 @@ JOB = np.dtype(
         ("shards", np.int64),  # gradients that sum up some blocks each, in an order of their own
         ("threads", np.int64),
         ("arrived", np.int64),  # address of two int64 in a cache line of their own; see `team.meet`
-        ("digest", np.int64),  # of the kernels that ran it; the executor sets it, which keeps it in its cache key
         ("patience", np.int64),  # epochs without progress of the loss that end the job, or 0 where they do not
         ("waited", np.int64),  # epochs since there was some; the executor keeps it
         ("scale", np.float64),  # factor of the mean loss of an epoch, which is then compared
