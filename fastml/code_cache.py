@@ -76,7 +76,11 @@ class CodeCache:
             name = self.name(sig, result.codegen)
             if name is None:
                 tell("the sources of the kernels changed while they were imported, or cannot be read", "restart Python")
-            elif not result.library.has_dynamic_globals:  # addresses, which are others in the next process
+            elif result.library.has_dynamic_globals:
+                tell(
+                    "it has addresses in it that are others in the next process", "let Numba optimize: unset NUMBA_OPT"
+                )
+            else:
                 self.save(name, dumps(result._reduce()))
         finally:
             self.release()
