@@ -77,9 +77,7 @@ class CodeCache:
             if name is None:
                 tell("the sources of the kernels changed while they were imported, or cannot be read", "restart Python")
             elif result.library.has_dynamic_globals:
-                tell(
-                    "it has addresses in it that are others in the next process", "let Numba optimize: unset NUMBA_OPT"
-                )
+                tell("it holds addresses of this process", "let Numba optimize: unset NUMBA_OPT")
             else:
                 self.save(name, dumps(result._reduce()))
         finally:

@@ -4,6 +4,7 @@ With a function of one line, which compiles in a moment, through the cache that 
 """
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -110,6 +111,19 @@ def test_nothing_is_kept_where_it_is_not_sure_what_was_compiled(folder):
     with pytest.warns(RuntimeWarning, match="sources of the kernels changed .*; restart Python"):
         assert compiles(kept(version=None))
     assert files(folder) == [] and kept(version=None)._cache.home() is None
+
+
+def test_code_with_addresses_is_not_kept(folder):
+    """They are others in the next process."""
+    absolute = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(abs)
+
+    @njit
+    def add(a):
+        return absolute(a) + 1
+
+    with pytest.warns(RuntimeWarning, match="addresses of this process"):
+        assert compiles(kept(add))
+    assert files(folder) == []
 
 
 # Damaged files

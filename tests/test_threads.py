@@ -224,8 +224,7 @@ WORKERS = """
 def test_workers_of_joblib_share_the_cpus(jobs, inner, variable):
     """Each takes its part, what `inner_max_num_threads` says, or what the variable of fastml does."""
     pytest.importorskip("joblib")
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", VARIABLE)}
-    environment |= {threads.ENVIRONMENT: variable} if variable else {}
+    environment = {**os.environ, VARIABLE: "", threads.ENVIRONMENT: variable or ""}
     command = [sys.executable, "-c", textwrap.dedent(WORKERS), json.dumps([jobs, inner])]
     text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment, timeout=120).stdout
     found, cpus = json.loads(text)
