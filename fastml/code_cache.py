@@ -75,7 +75,7 @@ class CodeCache:
         try:
             name = self.name(sig, result.codegen)
             if name is None:
-                tell("the sources of the kernels changed while they were imported, or cannot be read", "restart Python")
+                tell("its sources changed while or after they were imported, or cannot be read", "restart Python")
             elif result.library.has_dynamic_globals:
                 tell("it holds addresses of this process", "let Numba optimize: unset NUMBA_OPT")
             else:

@@ -12,7 +12,7 @@ try:
 except ImportError:  # Windows, where each process makes its own
     fcntl = None
 
-PATIENCE = 120  # seconds
+PATIENCE = 300  # seconds; a busy machine may take as long to compile
 
 
 class Turn:

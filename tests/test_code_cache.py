@@ -108,7 +108,7 @@ def test_what_the_code_depends_on_is_told_apart(folder, monkeypatch, other):
 
 
 def test_nothing_is_kept_where_it_is_not_sure_what_was_compiled(folder):
-    with pytest.warns(RuntimeWarning, match="sources of the kernels changed .*; restart Python"):
+    with pytest.warns(RuntimeWarning, match="sources changed .*; restart Python"):
         assert compiles(kept(version=None))
     assert files(folder) == [] and kept(version=None)._cache.home() is None
 
