@@ -4,7 +4,7 @@ A `Sequential` model is a description; it is lowered to a program, a table of in
 runs the programs of all models. Start with `Sequential`, or with ``fastml demo`` on the command line.
 """
 
-from fastml import plots
+from fastml import sources, plots  # isort: skip (the sources are read before the kernels are imported)
 from fastml.activations import ACTIVATIONS
 from fastml.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ReduceLROnPlateau
 from fastml.compiled import warmup
@@ -37,6 +37,8 @@ from fastml.tables import TableEncoder
 from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
 from fastml.version import __version__
+
+sources.KERNELS.confirm()
 
 __all__ = [
     "ACTIVATIONS",

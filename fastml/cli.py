@@ -168,7 +168,7 @@ def run_info(arguments):
         "vectors": f"{BITS} bits",
         "cores": available(),
         "threads": get_num_threads(),
-        "cache": compiled.executor().stats.cache_path or "none: compiled in every process",
+        "cache": compiled.cache_folder() or "none: compiled in every process",
     }
     for name, value in rows.items():
         print(f"{name:<9} {value}")

@@ -1,17 +1,15 @@
 """The compiled executor: built once, kept on disk, called like the reference."""
 
-import hashlib
 import sys
-import warnings
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import DTypeLike
 
-from fastml import forks, kernels
+from fastml import forks, sources
+from fastml.code_cache import CodeCache
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.executor import build_executor
 from fastml.kernels.instruction import ARRAYS, JOB
@@ -26,12 +24,10 @@ _ready = set()
 _lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
 
 
-def source_digest():
-    """A number that changes with any source file of the kernels and with the width of vectors, int64."""
-    digest = hashlib.sha256(str(BITS).encode())
-    for path in sorted(Path(kernels.__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return int.from_bytes(digest.digest()[:8], "little", signed=True)
+def version():
+    """A text that changes with any source file of the kernels and with the width of vectors; None where unsure."""
+    digest = sources.KERNELS.digest()
+    return None if digest is None else f"{digest} {BITS}"
 
 
 def check_dtype(dtype):
@@ -48,17 +44,14 @@ def check_dtype(dtype):
 @cache
 def executor():
     """The executor's dispatcher. Nothing is compiled before its first call for a dtype."""
-    digest = source_digest()
-    try:
-        return build_executor(digest)
-    except RuntimeError as error:  # Numba found no folder that it may write to
-        warnings.warn(
-            f"the compiled executor cannot be kept on disk and is compiled again in every process ({error}); "
-            "set NUMBA_CACHE_DIR to a folder that can be written to",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return build_executor(digest, cache=False)
+    dispatcher = build_executor()
+    dispatcher._cache = CodeCache(dispatcher.py_func, version)
+    return dispatcher
+
+
+def cache_folder():
+    """The folder that keeps compiled code, or None where none does."""
+    return executor()._cache.home()
 
 
 class _Announce(event.Listener):
@@ -89,7 +82,10 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
         with _lock, hold_interrupts(), event.install_listener("numba:compile", _Announce(name)):
             misses = sum(executor().stats.cache_misses.values())
             job = np.zeros(1, JOB)
-            executor()(job.ctypes.data, 0, ZEROS[name])
+            try:
+                executor()(job.ctypes.data, 0, ZEROS[name])
+            finally:
+                executor()._cache.release()
             _ready.add(name)
             compiled[name] = sum(executor().stats.cache_misses.values()) > misses
     return compiled

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastml.layers import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
+OTHERS = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"  # joblib and Dask set them for the processes that they start
 CGROUPS = Path("/sys/fs/cgroup")
 FIRST, PATIENCE = 2, 20  # chunks until another number of threads is tried for the first time, and again
 OFTEN = 0.02  # times a step that a thread waits for long, from which on it is tried sooner
@@ -63,8 +64,9 @@ def limits(folder, first_version):
 def set_num_threads(threads: int | None) -> None:
     """Lets each model use up to this many threads from now on; None for as many as there are CPUs.
 
-    Small models use fewer: see `get_num_threads`. The environment variable FASTML_NUM_THREADS does the same at the
-    start. More than the CPUs that this process may use are never used.
+    Small models use fewer: see `get_num_threads`. Without a call, the environment variable FASTML_NUM_THREADS counts,
+    and without that the smaller of OMP_NUM_THREADS and NUMBA_NUM_THREADS, which joblib and Dask set for their workers.
+    More than the CPUs that this process may use are never used.
     """
     global _chosen
     _chosen = None if threads is None else positive_integer("threads", threads)
@@ -73,17 +75,27 @@ def set_num_threads(threads: int | None) -> None:
 def get_num_threads() -> int:
     """The most threads that a model may use: what was set, but at most the CPUs that this process may use.
 
-    A model uses one thread where a training step is so little work that to meet costs more than to share.
+    What was set is, in this order, by `set_num_threads`, the environment variable FASTML_NUM_THREADS, or the smaller of
+    OMP_NUM_THREADS and NUMBA_NUM_THREADS. ValueError if FASTML_NUM_THREADS is no number from 1; the other two are not
+    fastml's, and count where they are one. A model uses one thread where a training step is so little work that to
+    meet costs more than to share.
     """
     chosen = _here.get() or _chosen
     if chosen is None and os.environ.get(ENVIRONMENT):
-        try:
-            chosen = int(os.environ[ENVIRONMENT])
-        except ValueError:
-            chosen = 0
-        if chosen < 1:
+        chosen = count(os.environ[ENVIRONMENT])
+        if chosen is None:
             raise ValueError(f"{ENVIRONMENT} must be a number from 1, got {os.environ[ENVIRONMENT]!r}")
+    if chosen is None:  # "4,2" is OpenMP's way to say 4, and 2 in threads of these
+        chosen = min(filter(None, (count(os.environ.get(name, "").split(",")[0]) for name in OTHERS)), default=None)
     return min(chosen or available(), available())
+
+
+def count(text):
+    """The number from 1 that a text says, or None."""
+    try:
+        return max(0, int(text)) or None
+    except ValueError:
+        return None
 
 
 @contextmanager

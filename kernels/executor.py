@@ -338,15 +338,10 @@ def run_job(address, thread, zero):
         job.waited, job.best = waited, best
 
 
-def build_executor(digest, cache=True):
-    """The executor, compiled at its first call for a dtype and then kept on disk.
+def build_executor():
+    """The executor, compiled at its first call for a dtype; `fastml.compiled` keeps it on disk."""
 
-    Numba's disk cache notices changes of this file only, but its key holds the values of closure variables: a digest
-    of all kernel sources, closed over, makes the cache follow them. The kernels must stay globals of this module; a
-    compiled function in the closure would defeat the cache. With `cache` false nothing is kept on disk.
-    """
-
-    @njit(cache=cache, nogil=True, error_model="numpy")
+    @njit(nogil=True, error_model="numpy")
     def run(address, thread, zero):
         """Runs a job as its first thread, with its workers, and returns when all are done; see `run_job`.
 
@@ -363,7 +358,6 @@ def build_executor(digest, cache=True):
             job = at_address(op.JOB, job_address, 1)[0]
             workers = max(0, job.threads - 1)
             if not serves:
-                job.digest = digest
                 call_workers(job_address, at_address(0, job.workers, workers), workers)
             run_job(job_address, number, zero)
             if not serves:

@@ -5,7 +5,7 @@ import os
 from fastml import compiled, plan, threads, workers
 
 VARIABLE = "FASTML_TEST_THREADS"
-AVAILABLE, SHARED = threads.available, plan.SHARED  # as they are without it
+AVAILABLE, SHARED, OTHERS = threads.available, plan.SHARED, threads.OTHERS  # as they are without it
 LITTLE = 1e-9  # operations, of which every step has more for each thread
 
 
@@ -13,6 +13,7 @@ def use(count):
     """Makes as many CPUs available to this process, and every model use them, where it has rows for all."""
     threads.available = lambda: count
     plan.SHARED = LITTLE
+    threads.OTHERS = ()  # a limit for NumPy is none for these tests
 
 
 def count_teams(monkeypatch):

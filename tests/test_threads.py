@@ -1,14 +1,16 @@
 """How many threads models use: what is asked for, what the process may use, and what they do when things fail."""
 
+import json
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 
 import numpy as np
 import pytest
 from helpers import make_data
-from many_threads import AVAILABLE, LITTLE, count_teams
+from many_threads import AVAILABLE, LITTLE, OTHERS, VARIABLE, count_teams
 from processes import TRAIN, report
 
 import fastml
@@ -22,8 +24,10 @@ AFFINITY = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this
 def nothing_chosen(monkeypatch):
     """As in a new process, whatever the environment."""
     monkeypatch.setattr(threads, "_chosen", None)
-    monkeypatch.delenv(threads.ENVIRONMENT, raising=False)
+    for name in (threads.ENVIRONMENT, *OTHERS):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "available", AVAILABLE)
+    monkeypatch.setattr(threads, "OTHERS", OTHERS)
 
 
 @pytest.fixture
@@ -152,6 +156,72 @@ def test_an_environment_that_makes_no_sense(value, machine, monkeypatch):
         fastml.get_num_threads()
     fastml.set_num_threads(2)
     assert fastml.get_num_threads() == 2  # nobody asks for the environment
+
+
+LIMITS = {  # variables that are meant for others, and the threads of 8 CPUs that they leave
+    "OpenMP": ({"OMP_NUM_THREADS": "2"}, 2),
+    "Numba": ({"NUMBA_NUM_THREADS": "3"}, 3),
+    "the smaller": ({"OMP_NUM_THREADS": "4", "NUMBA_NUM_THREADS": "2"}, 2),
+    "the smaller, the other way": ({"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}, 1),
+    "nested levels": ({"OMP_NUM_THREADS": "4,2"}, 4),
+    "spaces": ({"OMP_NUM_THREADS": " 4 , 2 "}, 4),
+    "more than there are": ({"OMP_NUM_THREADS": "64"}, 8),
+    "nothing": ({"OMP_NUM_THREADS": ""}, 8),
+    "zero": ({"OMP_NUM_THREADS": "0"}, 8),
+    "negative": ({"OMP_NUM_THREADS": "-2"}, 8),
+    "no number": ({"OMP_NUM_THREADS": "all"}, 8),
+    "no whole number": ({"OMP_NUM_THREADS": "1.5"}, 8),
+    "nonsense first": ({"OMP_NUM_THREADS": ",2"}, 8),
+    "nonsense beside a number": ({"OMP_NUM_THREADS": "all", "NUMBA_NUM_THREADS": "2"}, 2),
+    "of a BLAS": ({"MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, 8),
+}
+
+
+@AFFINITY
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_environment_of_a_worker_counts(name, machine, monkeypatch):
+    machine(8)
+    variables, expected = LIMITS[name]
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert fastml.get_num_threads() == expected
+
+
+@AFFINITY
+def test_what_is_meant_for_fastml_counts_first(machine, monkeypatch):
+    machine(8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    monkeypatch.setenv(threads.ENVIRONMENT, "5")
+    assert fastml.get_num_threads() == 5
+    fastml.set_num_threads(6)
+    assert fastml.get_num_threads() == 6
+    with threads.num_threads(7):
+        assert fastml.get_num_threads() == 7
+    fastml.set_num_threads(None)
+    assert fastml.get_num_threads() == 5
+
+
+WORKERS = """
+    import json, sys
+    import joblib
+    import fastml
+    jobs, inner = json.loads(sys.argv[1])
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=inner):
+        found = joblib.Parallel(n_jobs=jobs)(joblib.delayed(fastml.get_num_threads)() for _ in range(jobs))
+    print(json.dumps([found, joblib.cpu_count()]))
+"""
+
+
+@pytest.mark.parametrize("jobs, inner, variable", [(2, None, None), (2, 1, "2")])
+def test_workers_of_joblib_share_the_cpus(jobs, inner, variable):
+    """Each takes its part, what `inner_max_num_threads` says, or what the variable of fastml does."""
+    pytest.importorskip("joblib")
+    environment = {**os.environ, VARIABLE: "", threads.ENVIRONMENT: variable or ""}
+    command = [sys.executable, "-c", textwrap.dedent(WORKERS), json.dumps([jobs, inner])]
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment, timeout=120).stdout
+    found, cpus = json.loads(text)
+    assert found == [min(int(variable), cpus) if variable else inner or max(1, cpus // jobs)] * jobs
 
 
 def test_importing_does_not_look_at_the_environment():
