@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -41,16 +42,36 @@ def read_table(path, text=()):
     if not start.strip():
         raise CommandError(f"{path} is empty")
     try:
-        table = read_text(path, start, text) if kind in TEXT else pl.read_parquet(path, glob=False)
+        with unprinted_panics():
+            table = read_text(path, start, text) if kind in TEXT else pl.read_parquet(path, glob=False)
+            table = table.fill_nan(None)
     except CommandError:
         raise
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeError) as error:
         raise CommandError(
             f"{path} cannot be read as {'Parquet' if kind in PARQUET else 'CSV'}: {shortened(error)}"
         ) from error
     if not table.height:
         raise CommandError(f"{path} has columns, but no rows")
-    return table.fill_nan(None)
+    return table
+
+
+@contextmanager
+def unprinted_panics():
+    """Keeps polars, where it breaks down over a damaged file, from printing so: it raises PanicException as well."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
 
 
 def check_suffix(path, suffixes):

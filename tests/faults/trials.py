@@ -7,6 +7,7 @@ import sys
 import warnings
 
 import numpy as np
+import polars as pl
 
 import fastml
 from fastml import cli
@@ -26,7 +27,18 @@ class Fault(Exception):
 class Watch:
     """An audit hook that notes what reading a file must not do: run or import code, write, start processes, connect."""
 
-    FORBIDDEN = ("exec", "compile", "import", "marshal.", "pickle.", "subprocess.", "os.", "socket.", "shutil.", "ctypes.")
+    FORBIDDEN = (
+        "exec",
+        "compile",
+        "import",
+        "marshal.",
+        "pickle.",
+        "subprocess.",
+        "os.",
+        "socket.",
+        "shutil.",
+        "ctypes.",
+    )
     HARMLESS = ("os.listdir", "os.scandir", "os.putenv")
 
     def __init__(self):
@@ -38,8 +50,10 @@ class Watch:
             return
         if event == "open":
             path, mode, flags = arguments
-            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            if path != os.devnull and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 self.seen.append(f"open {path!r} {mode!r}")
+        elif event == "compile" and bytes(arguments[0] or b"").startswith(b"def foo("):
+            return  # inspect, which parses the signatures of functions that are written in C
         elif event.startswith(self.FORBIDDEN) and event not in self.HARMLESS:
             self.seen.append(f"{event} {str(arguments)[:200]}")
 
@@ -168,8 +182,6 @@ def predict(estimator, X):
 
 def table_for(encoder):
     """A table that an encoder takes: the middle of numbers, categories that it knows."""
-    import polars as pl
-
     columns = {}
     for name, encoding in zip(encoder.feature_names_in_, encoder._encodings, strict=True):
         if hasattr(encoding, "categories"):
@@ -199,7 +211,9 @@ def try_table(path, watch, text=("plan",)):
         return refused_well(error)
     if not table.height or not table.width:
         raise Fault("an empty table")
-    table.rows()
+    for column in table.iter_columns():
+        if column.dtype not in (pl.Int128, pl.UInt128):
+            column.to_numpy()
     return "right"
 
 
