@@ -66,7 +66,8 @@ def read_files(options):
         place.write_bytes(MUTATIONS[kind](rng, contents[source], contents))
         print(number, "begins", flush=True)
         signal.setitimer(signal.ITIMER_PROF, options.seconds)  # of the processor: others may use the machine
-        faulthandler.dump_traceback_later(30 * options.seconds, exit=True)  # where it waits for ever
+        if number % 64 == 0:  # where one waits for ever
+            faulthandler.dump_traceback_later(100 * options.seconds, exit=True)
         before = os.fstat(errors).st_size
         try:
             told = read_one(kind, place, seeds[source], watch, folder, options.train * (rng.random() < options.train))
@@ -77,7 +78,6 @@ def read_files(options):
             where = f"{Path(last.filename).name}:{last.lineno}"
             told = f"wrong {type(error).__name__} at {where}: {' '.join(str(error).split())[:300]}"
         signal.setitimer(signal.ITIMER_PROF, 0)
-        faulthandler.cancel_dump_traceback_later()
         print(number, told, flush=True)
 
 

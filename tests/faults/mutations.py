@@ -71,7 +71,7 @@ def at(thing, path):
 
 
 def forge_description(rng, description, others):
-    """Changes some values, keys or entries of a description, in place."""
+    """Changes some values, keys or entries of a description, in place, some to values of other files."""
     for _ in range(int(rng.choice([1, 1, 1, 2, 4]))):
         paths = [path for path in places(description) if path]
         if not paths:
@@ -84,8 +84,8 @@ def forge_description(rng, description, others):
         elif way == 3:
             del owner[key]
         elif way == 4:
-            other = pick(rng, others)
-            owner[key] = copy.deepcopy(at(other, pick(rng, list(places(other)))))
+            other = json.loads(read_header(pick(rng, others))["description"])
+            owner[key] = at(other, pick(rng, list(places(other))))
         elif way == 5 and isinstance(owner, list):
             owner[key:key] = [copy.deepcopy(value)] * int(rng.integers(1, 4))
         elif way == 5:
@@ -169,7 +169,7 @@ def model_file(rng, content, others):
     tensors, description = dict(unpack(content)), json.loads(read_header(content)["description"])
     what = rng.random()
     if what < 0.75:
-        forge_description(rng, description, [json.loads(read_header(other)["description"]) for other in others])
+        forge_description(rng, description, others)
     if what > 0.6:
         forge_tensors(rng, tensors)
     text = forge_text(rng, json.dumps(description))
