@@ -85,7 +85,10 @@ def call_of(thing):
 
 
 def check_range(owner, values, dtype):
-    """ValueError where a value that is not 0 is 0 in the dtype; `values` are those of `owner`, by name."""
+    """ValueError where a value, of those of `owner` by name, is 0 or infinite in the dtype, but not by itself."""
     for name, value in values.items():
-        if isinstance(value, float) and value > 0 and np.dtype(dtype).type(value) == 0:
-            raise ValueError(f"{name} of {owner!r} is {value}, which is 0 in {dtype}")
+        if isinstance(value, float):
+            with np.errstate(over="ignore", under="ignore"):
+                rounded = float(np.dtype(dtype).type(value))
+            if rounded != value and (rounded == 0 or math.isinf(rounded)):
+                raise ValueError(f"{name} of {owner!r} is {value}, which is {rounded:g} in {dtype}")
