@@ -85,11 +85,10 @@ def call_of(thing):
 
 
 def check_range(owner, values, dtype):
-    """ValueError where a value is 0 in the dtype and is not, or is infinite; `values` are those of `owner`, by name."""
+    """ValueError where a value, of those of `owner` by name, is 0 or infinite in the dtype, but not by itself."""
     for name, value in values.items():
-        if isinstance(value, float) and value > 0:
-            with np.errstate(over="ignore"):
-                held = np.dtype(dtype).type(value)
-            if held == 0 or np.isinf(held):
-                what = "0" if held == 0 else "infinite"
-                raise ValueError(f"{name} of {owner!r} is {value}, which is {what} in {dtype}")
+        if isinstance(value, float):
+            with np.errstate(over="ignore", under="ignore"):
+                rounded = float(np.dtype(dtype).type(value))
+            if rounded != value and (rounded == 0 or math.isinf(rounded)):
+                raise ValueError(f"{name} of {owner!r} is {value}, which is {rounded:g} in {dtype}")

@@ -14,6 +14,7 @@ from fastml.layers import Layer, positive_integer
 
 MOST_TENSORS = 2**17  # in a file: each takes time and memory, also an empty one
 MOST_BRACKETS = 10**5  # in a description, beside one for each number in the tensors: objects take 20 times their text
+MOST_LAYERS = 2**12  # each takes time, also one without weights
 MOST_WIDTH = 2**16  # of data, where there are no weights behind it
 LARGEST = 2**53  # count of epochs or updates
 
@@ -64,6 +65,12 @@ def last_loss(training):
     if loss is not None and (isinstance(loss, bool) or not isinstance(loss, (int, float))):
         raise TypeError(f"loss must be a number, got {loss!r}")
     return math.inf if loss is None else float(loss)
+
+
+def check_count(layers):
+    """ValueError for more layers than a model has."""
+    if not isinstance(layers, list) or len(layers) > MOST_LAYERS:
+        raise ValueError(f"layers must be a list of at most {MOST_LAYERS}")
 
 
 def expected_tensors(layers, width, optimizer):

@@ -20,7 +20,16 @@ from safetensors.numpy import save as pack
 
 from fastml.compiled import DTYPES
 from fastml.description import describe, restore
-from fastml.file_checks import MOST_TENSORS, check_tensors, check_width, count, expected_tensors, last_loss, parse
+from fastml.file_checks import (
+    MOST_TENSORS,
+    check_count,
+    check_tensors,
+    check_width,
+    count,
+    expected_tensors,
+    last_loss,
+    parse,
+)
 from fastml.layers import positive_integer
 from fastml.training_state import CALLBACK, captured
 from fastml.version import __version__
@@ -179,6 +188,7 @@ def shortened(text):
 
 def rebuilt(description, tensors, sequential):
     """The model of a description, with its weights, and the optimizer's state if it is there."""
+    check_count(description["layers"])
     layers = [restore(layer) for layer in description["layers"]]
     kept = {name: description[name] for name in ("dtype", "seed", "input_dim")}
     if kept["dtype"] not in DTYPES:

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastml
-from fastml import tables
+from fastml import TableEncoder, tables
 from fastml.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
@@ -213,6 +213,45 @@ FORGED = {
     "an unknown kind": lambda e: e["state"].update(t_={"code": "1"}),
     "an array of objects": lambda e: e["state"].update(classes_={"array": ["O", [1], [1]]}),
     "an array of another size": lambda e: e["state"].update(classes_={"array": ["<i8", [7], [1, 2]]}),
+}
+
+
+def put(name, value):
+    """A change of an estimator's state."""
+    return lambda e: e["state"].update({name: value})
+
+
+FORGED |= {
+    "fewer classes": put("classes_", {"array": ["<i8", [2], [0, 1]]}),
+    "classes that are equal": put("classes_", {"array": ["<i8", [3], [0, 1, 1]]}),
+    "classes that are not sorted": put("classes_", {"array": ["<i8", [3], [2, 1, 0]]}),
+    "classes that are no array": put("classes_", 3),
+    "a class that is text": put("classes_", {"array": ["<i8", [3], ["0", "1", "2"]]}),
+    "another kind of targets": put("_kind", "binary"),
+    "no kind of targets": lambda e: e["state"].pop("_kind"),
+    "no columns": lambda e: e["state"].pop("n_features_in_"),
+    "fewer columns": put("n_features_in_", 3),
+    "columns that are true": put("n_features_in_", True),
+    "names of other columns": put("feature_names_in_", {"array": ["objects", [2], ["a", "b"]]}),
+    "names that are numbers": put("feature_names_in_", {"array": ["objects", [4], [1, 2, 3, 4]]}),
+    "an encoder that is a number": put("encoder_", 1),
+    "an encoder of other columns": put(
+        "encoder_", {"encoder": TableEncoder(dtype="float64").fit([["a", 1.0], ["b", 2.0]]).to_dict()}
+    ),
+    "other outputs": put("n_outputs_", 2),
+    "another output activation": put("out_activation_", "logistic"),
+    "another loss": lambda e: e["state"]["_aim"]["aim"].__setitem__(
+        0, {"object": {"class": "MeanSquaredError", "arguments": {}}}
+    ),
+    "a loss times 0": lambda e: e["state"]["_aim"]["aim"].__setitem__(3, 0.0),
+    "patience that is text": lambda e: e["state"]["_patience"]["patience"].__setitem__(1, "10"),
+    "a best loss that is no number": lambda e: e["state"]["_patience"]["patience"].__setitem__(2, {"float": "nan"}),
+    "losses that are text": put("loss_curve_", {"list": ["a"]}),
+    "negative epochs": put("n_iter_", -1),
+    "a number in text": put("loss_", {"float": "1_0"}),
+    "a width of text that fills the memory": put("classes_", {"array": ["<U500000000", [3], ["a", "b", 1]]}),
+    "callbacks": lambda e: e["parameters"].update(callbacks={"list": [1]}),
+    "threads without end": lambda e: e["parameters"].update(n_threads=2**64),
 }
 
 

@@ -3,11 +3,14 @@
 import io
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from fastml.commands import CommandError, listing, one_line
+from fastml.commands.parquet import unpacked_size
 from fastml.interrupts import hold_interrupts
 from fastml.saving import write_atomically
 
@@ -24,6 +27,9 @@ GAPS = [
     "None",
     "?",
 ]  # what stands for a missing value, beside nothing
+PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")  # which polars would unpack
+MOST_COLUMNS, LONGEST = 10**5, 2**24  # of a text file; and bytes of it in which to look for the end of the first line
+LEAST_LIMIT, EXPANSION = 2**28, 100  # bytes in memory that any Parquet file may take, and for each byte of a larger one
 COMMA = r"^\s*[-+]?\d+(,\d+)?\s*$"  # a number where semicolons separate columns
 
 
@@ -41,16 +47,35 @@ def read_table(path, text=()):
     if not start.strip():
         raise CommandError(f"{path} is empty")
     try:
-        table = read_text(path, start, text) if kind in TEXT else pl.read_parquet(path, glob=False)
+        with unprinted_panics():
+            table = (read_text(path, start, text) if kind in TEXT else read_parquet(path)).fill_nan(None)
     except CommandError:
         raise
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeError) as error:
         raise CommandError(
             f"{path} cannot be read as {'Parquet' if kind in PARQUET else 'CSV'}: {shortened(error)}"
         ) from error
     if not table.height:
         raise CommandError(f"{path} has columns, but no rows")
-    return table.fill_nan(None)
+    return table
+
+
+@contextmanager
+def unprinted_panics():
+    """Keeps polars, where it breaks down over a damaged file, from printing so: it raises PanicException as well."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
 
 
 def check_suffix(path, suffixes):
@@ -69,10 +94,11 @@ def shortened(error):
 
 def read_text(path, start, text):
     """The table in a text file whose first bytes are `start`."""
-    if b"\0" in start:
+    if b"\0" in start or start.startswith(PACKED):
         raise CommandError(f"{path} is not a text file")
     header = start.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n")[0].decode(errors="replace")
     separator = separator_of(header)
+    check_width(path, separator)
     options = {"separator": separator, "null_values": GAPS, "infer_schema_length": None, "glob": False}
     kinds = {name.replace('"', '""'): pl.String for name in text}  # polars leaves quotes in names doubled
     table = pl.read_csv(path, **options, schema_overrides=kinds, try_parse_dates=True)
@@ -82,6 +108,34 @@ def read_text(path, start, text):
     strings = [name for name, dtype in table.schema.items() if dtype == pl.String and name not in text]
     numbers = [name for name in strings if table[name].count() and table[name].str.contains(COMMA).all()]
     return table.with_columns(pl.col(numbers).str.strip_chars().str.replace(",", ".").cast(pl.Float64))
+
+
+def read_parquet(path):
+    """The table in a Parquet file, unless it takes much more memory than its size lets one expect."""
+    most = max(LEAST_LIMIT, EXPANSION * path.stat().st_size)
+    try:
+        size = unpacked_size(path)
+    except ValueError as error:
+        raise CommandError(f"{path} cannot be read as Parquet: {error}") from error
+    if size <= most:
+        table = pl.read_parquet(path, glob=False)
+        texts = table.select(pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String).str.len_bytes().sum())
+        size = sum(filter(None, texts.row(0))) if texts.width else 0
+    if size > most:
+        raise CommandError(f"{path} would take {size / 1e9:.1f} GB of memory, which is too much for a file of its size")
+    return table
+
+
+def check_width(path, separator):
+    """CommandError where the first line of a text file names very many columns, each of which takes a kilobyte."""
+    with open(path, "rb") as file:
+        signs = np.frombuffer(file.read(LONGEST), np.uint8)
+    bare = np.cumsum(signs == ord('"'), dtype=np.uint8) % 2 == 0  # outside of quotes
+    ends = bare & (signs == ord("\n"))
+    header = slice(int(np.argmax(ends)) if ends.any() else len(signs))
+    columns = 1 + np.count_nonzero(bare[header] & (signs[header] == ord(separator)))
+    if columns > MOST_COLUMNS:
+        raise CommandError(f"{path} has more than {MOST_COLUMNS} columns")
 
 
 def separator_of(header):

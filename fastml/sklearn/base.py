@@ -65,7 +65,7 @@ class BaseMLP(BaseEstimator):
         "normalization": [StrOptions(set(Normalization.METHODS)), None],
         "scoring": [str, callable, None],
         "callbacks": [list, tuple, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
     }
 

@@ -33,6 +33,7 @@ def check_estimator(estimator, model):
         check(name in state, f"the estimator has no {name}")
     for name in ("n_features_in_", "n_outputs_", "n_layers_", "n_iter_", "t_"):
         check(is_count(state[name]), f"{name} is {state[name]!r}")
+    check(model._engine.fitted, "the network has no statistics of the data")
     check_columns(state, model)
     check_aim(state, model)
     check_classes(state) if classifies else check_targets(state)

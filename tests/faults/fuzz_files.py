@@ -13,6 +13,7 @@ import faulthandler
 import os
 import resource
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ def make_parser():
     parser.add_argument("--first", type=int, default=0, metavar="K", help="number of the first file")
     parser.add_argument("--only", type=int, metavar="K", help="read this file alone, and keep it")
     parser.add_argument("--train", type=float, default=0.0, metavar="SHARE", help="of tables to train with, too")
-    parser.add_argument("--seconds", type=float, default=20, metavar="S", help="limit for a file; default: 20")
+    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="of the processor, limit for a file")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -58,12 +59,15 @@ def read_files(options):
             raise SystemExit(f"{path} is refused, which is a valid file")
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    faulthandler.register(signal.SIGPROF, chain=True)  # says where the process was, which then ends
     for number in range(options.first, options.files):
         rng = np.random.default_rng([options.seed, KINDS.index(kind), number])
         source = int(rng.integers(len(seeds)))
         place.write_bytes(MUTATIONS[kind](rng, contents[source], contents))
         print(number, "begins", flush=True)
-        faulthandler.dump_traceback_later(options.seconds, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, options.seconds)  # of the processor: others may use the machine
+        if number % 64 == 0:  # where one waits for ever
+            faulthandler.dump_traceback_later(100 * options.seconds, exit=True)
         before = os.fstat(errors).st_size
         try:
             told = read_one(kind, place, seeds[source], watch, folder, options.train * (rng.random() < options.train))
@@ -73,7 +77,7 @@ def read_files(options):
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}:{last.lineno}"
             told = f"wrong {type(error).__name__} at {where}: {' '.join(str(error).split())[:300]}"
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         print(number, told, flush=True)
 
 

@@ -11,8 +11,9 @@ from fastml.saving import digest
 
 VALUES = [
     None, True, False, 0, -1, 1, 2, 3, 255, 2**30, 2**31, 2**53 + 1, 2**63, 2**64, 10**30, 10**400, -(2**63),
-    -0.0, 0.5, 5e-324, 1e-40, 1e30, 1e39, 1.7e308, -1e300, "", "x", "1", "0x10", "nan", "NaN", "relu", "float64", "adam",
-    "../../etc/passwd", "__class__", "__reduce__", "os.system", "\ud800", "a\0b", "x" * 5000, [], [1], [[1, 2], [3]], {},
+    -0.0, 0.5, 5e-324, 1e-40, 1e30, 1e39, 1.7e308, -1e300, "", "x", "1", "0x10", "nan", "NaN", "relu", "float64",
+    "adam", "../../etc/passwd", "__class__", "__reduce__", "os.system", "\ud800", "a\0b", "x" * 5000, [], [1], {},
+    [[1, 2], [3]],
     {"class": "Dense", "arguments": {"units": 2**30}}, {"class": "SGD", "arguments": {}},
     {"class": "dict", "arguments": {"0": 2**24}}, {"class": "eval", "arguments": {"source": "1"}},
     {"class": "CosineDecay", "arguments": {"learning_rate": 1e308}}, {"float": "nan"}, {"float": "inf"}, {"list": [1]},
@@ -70,7 +71,7 @@ def at(thing, path):
 
 
 def forge_description(rng, description, others):
-    """Changes some values, keys or entries of a description, in place."""
+    """Changes some values, keys or entries of a description, in place, some to values of other files."""
     for _ in range(int(rng.choice([1, 1, 1, 2, 4]))):
         paths = [path for path in places(description) if path]
         if not paths:
@@ -83,17 +84,15 @@ def forge_description(rng, description, others):
         elif way == 3:
             del owner[key]
         elif way == 4:
-            other = pick(rng, others)
-            owner[key] = copy.deepcopy(at(other, pick(rng, list(places(other)))))
+            other = json.loads(read_header(pick(rng, others))["description"])
+            owner[key] = at(other, pick(rng, list(places(other))))
         elif way == 5 and isinstance(owner, list):
             owner[key:key] = [copy.deepcopy(value)] * int(rng.integers(1, 4))
         elif way == 5:
             other = pick(rng, [place[-1] for place in paths if isinstance(place[-1], str)])
             owner[other] = owner.pop(key)
         elif way == 6 and isinstance(value, (int, float)):
-            owner[key] = pick(
-                rng, [-value, value + 1, value - 1, value * 2, value / 2, str(value), [value], float(value)]
-            )
+            owner[key] = pick(rng, [-value, value + 1, value - 1, value * 2, value // 3, str(value), [value]])
         else:
             other = pick(rng, paths)
             if other[: len(path)] != path and path[: len(other)] != other:
@@ -127,9 +126,9 @@ def forge_tensors(rng, tensors):
         array, way = tensors[name].copy(), int(rng.integers(12))
         with np.errstate(all="ignore"):
             if way <= 2 and array.size:
-                array.ravel()[int(rng.integers(array.size))] = pick(rng, NUMBERS)
+                array.flat[int(rng.integers(array.size))] = np.array(pick(rng, NUMBERS)).astype(array.dtype)
             elif way == 3:
-                array[...] = pick(rng, NUMBERS)
+                array[...] = np.array(pick(rng, NUMBERS)).astype(array.dtype)
             elif way == 4:
                 array = -array if array.dtype != bool else ~array
             elif way == 5:
@@ -170,7 +169,7 @@ def model_file(rng, content, others):
     tensors, description = dict(unpack(content)), json.loads(read_header(content)["description"])
     what = rng.random()
     if what < 0.75:
-        forge_description(rng, description, [json.loads(read_header(other)["description"]) for other in others])
+        forge_description(rng, description, others)
     if what > 0.6:
         forge_tensors(rng, tensors)
     text = forge_text(rng, json.dumps(description))
@@ -179,9 +178,9 @@ def model_file(rng, content, others):
 
 FIELDS = [
     b"", b"1e999", b"-inf", b"nan", b"NULL", b"99999999999999999999999", b"-9223372036854775808", b"0x1F", b"1,5", b'"',
-    b'""', b'"""', b"'", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc3\xa4", b"2024-13-45", b"0000-00-00", b"9999-12-31", b"true",
-    b"\r", b"\t", b" ", b"=1+1", b"\x1b[2J", b"1970-01-01T00:00:00.000001Z", b"x" * 10_000, b"1" * 400, b",,", b";", b"\n",
-    b"\r\n", b"\\", b"\xe2\x80\xa8",
+    b'""', b'"""', b"'", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc3\xa4", b"2024-13-45", b"0000-00-00", b"9999-12-31",
+    b"true", b"\r", b"\t", b" ", b"=1+1", b"\x1b[2J", b"1970-01-01T00:00:00.000001Z", b"x" * 10_000, b"1" * 400, b",,",
+    b";", b"\n", b"\r\n", b"\\", b"\xe2\x80\xa8",
 ]  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def write_csvs(folder):
     write_csv(folder / "people.csv", people(60))
     write_csv(folder / "flats.csv", flats(60))
     write_csv(folder / "semicolons.csv", ({**row, "name": "Ö\n; x"} for row in flats(30)), ";")
-    write_csv(folder / "wide.csv", [{f"c{k}": (k * r) % 7 for k in range(50)} for r in range(25)])
+    write_csv(folder / "wide.csv", [{f"c{k}": (k * r) % 7 for k in range(50)} for r in range(60)])
 
 
 def write_parquets(folder):
@@ -104,7 +104,9 @@ def write_parquets(folder):
     frame = frame.with_columns(pl.col("score").cast(pl.Float32), pl.Series("nested", [[k, k] for k in range(60)]))
     for compression in ("uncompressed", "snappy", "gzip", "zstd", "lz4"):
         frame.write_parquet(folder / f"{compression}.parquet", compression=compression, row_group_size=25)
-    pl.DataFrame(list(flats(60))).write_parquet(folder / "flats.parquet")
+    pl.DataFrame(list(flats(60))).cast({"price": pl.Float64, "area": pl.Float32}).write_parquet(
+        folder / "flats.parquet"
+    )
 
 
 WRITERS = {"model": write_models, "estimator": write_estimators, "csv": write_csvs, "parquet": write_parquets}
