@@ -24,7 +24,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
-from fastml.saving import write_atomically
+from fastml.atomic import write_atomically
 from fastml.turns import Turn
 
 MAGIC = b"fastml code 1\n"

@@ -11,13 +11,12 @@ import hashlib
 import json
 import math
 import os
-import secrets
-from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as pack
 
+from fastml.atomic import write_atomically
 from fastml.compiled import DTYPES
 from fastml.description import describe, restore
 from fastml.file_checks import (
@@ -113,27 +112,6 @@ def digest(text, tensors):
         array = tensors[name]
         summed.update(f"\0{name}\0{array.dtype}\0{array.shape}\0".encode() + array.tobytes())
     return summed.hexdigest()
-
-
-def write_atomically(path, content):
-    """Writes the bytes to a file that is either complete or, at an error or a power cut, as it was before."""
-    path = Path(os.path.realpath(path))
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    if hasattr(os, "O_DIRECTORY"):  # the name, too, must be on disk
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def load(path, sequential):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from fastml.atomic import write_atomically
 from fastml.commands import CommandError, listing, one_line
 from fastml.commands.parquet import unpacked_size
 from fastml.interrupts import hold_interrupts
-from fastml.saving import write_atomically
 
 TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 SEPARATORS = ",;\t|"
