@@ -15,7 +15,8 @@ PINS_oldest := --constraint .ci/oldest.txt
 BITS ?= 256
 THREADS ?= 3
 
-.PHONY: help demo test test-all test-breadth test-oldest test-newest coverage lecture bench bench-peers lint format clean
+.PHONY: help demo test test-all test-breadth test-oldest test-newest coverage lecture bench bench-peers \
+	lint format clean
 
 help:
 	@echo "make demo     train a classifier of handwritten digits and compare with NumPy"

@@ -227,7 +227,7 @@ def test_training_is_a_function_of_the_seed(tmp_path_factory, case, count, other
 
 def test_executors_agree():
     """As far as rounding lets them, which the reference shows, run once more with other last bits."""
-    bounds = []
+    strict = []
 
     @anew(examples=60)
     @given(trainings(), TEAMS)
@@ -243,10 +243,9 @@ def test_executors_agree():
         moved = differences(rounded, expected)
         for key, difference in differences(found, expected).items():
             bound = TOLERANCE[case["dtype"]] + SCALED * moved[key]
-            bounds.append(bound / TOLERANCE[case["dtype"]])
+            strict.append(bound <= 1000 * TOLERANCE[case["dtype"]])
             if np.isfinite(bound):
                 assert difference <= bound, f"{key} differs by {difference:.1e}, with other last bits {moved[key]:.1e}"
 
     check()
-    print(np.mean(np.array(bounds) < 2), np.mean(np.array(bounds) < 1000))
-    assert np.mean(np.array(bounds) < 1000) > 0.9, "rounding explains nearly everything"
+    assert np.mean(strict) > 0.9, "of too many results, rounding explains nearly everything"
