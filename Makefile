@@ -7,10 +7,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 # What a vector width, a number of threads or other versions could break; none of it needs an extra.
-BREADTH := tests/test_agreement.py tests/test_every_instruction.py tests/test_properties.py tests/test_same_bits.py \
-	tests/test_saving.py tests/test_threads.py $(wildcard tests/test_kernel_*.py)
+BREADTH := tests/test_agreement.py tests/test_every_instruction.py tests/test_saving.py tests/test_threads.py \
+	$(filter-out %_executor.py,$(wildcard tests/test_kernel_*.py))
 VERSION_oldest := 3.10
 VERSION_newest := 3.13
+SIMD_newest := FASTML_SIMD_BITS=128
 PINS_oldest := --constraint .ci/oldest.txt
 BITS ?= 256
 THREADS ?= 3
@@ -23,7 +24,7 @@ help:
 	@echo "make test     run the tests; those that need an extra are skipped where it is missing"
 	@echo "make test-all install the extras and run all tests"
 	@echo "make test-breadth run tests of the executor with vectors of BITS=256 bits and THREADS=3 threads"
-	@echo "make test-oldest, test-newest run them with the oldest versions and Python 3.10, the newest and 3.13"
+	@echo "make test-oldest, test-newest run them with the oldest versions and Python 3.10, 3.13 and 128 bits"
 	@echo "make coverage run all tests and tell which lines they do not reach"
 	@echo "make lecture  draw the pictures of docs/lecture.md"
 	@echo "make bench    measure the kernels and the training step against NumPy"
@@ -42,10 +43,10 @@ test-all: .venv/all
 	@$(BIN)/python -m pytest
 
 test-breadth: .venv/installed
-	@FASTML_SIMD_BITS=$(BITS) FASTML_TEST_THREADS=$(THREADS) $(BIN)/python -m pytest $(BREADTH)
+	@FASTML_SIMD_BITS=$(BITS) FASTML_TEST_THREADS=$(THREADS) $(BIN)/python -m pytest --quiet $(BREADTH)
 
 test-oldest test-newest: test-%: .venv-%/installed
-	@.venv-$*/bin/python -m pytest $(BREADTH)
+	@$(SIMD_$*) .venv-$*/bin/python -m pytest --quiet $(BREADTH)
 
 coverage: .venv/all .venv/dev
 	@rm -f .coverage .coverage.*
