@@ -1,14 +1,18 @@
 """Python's own answer to Ctrl-C in every test: a shell that runs the tests in the background takes it away.
 
-With FASTML_TEST_THREADS=n in the environment, all tests run with n threads, also the processes that they start.
+With FASTML_TEST_THREADS=n in the environment, all tests run with n threads, also the processes that they start;
+FASTML_TEST_SEED=n draws the cases of an earlier run.
 """
 
 import os
 import signal
 from pathlib import Path
 
+import fresh_seed
 import many_threads
 import pytest
+
+from fastml.kernels.simd import BITS
 
 if os.environ.get(many_threads.VARIABLE):
     folders = [str(Path(__file__).parent / "startup"), os.environ.get("PYTHONPATH", "")]
@@ -16,7 +20,8 @@ if os.environ.get(many_threads.VARIABLE):
 
 
 def pytest_report_header():
-    return f"fastml: {os.environ.get(many_threads.VARIABLE, 'its own number of')} threads"
+    threads = os.environ.get(many_threads.VARIABLE, "its own number of")
+    return f"fastml: {threads} threads, vectors of {BITS} bits, {fresh_seed.REPEAT}"
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from table_files import flats, people, write_csv
 
 import fastml
 from fastml import cli
-from fastml.commands import bench, columns, files, scores, target
+from fastml.commands import columns, files, scores, target
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
@@ -366,13 +366,3 @@ def test_ctrl_c_waits_for_a_file_that_is_being_written(tmp_path):
             signal.raise_signal(signal.SIGINT)
             files.write(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
-
-
-def test_bench_compares_before_it_measures(capsys, monkeypatch):
-    bench.bench("float64", nets=[("4-16-3", 16), ("5-8-1", 8)], seconds=0.02)
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    found = {row[0]: row for row in rows if row[:1] in (["4-16-3"], ["5-8-1"])}
-    assert len(found) == 2
-    assert all(float(row[3]) > float(row[2]) > 0 and float(row[5]) <= 1e-12 for row in found.values())
-    monkeypatch.setitem(bench.TOLERANCE, "float64", -1)
-    assert "the executors disagree on 4-16-3" in refused(capsys, "bench", "--dtype", "float64")

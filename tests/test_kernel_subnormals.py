@@ -52,9 +52,10 @@ def test_python_keeps_its_subnormal_numbers(dtype):
     assert keeps()
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("dtype", DTYPES)
+TURNS = [(dtype, name, 1 + (i + k) % 3) for i, dtype in enumerate(DTYPES) for k, name in enumerate(OPTIMIZERS)]
+
+
+@pytest.mark.parametrize("dtype, name, threads", TURNS)
 def test_a_training_that_has_nothing_left_to_learn_makes_no_subnormal_number(dtype, name, threads, monkeypatch):
     """Whichever thread computes: its steps would take many times as long."""
     monkeypatch.setattr("fastml.threads.available", lambda: threads)

@@ -1,60 +1,251 @@
-"""Any model on any shape of data: the executors agree, and training is a function of the seed."""
+"""Any model of any layers on any shape of data: the executors agree, and training is a function of the seed alone.
 
+Cases are drawn anew in each run; the report's header and a failing case tell the seed that repeats them.
+"""
+
+import copy
+
+import fresh_seed
+import numpy as np
 import pytest
-from helpers import TOLERANCE, batch_for, deviation, make_data, same_bits
-from hypothesis import given, settings
+from helpers import TOLERANCE, batch_for, coded, deviation, make_data
+from hypothesis import given, note, seed, settings
 from hypothesis import strategies as some
+from many_threads import LITTLE
 
-from fastml import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Dense, DivergenceError, Sequential
+import fastml
+from fastml import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    L1L2,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
+    Activation,
+    BatchNormalization,
+    Dense,
+    DivergenceError,
+    Dropout,
+    Embedding,
+    Normalization,
+    Sequential,
+    plan,
+    reference,
+    threads,
+)
 from fastml.compiled import DTYPES
+from fastml.engine import EXECUTORS
+from fastml.optimizers import UPDATES
 
 SIZES = some.sampled_from([1, 2, 3, 7, 8, 13, 16, 17, 31, 33, 48, 49, 65])
+ROWS = some.one_of(SIZES, some.sampled_from([130, 200, 333]))  # the last go in blocks, where the model is small
+RATES = some.sampled_from([0.001, 0.01, 0.1])
+PENALTIES = some.one_of(some.none(), some.builds(L1L2, some.sampled_from([0.0, 0.01]), some.sampled_from([0.0, 0.02])))
+# In float32 rounding may decide on which side of a kink a number is: too often, over as many as there are here.
+KINKED = {"relu", "leaky_relu", "elu", "selu"}
+TEAMS = some.sampled_from([1, 2, 3])
+SCALED = 100  # times what a few roundings move a result, all of them together may
+
+
+@pytest.fixture(autouse=True, scope="module")
+def three_cpus():
+    """Models of any size share their steps among as many threads as are set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "available", lambda: 3)
+        patch.setattr(threads, "_chosen", None)
+        patch.setattr(plan, "SHARED", LITTLE)
+        yield
+
+
+def activations(dtype):
+    return some.sampled_from(sorted(ACTIVATIONS if dtype == "float64" else ACTIVATIONS.keys() - KINKED))
+
+
+def first_layers(d_in):
+    """None or one of those that must be the first."""
+    columns = some.dictionaries(some.integers(0, d_in - 1), some.sampled_from([1, 2, 7, 40]), min_size=1, max_size=3)
+    widths = some.one_of(some.none(), some.sampled_from([1, 5, 17]))
+    embedding = some.builds(Embedding, columns, widths, embeddings_regularizer=PENALTIES)
+    return some.one_of(some.none(), some.builds(Normalization, some.sampled_from(Normalization.METHODS)), embedding)
+
+
+def layers(dtype):
+    """One of those that may stand anywhere."""
+    initializers = some.sampled_from(sorted(INITIALIZERS))
+    dense = {"kernel_initializer": initializers, "kernel_regularizer": PENALTIES, "bias_regularizer": PENALTIES}
+    return some.one_of(
+        some.builds(Dense, SIZES, activations(dtype), **dense),
+        some.builds(Activation, activations(dtype)),
+        some.builds(Dropout, some.sampled_from([0.0, 0.2, 0.5])),
+        some.builds(BatchNormalization, some.sampled_from([0.0, 0.9]), some.sampled_from([1e-5, 1e-3])),
+    )
+
+
+@some.composite
+def learning_rates(draw):
+    kind, rate = draw(some.sampled_from([None, *SCHEDULES])), draw(RATES)
+    if kind is None:
+        return rate
+    arguments = {} if kind in ("cosine", "one_cycle") else {"decay_steps": draw(some.integers(1, 5))}
+    if kind == "cosine" and draw(some.booleans()):
+        arguments = {"steps": 7, "warmup_steps": 3}
+    return SCHEDULES[kind](rate, **arguments)
+
+
+@some.composite
+def optimizers(draw, dtype):
+    """In float32 descent alone: the others scale gradients to one size, also those that are rounding alone."""
+    name = draw(some.sampled_from(sorted(OPTIMIZERS) if dtype == "float64" else ["sgd"]))
+    if name == "rprop":
+        return OPTIMIZERS[name](draw(RATES), backtrack=draw(some.booleans()))
+    arguments = {"learning_rate": draw(learning_rates()), "weight_decay": draw(some.sampled_from([0.0, 0.1]))}
+    arguments["decay_all"] = draw(some.booleans())
+    arguments["clipvalue"] = draw(some.sampled_from([None, 0.01, 1.0]))
+    arguments["global_clipnorm"] = draw(some.sampled_from([None, 0.1, 10.0]))
+    if name == "sgd":
+        arguments["momentum"] = draw(some.sampled_from([0.0, 0.9]))
+        arguments["nesterov"] = arguments["momentum"] > 0 and draw(some.booleans())
+    return OPTIMIZERS[name](**arguments)
+
+
+@some.composite
+def row_weights(draw, loss, units, rows):
+    """sample_weight and class_weight, as `fit` takes them; the second for losses over classes alone."""
+    found = {"sample_weight": None, "class_weight": None}
+    if draw(some.booleans()):
+        found["sample_weight"] = np.random.default_rng(3).choice([0.0, 0.5, 2.0], rows)
+        found["sample_weight"][0] = 1  # a weight above 0 among the rows that train
+    if LOSSES[loss].targets in ("labels", "distributions") or (LOSSES[loss].targets == "probabilities" and units == 1):
+        found["class_weight"] = draw(some.sampled_from([None, "balanced", {0: 2.5, 1: 0.5}]))
+    return found
 
 
 @some.composite
 def trainings(draw):
-    """What it takes to train a model twice in the same way.
-
-    In float32 by SGD alone: the other optimizers scale gradients to one size, also those that are rounding alone.
-    """
-    loss = draw(some.sampled_from(sorted(LOSSES)))
-    dtype = draw(some.sampled_from(DTYPES))
-    units = draw(SIZES.filter(lambda size: size > 1 or LOSSES[loss].link != "softmax"))
-    hidden = some.tuples(SIZES, some.sampled_from(sorted(ACTIVATIONS)), some.sampled_from(sorted(INITIALIZERS)))
+    """What it takes to train a model twice in the same way."""
+    dtype, name = draw(some.sampled_from(DTYPES)), draw(some.sampled_from(sorted(LOSSES)))
+    units = draw(SIZES.filter(lambda size: size > 1 or LOSSES[name].link != "softmax"))
+    d_in, rows, optimizer = draw(SIZES), draw(ROWS), draw(optimizers(dtype))
+    hidden = [draw(first_layers(d_in)), *draw(some.lists(layers(dtype), max_size=4))]
+    hidden = [layer for layer in hidden if layer]
+    batch_size = draw(ROWS)
+    if not all(layer.alone for layer in hidden):
+        rows, batch_size = max(rows, 2), max(batch_size, 2)
+    x, y = make_data(name, rows, d_in, units, seed=draw(some.integers(0, 99)))
+    smoothing = {"label_smoothing": 0.1} if "crossentropy" in name and draw(some.booleans()) else {}
     return {
-        "loss": loss,
-        "hidden": draw(some.lists(hidden, max_size=3)),
-        "units": units,
-        "optimizer": draw(some.sampled_from(sorted(OPTIMIZERS) if dtype == "float64" else ["sgd"])),
+        "layers": [*hidden, Dense(units, draw(some.sampled_from(sorted({LOSSES[name].link, "linear"}))))],
+        "optimizer": optimizer,
+        "loss": LOSSES[name](**smoothing),
         "dtype": dtype,
         "seed": draw(some.integers(0, 2**64 - 1)),
-        "data": make_data(loss, rows=draw(SIZES), d_in=draw(SIZES), units=units, seed=draw(some.integers(0, 99))),
-        "batch_size": draw(SIZES),
+        "x": coded(x, hidden),
+        "y": y,
+        "batch_size": batch_for(type(optimizer).__name__.lower(), rows, batch_size),
+        "shuffle": draw(some.booleans()),
+        "epochs": draw(some.sampled_from([(1, 1), (2, 1), (1, 3)])),
+        "weights": draw(row_weights(name, units, rows)),
     }
 
 
-def trained(case, executor):
-    layers = [Dense(width, activation, kernel_initializer=start) for width, activation, start in case["hidden"]]
-    layers.append(Dense(case["units"], LOSSES[case["loss"]].link))
-    model = Sequential(layers, dtype=case["dtype"], seed=case["seed"])
-    model.compile(case["optimizer"], case["loss"], executor=executor)
-    x, y = case["data"]
-    model.fit(x, y, batch_for(case["optimizer"], len(x), case["batch_size"]), epochs=2, verbose=0)
-    return model
+def trained(case, executor, count=1, path=None):
+    """What comes out of a training in two parts, as arrays by their names; between the parts, it may go to a file."""
+    threads.set_num_threads(count)
+    model = Sequential(copy.deepcopy(case["layers"]), dtype=case["dtype"], seed=case["seed"])
+    model.compile(copy.deepcopy(case["optimizer"]), case["loss"], executor=executor)
+    x, y, weights = case["x"], case["y"], case["weights"]
+    arguments = {"batch_size": case["batch_size"], "shuffle": case["shuffle"], "verbose": 0, **weights}
+    found = {}
+    for part, epochs in enumerate(case["epochs"]):
+        if part == 1 and path:
+            model.save(path)
+            model = fastml.load(path)
+        try:
+            found[f"loss {part}"] = np.array(model.fit(x, y, epochs=epochs, **arguments).history["loss"])
+        except DivergenceError:  # such as by an exponential of exponentials
+            found["diverged in part"] = np.array(part)
+            break
+        value, gradients = model.gradients(x, y, sample_weight=weights["sample_weight"])
+        found[f"value {part}"] = np.array(value)
+        found |= {f"gradient {part}.{k}": array for k, array in enumerate(gradients)}
+    found |= {f"weights {k}": array for k, array in enumerate(model.get_weights())}
+    found["outputs"] = model.predict(x)
+    found["evaluation"] = np.array(model.evaluate(x, y, sample_weight=weights["sample_weight"]))
+    return found
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(trainings())
-def test_executors_agree_and_repeat(case):
-    try:
-        model = trained(case, "compiled")
-    except DivergenceError:  # such as by an exponential of exponentials
-        with pytest.raises(DivergenceError):
-            trained(case, "numpy")
-        return
-    reference = trained(case, "numpy")
-    x, _ = case["data"]
-    for got, expected in zip(model.get_weights(), reference.get_weights(), strict=True):
-        assert deviation(got, expected) <= TOLERANCE[case["dtype"]]
-    assert deviation(model.predict(x), reference.predict(x)) <= TOLERANCE[case["dtype"]]
-    assert same_bits(model.get_weights(), trained(case, "compiled").get_weights())
+def differences(found, expected):
+    """The largest difference of each array, relative to the largest element or 1; of gradients, of all of them."""
+    with np.errstate(all="ignore"):
+        return {key: deviation(found[key], array) for key, array in expected.items()}
+
+
+def noise(array, scale):
+    """As much as a few roundings of numbers of this size."""
+    return np.random.default_rng(array.size).normal(size=array.shape) * 4 * np.finfo(array.dtype).eps * scale
+
+
+def with_other_rounding(run, patch):
+    """The reference with other last bits in data and weights, at the start of each chunk, and in all gradients."""
+
+    def rounded(program, jobs, rates, params, grads, state, work, x, *arguments):
+        params += noise(params, params).astype(params.dtype)
+        x = np.where(x == np.round(x), x, x + noise(x, x).astype(x.dtype))  # codes stay
+        return run(program, jobs, rates, params, grads, state, work, x, *arguments)
+
+    def updating(update):
+        return lambda s, W, dW, *rest: update(s, W, dW + noise(dW, np.abs(dW).max()).astype(dW.dtype), *rest)
+
+    for code, update in UPDATES.items():
+        patch.setitem(reference.UPDATES, code, updating(update))
+    return rounded
+
+
+def anew(examples):
+    """Settings and seed of a property with so many examples."""
+
+    def mark(test):
+        return seed(fresh_seed.SEED)(
+            settings(max_examples=examples, deadline=None, database=None, print_blob=True)(test)
+        )
+
+    return mark
+
+
+@anew(examples=60)
+@given(trainings(), TEAMS, TEAMS)
+def test_training_is_a_function_of_the_seed(tmp_path_factory, case, count, other):
+    """The same bits each time, with any number of threads, and where a file came between two trainings."""
+    note(fresh_seed.REPEAT)
+    expected = trained(case, "compiled", count)
+    found = trained(case, "compiled", other, tmp_path_factory.getbasetemp() / "model.safetensors")
+    assert list(found) == list(expected)
+    for key, array in expected.items():
+        same = found[key].dtype == array.dtype and found[key].tobytes() == array.tobytes()
+        assert same, f"{key} differs by {deviation(found[key], array):.1e}"
+
+
+def test_executors_agree():
+    """As far as rounding lets them, which the reference shows, run once more with other last bits."""
+    strict = []
+
+    @anew(examples=60)
+    @given(trainings(), TEAMS)
+    def check(case, count):
+        note(fresh_seed.REPEAT)
+        found, expected = trained(case, "compiled", count), trained(case, "numpy")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(EXECUTORS, "numpy", with_other_rounding(reference.run, patch))
+            rounded = trained(case, "numpy")
+        if list(rounded) != list(expected):
+            return  # as rounding decides whether the loss is finite
+        assert list(found) == list(expected)
+        moved = differences(rounded, expected)
+        for key, difference in differences(found, expected).items():
+            bound = TOLERANCE[case["dtype"]] + SCALED * moved[key]
+            strict.append(bound <= 1000 * TOLERANCE[case["dtype"]])
+            if np.isfinite(bound):
+                assert difference <= bound, f"{key} differs by {difference:.1e}, with other last bits {moved[key]:.1e}"
+
+    check()
+    assert np.mean(strict) > 0.9, "of too many results, rounding explains nearly everything"

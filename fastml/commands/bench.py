@@ -2,28 +2,24 @@
 
 import platform
 import time
-from functools import partial
 from statistics import median
 
 import llvmlite.binding
 import numpy as np
 
-from fastml.commands import CommandError
+from fastml.commands.agreement import CHECKED, STEPS_PER_EPOCH, Net, compare
 from fastml.compiled import warmup
 from fastml.demo import table
 from fastml.engine import EXECUTORS
-from fastml.layers import Dense
-from fastml.losses import MeanSquaredError, SparseCategoricalCrossentropy
-from fastml.lowering import lower
-from fastml.optimizers import Adam
-from fastml.program import Buffers
 from fastml.threads import get_num_threads
-from fastml.training import Data, Run
 
 NETS = (("4-16-3", 16), ("64-32-10", 32), ("32-64-64-1", 64), ("784-128-10", 128), ("784-512-512-10", 128))
-STEPS_PER_EPOCH, CHECKED = 32, 20  # steps that are compared first
-TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 SECONDS, ROUNDS = 1.6, 8  # for each net, and how many turns they are shared among
+DIFFERENCES = {  # what is compared
+    "float32": "of the loss or a gradient, over the largest of its array, in a step from the same\nweights, before and "
+    f"after {CHECKED} others (weights drift apart: Adam follows rounding, too)",
+    "float64": f"of any weight after {CHECKED} steps from the same start",
+}
 
 
 def bench(dtype="float32", nets=NETS, seconds=SECONDS):
@@ -42,46 +38,15 @@ def bench(dtype="float32", nets=NETS, seconds=SECONDS):
     print(
         "\nMedian time of a training step: gather the rows, forward, loss, backward, update."
         "\nNumPy's matrix products use threads of their own; other programs disturb both."
-        f"\nThe difference is the largest of any weight after {CHECKED} steps from the same start."
+        f"\nThe difference is the largest {DIFFERENCES[dtype]}."
     )
-
-
-def make_run(net, batch, dtype, executor):
-    """An epoch of training on random data, the same for all executors."""
-    d_in, *hidden, d_out = map(int, net.split("-"))
-    random, rows = np.random.default_rng(0), STEPS_PER_EPOCH * batch
-    x = random.standard_normal((rows, d_in)).astype(dtype)
-    if d_out == 1:
-        y, output, loss = random.standard_normal((rows, 1)), "linear", MeanSquaredError()
-    else:
-        y, output, loss = random.integers(d_out, size=(rows, 1)), "softmax", SparseCategoricalCrossentropy()
-    layers = [*(Dense(units, "relu") for units in hidden), Dense(d_out, output)]
-    program = lower(layers, d_in, batch, dtype, loss=loss, optimizer=Adam())
-    buffers = Buffers.for_program(program, dtype)
-    program.initialize(buffers, seed=1)
-    data = Data(dtype, x, y.astype(dtype), shuffle=True, epochs=1)
-    rates = partial(Adam().rates, first=0, total=STEPS_PER_EPOCH)
-    return Run(EXECUTORS[executor], program.training, buffers, data, STEPS_PER_EPOCH, batch, rates, seed=1)
-
-
-def compare(net, batch, dtype):
-    """The largest difference of a weight after some steps with both executors; CommandError where it is too large."""
-    found = []
-    for executor in EXECUTORS:
-        run = make_run(net, batch, dtype, executor)
-        run.advance(CHECKED)
-        found.append(run.buffers.params)
-    difference = float(np.abs(found[0] - found[1]).max())
-    if not difference <= TOLERANCE[dtype]:
-        raise CommandError(f"the executors disagree on {net}: a weight differs by {difference:.1e}")
-    return difference
 
 
 def measure(net, batch, dtype, seconds):
     """Median seconds of a step by executor, measured in turns, so that both see the machine in the same state."""
     runs, times, steps = {}, {}, {}
     for executor in EXECUTORS:
-        runs[executor] = make_run(net, batch, dtype, executor)
+        runs[executor] = Net.of(net, batch).run(dtype, executor)
         once = timed(runs[executor], CHECKED) / CHECKED
         steps[executor] = int(np.clip(seconds / ROUNDS / len(EXECUTORS) / once, 1, STEPS_PER_EPOCH))
         times[executor] = []

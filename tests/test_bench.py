@@ -1,0 +1,117 @@
+"""The command ``fastml bench``: it compares the executors before it measures, and tells a fault from rounding."""
+
+import numpy as np
+import pytest
+
+from fastml import cli, reference
+from fastml.commands import CommandError, agreement, bench
+from fastml.compiled import DTYPES
+from fastml.compiled import run as compiled_run
+from fastml.engine import EXECUTORS
+from fastml.kernels import instruction
+
+NET = "21-37-18-10", 29  # nothing is a multiple of a vector
+TABLE = agreement.Net.of(*NET).program("float64").training
+DRIFTS = "784-512-512-10", 128  # whose weights in float32 are never the same twice
+PASSIVE = {instruction.NOTHING, instruction.MEET, instruction.STOP_UNLESS_FINITE}
+PLACES = [k for k, op in enumerate(TABLE["op"]) if op not in PASSIVE]
+NAMES = {value: name for name, value in vars(instruction).items() if name.isupper() and type(value) is int}
+CONSTANTS = {"beta_1": 0.9001, "beta_2": 0.99901, "epsilon": 2e-6}
+
+
+def without(place):
+    """The compiled executor, but for one instruction of the training table, which it passes over."""
+
+    def run(table, *arguments):
+        table = table.copy()
+        begin = 0 if table["op"][0] == TABLE["op"][0] else len(TABLE) - len(table)  # updates alone
+        if 0 <= place - begin < len(table):
+            assert table["op"][place - begin] == TABLE["op"][place]
+            table["op"][place - begin] = instruction.NOTHING
+        return compiled_run(table, *arguments)
+
+    return run
+
+
+def with_constant(name):
+    """The compiled executor with another constant in its updates."""
+
+    def run(table, *arguments):
+        table = table.copy()
+        table[name][table["op"] == instruction.ADAM_UPDATE] = CONSTANTS[name]
+        return compiled_run(table, *arguments)
+
+    return run
+
+
+def with_one_gradient_off(table, jobs, rates, params, grads, *rest):
+    """The compiled executor, but for one element of the gradient, which is a thousandth too large."""
+    updates = np.flatnonzero(table["op"] == instruction.BEGIN_UPDATE)
+    before, after = np.split(table, updates)[:2] if updates.size else (table, table[:0])
+    for step in range(int(jobs["step"][0]), int(jobs["stop"][0])):
+        for part in (before, after):
+            if len(part):
+                jobs["step"], jobs["stop"] = step, step + 1
+                compiled_run(part, jobs, rates, params, grads, *rest)
+            if part is before:
+                grads[np.abs(grads).argmax()] *= 1.001
+
+
+def with_other_rounding(table, jobs, rates, params, grads, state, work, x, *rest):
+    """The reference, from data whose last bits are others: about what another order of the sums makes."""
+    noise = np.random.default_rng(0).choice([-0.5, 0.5], x.shape) * np.finfo(x.dtype).eps
+    return reference.run(table, jobs, rates, params, grads, state, work, x + (x * noise).astype(x.dtype), *rest)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("place", PLACES, ids=[f"{place} {NAMES[TABLE['op'][place]]}" for place in PLACES])
+def test_an_instruction_that_does_nothing_is_found(place, dtype, monkeypatch):
+    monkeypatch.setitem(EXECUTORS, "compiled", without(place))
+    with pytest.raises(CommandError, match=f"the executors disagree on {NET[0]}: a .* differs by"):
+        agreement.compare(*NET, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_wrong_constant_is_found(name, dtype, monkeypatch):
+    monkeypatch.setitem(EXECUTORS, "compiled", with_constant(name))
+    with pytest.raises(CommandError, match="a weight.* differs|a state"):
+        agreement.compare(*NET, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_wrong_number_is_found(dtype, monkeypatch):
+    monkeypatch.setitem(EXECUTORS, "compiled", with_one_gradient_off)
+    with pytest.raises(CommandError, match="a weight differs" if dtype == "float64" else "a gradient of W in layer"):
+        agreement.compare(*NET, dtype)
+
+
+@pytest.mark.parametrize("net, dtype", [(NET, "float64"), (NET, "float32"), (DRIFTS, "float32")])
+def test_rounding_alone_is_no_fault(net, dtype, monkeypatch):
+    """Of the executor as it is, and of one whose numbers are rounded in another way."""
+    agreement.compare(*net, dtype)
+    monkeypatch.setitem(EXECUTORS, "compiled", with_other_rounding)
+    assert agreement.compare(*net, dtype) > 0
+
+
+def test_weights_in_float32_drift_apart_by_rounding_alone():
+    """By more than a learning rate, which is why they are not compared."""
+    one, other = (agreement.Net.of(*DRIFTS).run("float32", "numpy") for _ in range(2))
+    other.execute = with_other_rounding
+    for run in (one, other):
+        run.advance(agreement.CHECKED)
+    assert np.abs(one.buffers.params - other.buffers.params).max() > agreement.RATE
+
+
+def test_bench_compares_before_it_measures(capsys, monkeypatch):
+    for dtype in DTYPES:
+        bench.bench(dtype, nets=[("4-16-3", 16), ("5-8-1", 8)], seconds=0.02)
+        out = capsys.readouterr().out
+        rows = [line.split() for line in out.splitlines()]
+        found = {row[0]: row for row in rows if row[:1] in (["4-16-3"], ["5-8-1"])}
+        bound = 1e-12 if dtype == "float64" else 1e-5
+        assert len(found) == 2 and bench.DIFFERENCES[dtype] in out
+        assert all(float(row[3]) > float(row[2]) > 0 and float(row[5]) <= bound for row in found.values())
+    monkeypatch.setitem(EXECUTORS, "compiled", with_one_gradient_off)
+    assert cli.main(["bench", "--dtype", "float64"]) == cli.FAILED
+    assert "the executors disagree on 4-16-3" in capsys.readouterr().err
