@@ -67,7 +67,9 @@ class Buildable:
 
     def _intake(self):
         self._check_layers()
-        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+        engine = self._engine
+        known = {"known": engine.statistics(), "shift": engine.shift} if engine else {}
+        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics, **known)
 
     def _named(self, means, outputs=None, y=None):
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""

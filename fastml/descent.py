@@ -41,6 +41,8 @@ class Optimizer:
         """The start value of each state array; there are as many, each as long as the parameters."""
         return ()
 
+    powers = ()  # of each state array: how it goes with gradients, 2 where with their squares, -1 where against them
+
     def check(self):
         """ValueError where hyper-parameters do not go together."""
 

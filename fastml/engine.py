@@ -9,10 +9,10 @@ import numpy as np
 from fastml import compiled, reference
 from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
-from fastml.layers import Normalization
+from fastml.layers import method_of
 from fastml.lowering import lower
 from fastml.metrics import means_over_rows
-from fastml.normalization import statistics
+from fastml.normalization import shift_of
 from fastml.plan import WHOLE, make_plan
 from fastml.predictor import FEW, Predictor
 from fastml.program import Buffers, aligned_zeros
@@ -25,6 +25,8 @@ BLOCK = 256  # rows at a time, where they do not influence each other
 class Engine:
     """Runs a model of layers over data of width d_in. What comes in has been checked and converted."""
 
+    shift = None  # of the columns of data, subtracted from them in float64 before they come here; see `shift_of`
+
     def __init__(self, layers, d_in, dtype, seed):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed = d_in, dtype, seed
@@ -33,7 +35,7 @@ class Engine:
         self.epochs = 0  # that the model has trained; they count for the random numbers
         self.updates = 0  # that the optimizer has made
         self.loss = math.inf  # before the last update
-        self.fitted = not self.normalizations()  # whether the statistics of the data are known
+        self.fitted = not method_of(self.layers)  # whether the statistics of the data are known
         self.run = None  # the training under way
         self.written = None  # the optimizer's numbers when its table was written
         for layer in self.layers:
@@ -67,8 +69,9 @@ class Engine:
         self._take(program, self.buffers.for_training(program, optimizer))
 
     def weights(self):
-        """Views of the weights, in the order of the layers."""
-        return [parameter.view(self.buffers.params) for parameter in self.program.parameters]
+        """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before."""
+        weights = [parameter.view(self.buffers.params) for parameter in self.program.parameters]
+        return weights if self.shift is None else [self.statistics()["mean"], *weights[1:]]
 
     def set_weights(self, weights):
         """Overwrites all weights, or raises ValueError and leaves them."""
@@ -79,32 +82,41 @@ class Engine:
         for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
             if array.shape != target.shape:
                 raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
-        arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
+        wide = [np.float64] * bool(method_of(self.layers))  # a mean may be what is subtracted before the cast
+        dtypes = wide + [self.dtype] * len(arrays)
+        arrays = [convert(a, f"weights[{k}]", dtypes[k]) for k, a in enumerate(arrays)]
+        shift = shift_of(*arrays[:2], self.dtype) if wide else None
+        if wide:
+            arrays[0] = convert(arrays[0] if shift is None else np.where(shift, 0, arrays[0]), "weights[0]", self.dtype)
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
         for array, target in zip(arrays, targets, strict=True):
             target[...] = array
-        self.fitted, self.loss = True, math.inf
+        self.fitted, self.loss, self.shift, self.predictor = True, math.inf, shift, None
 
     def names(self):
         """Names of the weights: the position of the layer, and its name in the layer."""
         return [f"{parameter.layer}.{parameter.name}" for parameter in self.program.parameters]
 
-    def normalizations(self):
-        """Positions of the layers that are fitted to the data."""
-        return [position for position, layer in enumerate(self.layers) if isinstance(layer, Normalization)]
+    def statistics(self):
+        """Mean, float64, and scale of the columns, (d_in,), with which data are normalized; None if they are not."""
+        if not (self.fitted and method_of(self.layers)):
+            return None
+        mean, scale = (parameter.view(self.buffers.params) for parameter in self.program.parameters[:2])
+        return {"mean": mean.astype(np.float64) + (0.0 if self.shift is None else self.shift), "scale": scale}
 
-    def adapt(self, x, weights=None):
-        """Fits the layers that normalize the data to these rows, (rows,) of which may have weights, once."""
-        for position in self.normalizations() if not self.fitted else ():
-            values = statistics(self.layers[position].method, x, weights)
-            for parameter in self.program.parameters:
-                if parameter.layer == position:
-                    parameter.view(self.buffers.params)[...] = values[parameter.name]
-        self.fitted = True
+    def adapt(self, statistics):
+        """Normalizes data by these from now on, {"mean", "scale"} of `fastml.normalization`; None changes nothing."""
+        if statistics:
+            mean, scale = statistics["mean"], statistics["scale"]
+            self.shift, self.predictor, self.fitted = shift_of(mean, scale, self.dtype), None, True
+            for parameter, values in zip(self.program.parameters, (mean, scale), strict=False):
+                parameter.view(self.buffers.params)[...] = values
+            if self.shift is not None:
+                self.program.parameters[0].view(self.buffers.params)[self.shift != 0] = 0
 
-    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, **loop):
+    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, statistics=None, **loop):
         """Trains; see `fastml.training.train` for the rest of the arguments."""
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
@@ -117,7 +129,7 @@ class Engine:
         rates = partial(optimizer.rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
         self._write_constants(self.program)
-        self.adapt(x)
+        self.adapt(statistics)
         counters = {"seed": self.seed, "epoch": self.epochs, "t": first, "loss": self.loss}
         table, arguments = self.program.training, (data, steps_per_epoch, batch_size, rates, plan)
         execute = partial(self._with_current_constants, self.program)

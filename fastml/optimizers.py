@@ -68,6 +68,10 @@ class SGD(GradientDescent):
     def start(self):
         return (0.0,) if self.momentum else ()
 
+    @property
+    def powers(self):
+        return (1,) if self.momentum else ()
+
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
         real, step = W.dtype.type, dW
@@ -95,6 +99,7 @@ class Adam(GradientDescent):
 
     op = instruction.ADAM_UPDATE
     start = (0.0, 0.0)
+    powers = (1, 2)
 
     def __init__(
         self,
@@ -158,6 +163,7 @@ class RMSprop(GradientDescent):
 
     op = instruction.RMSPROP_UPDATE
     start = (0.0,)
+    powers = (2,)
 
     def __init__(
         self,
@@ -192,6 +198,7 @@ class Adagrad(GradientDescent):
     epsilon = Constant(0, open_low=True)
 
     op = instruction.ADAGRAD_UPDATE
+    powers = (2,)
 
     def __init__(
         self,
@@ -266,6 +273,10 @@ class Rprop(Optimizer):
     @property
     def op(self):
         return instruction.RPROP_BACKTRACK_UPDATE if self.backtrack else instruction.RPROP_UPDATE
+
+    @property
+    def powers(self):
+        return (1, -1, -1)[: len(self.start)]
 
     @property
     def start(self):

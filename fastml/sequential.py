@@ -211,7 +211,7 @@ class Sequential(Buildable):
                 raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
             intake = self._intake()
             split = validation_data, validation_split
-            (x, y, weights), validation = intake.training(x, y, sample_weight, class_weight, *split)
+            (x, y, weights), validation, found = intake.training(x, y, sample_weight, class_weight, *split)
             intake.check_batches(len(x), batch_size, self.optimizer)
             self._build(x.shape[1])
             self.stop_training = False
@@ -221,7 +221,7 @@ class Sequential(Buildable):
             self._fitting = True
             try:
                 show = partial(make_progress, verbose)
-                loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
+                loop = {"statistics": found, "name": self._named, "history": self.history, "callbacks": callbacks}
                 loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
                 loop["stopped"] = lambda: self.stop_training
                 self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, **loop)

@@ -20,6 +20,7 @@ from fastml.layers import Activation, Normalization
 from fastml.optimizers import Optimizer
 from fastml.row_weights import as_row_weights
 from fastml.schedules import Schedule
+from fastml.sklearn.chunks import Step, begin
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.lbfgs import minimize_loss
@@ -31,6 +32,7 @@ from fastml.threads import num_threads
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
 BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
 FLOATS = (np.float64, np.float32)
+STATISTICS = ("_inputs", "_targets", "_target_mean", "_target_spread", "encoder_")  # which go with the network
 
 
 class BaseMLP(BaseEstimator):
@@ -116,16 +118,20 @@ class BaseMLP(BaseEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
+        *ready, step = ready
         try:
             with num_threads(self.n_threads):
+                if step:
+                    step.take()
                 if self.solver == "lbfgs":
                     self._minimize(*ready[:3])
                 else:
                     self._train(*ready, incremental)
         except BaseException:
             if self.n_iter_ == 0:  # no epoch was complete
+                kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
                 vars(self).clear()
-                vars(self).update(before)
+                vars(self).update(before | kept)
             raise
         return self
 
@@ -140,14 +146,15 @@ class BaseMLP(BaseEstimator):
         weights = self._row_weights(y, weights)
         if fresh:
             vars(self).pop("model_", None)
-            self._start(y, weights)
-        x, targets = self._dense(X), self._encode(y)
-        batch = self._rows_of_batch(len(x))
+            self._start(y, weights, whole=not incremental)
+        x = self._dense(X)
+        step = Step(self, x, y, weights) if incremental and not fresh else None
+        targets, batch = self._encode(y), self._rows_of_batch(len(x))
         if fresh:
-            self._make_model(x, weights, batch)
+            self._make_model(x, weights, batch, whole=not incremental)
         if fresh or not incremental:
             self._compile(len(x), batch)
-        return x, targets, weights, batch, validation
+        return x, targets, weights, batch, validation, step
 
     def _checked(self, X, y, reset):
         """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
@@ -213,13 +220,14 @@ class BaseMLP(BaseEstimator):
         """The weights of the rows, with those of their classes."""
         return weights
 
-    def _start(self, y, weights):
-        """Forgets an earlier training."""
+    def _start(self, y, weights, whole):
+        """Forgets an earlier training. Do the rows come as a `whole`, or will more follow?"""
         self.n_iter_ = self.t_ = 0
         self.loss_curve_, self.history_ = [], {}
         self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = None
         self._patience = Patience(self.tol, self.n_iter_no_change)
-        self._aim = self._make_aim(y, weights)
+        self._aim, self._targets = self._make_aim(), None
+        self._begin_targets(y, weights, whole)
         self.out_activation_ = self._out_activation()
 
     def _rows_of_batch(self, rows):
@@ -236,12 +244,19 @@ class BaseMLP(BaseEstimator):
             )
         return min(self.batch_size, rows)
 
-    def _make_model(self, x, weights, batch):
+    def _begin_targets(self, y, weights, whole):
+        """Takes from y what targets are normalized by, if they are."""
+
+    def _make_model(self, x, weights, batch, whole):
         mean = 1.0 if weights is None else weights.mean()
         penalty = self.alpha / (batch * mean) if mean > 0 else 0.0
         generator = check_random_state(self.random_state)
-        self.model_ = make_model(self, self._aim, penalty, x.shape[1], x.dtype.name, generator)
-        self.model_._engine.adapt(x, weights)
+        dtype = self._dtype(x)
+        self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
+        self._inputs = None
+        if self.normalization and self.encoder_ is None:
+            self._inputs = begin(self.normalization, x, weights, dtype, whole)
+            self.model_._engine.adapt(self._inputs.statistics(dtype))
         self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)
 
     def _compile(self, rows, batch):
@@ -288,9 +303,8 @@ class BaseMLP(BaseEstimator):
         return float(self._score_of(self._decode(outputs), y, weights)) if finite else math.nan
 
     def _dense(self, X):
-        """X as an array of the dtype that the network has or will have."""
-        dtype = self.model_.dtype if hasattr(self, "model_") else self._dtype(X)
-        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X, dtype=dtype)
+        """X as an array, of its own dtype: the network casts it once it is normalized."""
+        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X)
 
     def _dtype(self, X):
         if self.dtype != "auto":

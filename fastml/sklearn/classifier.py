@@ -185,7 +185,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if weights is None else weights * by_class
 
-    def _make_aim(self, y, weights):
+    def _make_aim(self):
         several = self._kind == "multiclass"
         kind = SparseCategoricalCrossentropy if several else BinaryCrossentropy
         loss = kind() if isinstance(self.loss, str) else self.loss

@@ -16,7 +16,6 @@ class Objective:
 
     def __init__(self, model, x, y, weights):
         engine = model._engine
-        engine.adapt(x)
         plan = engine._plan(len(x))
         aim = {**engine.aim, "weighted": weights is not None, "height": plan.block * plan.threads or len(x)}
         self.program = lower(engine.layers, engine.d_in, len(x), engine.dtype, **aim, plan=plan)
