@@ -71,6 +71,7 @@ class BaseMLP(BaseEstimator):
         "dtype": [StrOptions({"auto", "float32", "float64"})],
     }
 
+    _known_outputs = None  # rows and outputs for them, of a copy that a scorer gets
     _encodes = False  # whether to encode tables of numbers without gaps, too
 
     def _set(self, parameters):
@@ -295,12 +296,27 @@ class BaseMLP(BaseEstimator):
         vars(blind).pop("feature_names_in_", None)
         blind.encoder_, blind.n_features_in_ = None, X.shape[1]
         routed = {} if weights is None else {"sample_weight": weights}
-        return lambda: float(scorer(blind, X, y, **routed))
+
+        def score():
+            outputs = self._outputs(X)
+            if not self._finite(outputs):  # scorers refuse such, or make of them what they like
+                return math.nan
+            blind._known_outputs = X, outputs
+            with np.errstate(over="ignore", invalid="ignore"):
+                return float(scorer(blind, X, y, **routed))
+
+        return score
+
+    def _finite(self, outputs):
+        """Whether the network's outputs and what they stand for are finite."""
+        return bool(np.isfinite(outputs).all())
 
     def _score(self, X, y, weights):
         outputs = self._outputs(X)
-        finite = np.isfinite(outputs).all()
-        return float(self._score_of(self._decode(outputs), y, weights)) if finite else math.nan
+        if not self._finite(outputs):
+            return math.nan
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(self._score_of(self._decode(outputs), y, weights))
 
     def _dense(self, X):
         """X as an array, of its own dtype: the network casts it once it is normalized."""
@@ -324,6 +340,8 @@ class BaseMLP(BaseEstimator):
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
+        if self._known_outputs is not None and self._known_outputs[0] is X:
+            return self._known_outputs[1]
         if self.encoder_ is not None:
             return self._outputs(self.encoder_.transform(X))
         return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))

@@ -180,6 +180,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y = as_columns(y)
         return y if self._target_mean is None else (y - self._target_mean) / self._target_spread
 
+    def _finite(self, outputs):
+        return super()._finite(outputs) and bool(np.isfinite(self._decode(outputs)).all())
+
     def _decode(self, outputs):
         if self._target_mean is not None:
             with np.errstate(over="ignore", invalid="ignore"):
