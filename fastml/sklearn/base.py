@@ -20,9 +20,10 @@ from fastml.layers import Activation, Normalization
 from fastml.optimizers import Optimizer
 from fastml.row_weights import as_row_weights
 from fastml.schedules import Schedule
-from fastml.sklearn.chunks import Step, begin
+from fastml.sklearn.chunks import Step, assumed_of, begin
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
+from fastml.sklearn.growth import begin_table, learn
 from fastml.sklearn.lbfgs import minimize_loss
 from fastml.sklearn.network import SOLVERS, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
@@ -114,7 +115,7 @@ class BaseMLP(BaseEstimator):
     def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
         before = dict(vars(self))
         try:
-            ready = self._prepare(X, y, sample_weight, validation, incremental)
+            ready = self._prepare(X, y, sample_weight, validation, incremental, before)
         except BaseException:  # what was refused leaves no trace
             vars(self).clear()
             vars(self).update(before)
@@ -136,11 +137,17 @@ class BaseMLP(BaseEstimator):
             raise
         return self
 
-    def _prepare(self, X, y, sample_weight, validation, incremental):
-        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation."""
+    def _prepare(self, X, y, sample_weight, validation, incremental, before):
+        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation.
+
+        And, where it goes on by `partial_fit`, the Step from the statistics `before`, the attributes, to those after.
+        """
         self._validate_params()
+        if "model_" in vars(self) and "_inputs" not in vars(self):  # of an older version
+            vars(self).update(assumed_of(self))
+            before.update(vars(self))
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
-        X, y = self._checked(X, y, fresh)
+        X, y = self._checked(X, y, fresh, learns=incremental and not fresh)
         weights = self._checked_weights(sample_weight, X, "sample_weight")
         y = self._take_targets(y, fresh, incremental)
         (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
@@ -149,7 +156,7 @@ class BaseMLP(BaseEstimator):
             vars(self).pop("model_", None)
             self._start(y, weights, whole=not incremental)
         x = self._dense(X)
-        step = Step(self, x, y, weights) if incremental and not fresh else None
+        step = Step(self, before, x, y, weights) if incremental and not fresh else None
         targets, batch = self._encode(y), self._rows_of_batch(len(x))
         if fresh:
             self._make_model(x, weights, batch, whole=not incremental)
@@ -157,14 +164,22 @@ class BaseMLP(BaseEstimator):
             self._compile(len(x), batch)
         return x, targets, weights, batch, validation, step
 
-    def _checked(self, X, y, reset):
-        """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
+    def _checked(self, X, y, reset, learns=False):
+        """X as numbers and y, checked.
+
+        Tables that hold more than numbers are encoded, by rules that `reset` makes, and to which one that `learns` adds
+        what these rows tell.
+        """
         if reset:
             encodes = is_table(X) and (self._encodes or not is_plain(X))
             self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
         if self.encoder_ is None:
             return validate_data(self, X, y, reset=reset, **self._checks())
-        X, y = check_X_y(self.encoder_.transform(X), y, estimator=self, **self._checks())
+        if learns:
+            self.encoder_, self._inputs, X = learn(self.encoder_, self._inputs, X)
+        else:
+            X = self.encoder_.transform(X)
+        X, y = check_X_y(X, y, estimator=self, **self._checks())
         if reset:
             self.n_features_in_, self.feature_names_in_ = self.encoder_.n_features_in_, self.encoder_.feature_names_in_
         return X, y
@@ -255,7 +270,9 @@ class BaseMLP(BaseEstimator):
         dtype = self._dtype(x)
         self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
         self._inputs = None
-        if self.normalization and self.encoder_ is None:
+        if self.encoder_ is not None:
+            self._inputs = begin_table(self.encoder_, len(x), whole)
+        elif self.normalization:
             self._inputs = begin(self.normalization, x, weights, dtype, whole)
             self.model_._engine.adapt(self._inputs.statistics(dtype))
         self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)

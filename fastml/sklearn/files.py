@@ -6,6 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastml.description import describe, restore
+from fastml.running import Running
+from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
@@ -15,6 +17,7 @@ STATE = (
     "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced",
 )  # fmt: skip
+RUNNING = ("_inputs", "_targets")  # what `partial_fit` needs besides
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
 
 
@@ -30,6 +33,7 @@ def describe_estimator(estimator):
         "class": type(estimator).__name__,
         "parameters": {name: pack(value) for name, value in parameters.items()},
         "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
+        "statistics": {name: pack(vars(estimator).get(name)) for name in RUNNING},  # an older fastml overlooks them
     }
 
 
@@ -45,6 +49,12 @@ def restore_estimator(description, model, classes):
         raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
     vars(estimator).update({name: unpack(value) for name, value in description["state"].items()})
     estimator.model_ = model
+    statistics = description.get("statistics")
+    found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
+    parts = [part for value in found.values() for part in (value if isinstance(value, list) else [value])]
+    if not all(part is None or isinstance(part, Running) for part in parts):
+        raise ValueError(f"no statistics: {found!r}")
+    vars(estimator).update(found)
     return estimator
 
 
@@ -67,6 +77,8 @@ def pack(value):
         return {"dict": [[pack(key), pack(item)] for key, item in value.items()]}
     if isinstance(value, TableEncoder):
         return {"encoder": value.to_dict()}
+    if isinstance(value, Running):
+        return {"running": pack(value.to_dict())}
     if isinstance(value, Patience):
         return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
     return {"object": describe(value)}
@@ -108,5 +120,6 @@ UNPACK = {
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,
+    "running": lambda content: Running.from_dict(unpack(content)),
     "object": restore,
 }
