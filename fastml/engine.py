@@ -91,8 +91,8 @@ class Engine:
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
-        for array, target in zip(arrays, targets, strict=True):
-            target[...] = array
+        for array, parameter in zip(arrays, self.program.parameters, strict=True):
+            parameter.view(self.buffers.params)[...] = array
         self.fitted, self.loss, self.shift, self.predictor = True, math.inf, shift, None
 
     def names(self):
@@ -111,10 +111,9 @@ class Engine:
         if statistics:
             mean, scale = statistics["mean"], statistics["scale"]
             self.shift, self.predictor, self.fitted = shift_of(mean, scale, self.dtype), None, True
-            for parameter, values in zip(self.program.parameters, (mean, scale), strict=False):
+            left = mean if self.shift is None else np.where(self.shift, 0, mean)
+            for parameter, values in zip(self.program.parameters, (left, scale), strict=False):
                 parameter.view(self.buffers.params)[...] = values
-            if self.shift is not None:
-                self.program.parameters[0].view(self.buffers.params)[self.shift != 0] = 0
 
     def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, statistics=None, **loop):
         """Trains; see `fastml.training.train` for the rest of the arguments."""

@@ -271,7 +271,7 @@ class BaseMLP(BaseEstimator):
         self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
         self._inputs = None
         if self.encoder_ is not None:
-            self._inputs = begin_table(self.encoder_, len(x), whole)
+            self._inputs = begin_table(self.encoder_, len(x), whole, x)
         elif self.normalization:
             self._inputs = begin(self.normalization, x, weights, dtype, whole)
             self.model_._engine.adapt(self._inputs.statistics(dtype))

@@ -8,6 +8,7 @@ among the more frequent ones is not known from a chunk.
 
 import copy
 import warnings
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -20,16 +21,18 @@ from fastml.running import ROWS, Running
 from fastml.saving import states
 
 
-def begin_table(encoder, rows, whole):
+def begin_table(encoder, total, whole, x=None):
     """The Running of each column that an encoder standardizes, by what it keeps of the rows at fit; None for others.
 
+    total : the rows at fit. x : their matrix, if it is known, which tells gaps.
     Their range is not kept: one standard deviation to either side stands for it.
     """
     found = []
-    for encoding in encoder._encodings:
+    for encoding, place in zip(encoder._encodings, encoder._places, strict=True):
         if not standardizes(encoding):
             found.append(None)
             continue
+        rows = total - int(x[:, place.stop - 1].sum()) if encoding.missing and x is not None else total
         mean, spread, median = (np.array([v]) for v in (encoding.mean, encoding.std, encoding.median))
         running = Running("standard", True, rows=rows, weight=float(rows), low=mean - spread, high=mean + spread)
         running.centre, running.spread = mean, spread
@@ -71,16 +74,17 @@ def learned_encoding(encoding, column, running, limit):
     if not isinstance(encoding, OneHot) or column.kind == NOTHING:
         return replace(encoding, missing=True) if isinstance(encoding, OneHot) and gaps else encoding
     known = set(encoding.categories)
-    found = sorted({category for category in column.values if category is not None} - known)
+    counts = Counter(category for category in column.values if category is not None and category not in known)
+    found = sorted(counts, key=lambda category: (-counts[category], category))
     room = max(0, limit - len(known))
     if len(found) > room:
         warnings.warn(
-            f"{column.label} has more than {max(limit, len(known))} categories: those that came last are not told "
-            "apart. Begin with rows that hold most of them",
+            f"{column.label} has more than {max(limit, len(known))} categories: those that came last, the rarest of "
+            "them, are not told apart. Begin with rows that hold most of them",
             UserWarning,
             stacklevel=6,
         )
-    return replace(encoding, categories=encoding.categories + found[:room], missing=encoding.missing or gaps)
+    return replace(encoding, categories=encoding.categories + sorted(found[:room]), missing=encoding.missing or gaps)
 
 
 def standardized(encoder, runnings):
@@ -117,12 +121,12 @@ def grow(model, old, new):
     first = next(k for k, layer in enumerate(layers) if isinstance(layer, Dense))
     vectors = before.d_in - len(old.embeddings)  # where those of categories begin in the first matrix, behind features
     places, plain = places_of(old, new), width - len(new.embeddings)
-    arrays, targets = (named(each) | states(each) for each in (before, engine))
-    for name, array in arrays.items():
+    arrays, targets = ([*named(each).items(), *states(each).items()] for each in (before, engine))
+    for (name, array), (_, target) in zip(arrays, targets, strict=True):  # a table is named by its column, which moves
         if name.endswith(f".{first}.W"):
-            targets[name][places], targets[name][plain:] = array[:vectors], array[vectors:]
+            target[places], target[plain:] = array[:vectors], array[vectors:]
         else:
-            targets[name][...] = array
+            target[...] = array
     engine.epochs, engine.updates, engine.loss = before.epochs, before.updates, before.loss
     model._engine, model.input_dim, model.layers = engine, width, layers
 
