@@ -162,7 +162,7 @@ class Sequential(Buildable):
         ----------
         x : array-like (rows, features)
             Finite numbers. Converted to the model's dtype; no copy is made where they have it, but for `Embedding`,
-            whose codes nobody may change once they are checked.
+            whose codes nobody may change once they are checked, and for `Normalization` of columns far from 0.
         y : array-like
             Targets: (rows, units) for the losses over numbers and probabilities, (rows,) where units is 1, class
             numbers (rows,) for sparse_categorical_crossentropy.

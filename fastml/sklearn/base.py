@@ -1,32 +1,26 @@
 """What the estimators share: checks, the network, the epochs, and what is known after them."""
 
-import copy
 import math
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
 from fastml import saving
-from fastml.layers import Activation, Normalization
-from fastml.optimizers import Optimizer
 from fastml.row_weights import as_row_weights
-from fastml.schedules import Schedule
 from fastml.sklearn.chunks import Step, assumed_of, begin
+from fastml.sklearn.constraints import CONSTRAINTS
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.growth import begin_table, learn
 from fastml.sklearn.lbfgs import minimize_loss
-from fastml.sklearn.network import SOLVERS, make_model, make_optimizer, plain_weights
+from fastml.sklearn.network import make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
+from fastml.sklearn.validation import make_score, split_off
 from fastml.tables import TableEncoder, is_plain, is_table
 from fastml.threads import num_threads
 
@@ -39,39 +33,7 @@ STATISTICS = ("_inputs", "_targets", "_target_mean", "_target_spread", "encoder_
 class BaseMLP(BaseEstimator):
     """The parameters and the training of both estimators. A subclass says what targets become, and outputs."""
 
-    _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [str, Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS)), Optimizer],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), Schedule],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "batch_normalization": ["boolean"],
-        "normalization": [StrOptions(set(Normalization.METHODS)), None],
-        "scoring": [str, callable, None],
-        "callbacks": [list, tuple, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-    }
-
+    _parameter_constraints = CONSTRAINTS
     _known_outputs = None  # rows and outputs for them, of a copy that a scorer gets
     _encodes = False  # whether to encode tables of numbers without gaps, too
 
@@ -207,21 +169,7 @@ class BaseMLP(BaseEstimator):
                 return (X, y, weights), None
             if incremental:
                 raise ValueError("partial_fit does not support early_stopping=True")
-            arrays = [X, y] if weights is None else [X, y, weights]
-            strata = self._strata(y)
-            found = train_test_split(
-                *arrays,
-                random_state=check_random_state(self.random_state).randint(2**31),
-                test_size=self.validation_fraction,
-                stratify=strata,
-            )
-            train, rest = found[::2], found[1::2]
-            if rest[0].shape[0] < 2:
-                raise ValueError(
-                    f"The validation set is too small: {rest[0].shape[0]} rows. Raise validation_fraction, or give "
-                    "more rows"
-                )
-            return (*train, *[None] * (3 - len(train))), (*rest, *[None] * (3 - len(rest)))
+            return split_off(X, y, weights, self.validation_fraction, self.random_state, self._strata(y))
         if y_val is None:
             raise ValueError("X_val needs y_val")
         X_val, y_val = self._checked(X_val, y_val, reset=False)
@@ -254,9 +202,7 @@ class BaseMLP(BaseEstimator):
             return rows if whole else min(BATCH, rows)
         if self.batch_size > rows:
             warnings.warn(
-                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch",
-                UserWarning,
-                stacklevel=5,
+                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch", stacklevel=5
             )
         return min(self.batch_size, rows)
 
@@ -289,7 +235,7 @@ class BaseMLP(BaseEstimator):
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, self._make_scorer(*validation) if validation else None)
+        epochs = Epochs(self, make_score(self, *validation) if validation else None)
         ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
         if not (ended or incremental):
             warnings.warn(
@@ -303,26 +249,6 @@ class BaseMLP(BaseEstimator):
         x, targets, weights = intake.weighted(*intake.rows(x, targets, weights))
         stops = self.tol, self.max_iter, self.max_fun, self.verbose
         self.n_iter_, self.loss_ = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)
-
-    def _make_scorer(self, X, y, weights):
-        """A function that gives the score of these rows, larger is better, with the weights as they are."""
-        if self.scoring is None:
-            return lambda: self._score(X, y, weights)
-        scorer = check_scoring(self, self.scoring)
-        blind = copy.copy(self)  # to names of columns, which these rows have lost
-        vars(blind).pop("feature_names_in_", None)
-        blind.encoder_, blind.n_features_in_ = None, X.shape[1]
-        routed = {} if weights is None else {"sample_weight": weights}
-
-        def score():
-            outputs = self._outputs(X)
-            if not self._finite(outputs):  # scorers refuse such, or make of them what they like
-                return math.nan
-            blind._known_outputs = X, outputs
-            with np.errstate(over="ignore", invalid="ignore"):
-                return float(scorer(blind, X, y, **routed))
-
-        return score
 
     def _finite(self, outputs):
         """Whether the network's outputs and what they stand for are finite."""

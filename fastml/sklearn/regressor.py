@@ -40,11 +40,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     batch_normalization : bool
         Whether hidden layers normalize their sums by the batch.
     normalization : "standard", "minmax", "robust" or None
-        How columns of X are normalized first, by the rows of the first `fit`; None trains on X as it is, as
-        scikit-learn does.
+        How columns of X are normalized first, by the rows of `fit`, or by all rows that `partial_fit` has seen; with
+        warm_start, by those of the first `fit`. None trains on X as it is, as scikit-learn does.
     normalize_y : bool
-        Whether to train on targets of mean 0 and standard deviation 1; predictions are in the units of y, losses are
-        not. Not for counts.
+        Whether to train on targets of mean 0 and standard deviation 1; predictions are in the units of y and in
+        float64, losses are not. Not for counts.
     scoring : str, callable or None
         What early stopping goes by: any scorer, larger is better; None is R².
     callbacks : list
@@ -131,7 +131,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None):
-        """Goes once through these rows, with weights and optimizer as they are; returns the estimator."""
+        """Goes once through these rows, with weights and optimizer as they are; returns the estimator.
+
+        First it adds them to the statistics by which X and y are normalized. What the network computes stays the same
+        by that, once 32 rows have told what the spread of a column is; a column that begins to vary begins to count.
+        The first rows of a table say what its columns are; see `fastml.sklearn.growth` for what later ones add.
+        """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
