@@ -76,7 +76,8 @@ class Buildable:
 
     def _intake(self):
         self._check_layers()
-        return Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+        intake = Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+        return intake.of_data(self._engine) if self._engine else intake
 
     def _named(self, means, outputs=None, y=None):
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""

@@ -80,7 +80,8 @@ class TrainingState:
         with model._rest.visit():
             engine.own()
             engine.buffers.params[:], engine.buffers.state[:] = twin.buffers.params, twin.buffers.state
-            engine.updates, engine.loss, engine.fitted = twin.updates, twin.loss, twin.fitted
+            engine.updates, engine.loss, engine.fitted, engine.shift = twin.updates, twin.loss, twin.fitted, twin.shift
+            engine.inference = None
             engine.epochs, engine.seed, model.seed = self.began, twin.seed, self.model.seed
             if hasattr(model.optimizer, "learning_rate"):  # which a callback may have changed
                 model.optimizer.learning_rate = self.model.optimizer.learning_rate

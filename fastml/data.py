@@ -58,13 +58,39 @@ def exact_in_float64(integer):
         return False
 
 
-def convert(array, name, dtype):
+def convert(array, name, dtype, shift=None):
     """The array in `dtype`, row by row in memory; ValueError where a value has no place in that dtype.
 
-    Integers must be exact in `dtype`; floats are rounded to it, and must be finite and within its range.
+    Integers must be exact in `dtype`; floats are rounded to it, and must be finite and within its range. From columns
+    with a `shift`, float64 (columns,), that is subtracted first, in float64; 0 is none.
     """
+    if shift is not None:
+        return shifted(array, name, dtype, shift)
     with np.errstate(over="ignore", invalid="ignore"):
         converted = np.require(array, dtype=dtype, requirements=["C", "A"])
+    check_converted(array, converted, name)
+    return converted if converted.flags.writeable else np.asarray(_Alias(converted))
+
+
+def shifted(array, name, dtype, shift):
+    """The array (rows, columns) in `dtype`, a copy, less the shift of each column; ValueError as `convert` does."""
+    columns, others = np.flatnonzero(shift), np.flatnonzero(shift == 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.array(array, dtype=dtype, order="C")
+        wide = array[:, columns].astype(np.float64)
+        converted[:, columns] = wide - shift[columns]
+    check_converted(array[:, others], converted[:, others], name, others)
+    check_converted(array[:, columns], wide, name, columns)
+    check_converted(wide, converted[:, columns], name, columns)
+    return converted
+
+
+def check_converted(array, converted, name, columns=None):
+    """ValueError where a value of the array has no place in the dtype of what it was converted to.
+
+    `columns` are the numbers of the array's columns, where it is but a part of what the user gave.
+    """
+    dtype = converted.dtype
     if array.dtype.kind in "iu":
         real = np.dtype(dtype).type
         bound = 2 ** (np.finfo(real).nmant + 1)  # up to here every integer is exact
@@ -81,17 +107,14 @@ def convert(array, name, dtype):
         count = int(finite.size - np.count_nonzero(finite))
         value = array[where]
         what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value:g}"
-        place = f"row {where[0]}" + (f", column {where[1]}" if len(where) > 1 else "")
+        column = where[1:] if columns is None else (int(columns[where[1]]),)
+        place = f"row {where[0]}" + (f", column {column[0]}" if column else "")
         reason = "" if not np.isfinite(value) else f", beyond the range of {np.dtype(dtype).name}"
         raise ValueError(f"{name} holds {what} at {place}{reason} ({count} such values): expected finite numbers")
-    return converted if converted.flags.writeable else np.asarray(_Alias(converted))
 
 
-def as_features(x, name, dtype, width=None, codes=None):
-    """x as a (rows, width) array of dtype; any width if None.
-
-    `codes` says how many categories there are in which columns: these hold 0, 1, …, and nobody else has the array.
-    """
+def as_matrix(x, name, width=None):
+    """x as an array (rows, width), not empty, of the dtype it came in; any width if None."""
     array = as_array(x, name)
     if array.ndim != 2:
         hint = {
@@ -103,7 +126,16 @@ def as_features(x, name, dtype, width=None, codes=None):
         raise ValueError(f"{name} is empty: its shape is {array.shape}")
     if width is not None and array.shape[1] != width:
         raise ValueError(f"{name} has {array.shape[1]} features, but the model takes {width}")
-    converted = convert(array, name, dtype)
+    return array
+
+
+def as_features(x, name, dtype, width=None, codes=None, shift=None):
+    """x as a (rows, width) array of dtype, less the shift of each column; any width if None.
+
+    `codes` says how many categories there are in which columns: these hold 0, 1, …, and nobody else has the array.
+    """
+    array = as_matrix(x, name, width)
+    converted = convert(array, name, dtype, shift)
     if codes:
         if max(codes) >= array.shape[1]:
             raise ValueError(

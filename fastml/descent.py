@@ -48,6 +48,8 @@ class Optimizer:
         """The least and the largest number that each state array may hold, as pairs."""
         return ((-math.inf, math.inf),) * len(self.start)
 
+    powers = ()  # of each state array: how it goes with gradients, 2 where with their squares, -1 where against them
+
     def check(self):
         """ValueError where hyper-parameters do not go together."""
 

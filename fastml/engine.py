@@ -11,10 +11,10 @@ from fastml import compiled, reference
 from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
 from fastml.inference import BLOCK, Inference, fits
-from fastml.layers import Normalization
+from fastml.layers import method_of
 from fastml.lowering import lower
 from fastml.metrics import means_over_rows
-from fastml.normalization import statistics
+from fastml.normalization import shift_of
 from fastml.plan import WHOLE, make_plan
 from fastml.program import Buffers, aligned_zeros
 from fastml.rest import Rest
@@ -30,6 +30,8 @@ class Engine:
     `rest` gives them.
     """
 
+    shift = None  # of the columns of data, subtracted from them in float64 before they come here; see `shift_of`
+
     def __init__(self, layers, d_in, dtype, seed, rest, initialize=True):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
@@ -38,7 +40,7 @@ class Engine:
         self.epochs = 0  # that the model has trained; they count for the random numbers
         self.updates = 0  # that the optimizer has made
         self.loss = math.inf  # before the last update
-        self.fitted = not self.normalizations()  # whether the statistics of the data are known
+        self.fitted = not method_of(self.layers)  # whether the statistics of the data are known
         self.run = None  # the training under way
         self.written = None  # the optimizer's numbers when its table was written
         self.inference = None  # what predictions and evaluations need, from the first one on
@@ -89,8 +91,9 @@ class Engine:
                 self.buffers, self.rest.lent = self.buffers._replace(params=params), 0
 
     def weights(self):
-        """Views of the weights, in the order of the layers."""
-        return [parameter.view(self.buffers.params) for parameter in self.program.parameters]
+        """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before."""
+        weights = [parameter.view(self.buffers.params) for parameter in self.program.parameters]
+        return weights if self.shift is None else [self.statistics()["mean"], *weights[1:]]
 
     def set_weights(self, weights):
         """Overwrites all weights, or raises ValueError and leaves them."""
@@ -101,35 +104,52 @@ class Engine:
         for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
             if array.shape != target.shape:
                 raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
-        arrays = [convert(a, f"weights[{k}]", self.dtype) for k, a in enumerate(arrays)]
+        wide = [np.float64] * bool(method_of(self.layers))  # a mean may be what is subtracted before the cast
+        dtypes = wide + [self.dtype] * len(arrays)
+        arrays = [convert(a, f"weights[{k}]", dtypes[k]) for k, a in enumerate(arrays)]
+        shift = shift_of(*arrays[:2], self.dtype) if wide else None
+        if wide:
+            arrays[0] = convert(arrays[0] if shift is None else np.where(shift, 0, arrays[0]), "weights[0]", self.dtype)
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
         with self.rest.visit():
             self.own()
-            for array, target in zip(arrays, self.weights(), strict=True):
-                target[...] = array
-            self.fitted, self.loss, self.rest.touched = True, math.inf, True
+            for array, parameter in zip(arrays, self.program.parameters, strict=True):
+                parameter.view(self.buffers.params)[...] = array
+            self._shift_by(shift)
+            self.loss, self.rest.touched = math.inf, True
+
+    def _shift_by(self, shift):
+        """Takes data from which this has been subtracted, from now on, with the parameters as they are from now on."""
+        if shift is not None or self.shift is not None:
+            self.inference = None  # whose predictors subtract the one before
+        self.shift, self.fitted, self.rest.published = shift, True, None
 
     def names(self):
         """Names of the weights: the position of the layer, and its name in the layer."""
         return [f"{parameter.layer}.{parameter.name}" for parameter in self.program.parameters]
 
-    def normalizations(self):
-        """Positions of the layers that are fitted to the data."""
-        return [position for position, layer in enumerate(self.layers) if isinstance(layer, Normalization)]
+    def statistics(self):
+        """Mean, float64, and scale of the columns, (d_in,), with which data are normalized; None if they are not."""
+        if not (self.fitted and method_of(self.layers)):
+            return None
+        mean, scale = (parameter.view(self.buffers.params) for parameter in self.program.parameters[:2])
+        return {"mean": mean.astype(np.float64) + (0.0 if self.shift is None else self.shift), "scale": scale}
 
-    def adapt(self, x, weights=None):
-        """Fits the layers that normalize the data to these rows, (rows,) of which may have weights, once."""
-        for position in self.normalizations() if not self.fitted else ():
-            values = statistics(self.layers[position].method, x, weights)
-            self.own()
-            for parameter in self.program.parameters:
-                if parameter.layer == position:
-                    parameter.view(self.buffers.params)[...] = values[parameter.name]
-        self.fitted = True
+    def adapt(self, statistics):
+        """Normalizes data by these from now on, {"mean", "scale"} of `fastml.normalization`; None changes nothing."""
+        if statistics:
+            mean, scale = statistics["mean"], statistics["scale"]
+            shift = shift_of(mean, scale, self.dtype)
+            left = mean if shift is None else np.where(shift, 0, mean)
+            with self.rest.lock:
+                self.own()
+                for parameter, values in zip(self.program.parameters, (left, scale), strict=False):
+                    parameter.view(self.buffers.params)[...] = values
+                self._shift_by(shift)
 
-    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, **loop):
+    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, **loop):
         """Trains, or goes on from a TrainingState; see `fastml.training.train` for the rest of the arguments."""
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
@@ -144,7 +164,7 @@ class Engine:
         with self.rest.training(self._end_run):
             self._room_for(largest, weights is not None, plan)
             self._write_constants()
-            self.adapt(x)
+            self.adapt(statistics)
             counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
             arguments = data, steps_per_epoch, batch_size, rates, plan
             counters["first"] = first
@@ -202,11 +222,13 @@ class Engine:
         data = Data(self.dtype, x, y, weights, outputs, columns=self._columns())
         return self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
 
-    def predict(self, x, outputs):
-        """Writes the outputs for the rows of x."""
+    def predict(self, x):
+        """The outputs for the rows of x."""
         plan = self._plan_inference(len(x))
         inference = self.inference_for(None, plan.threads)
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype)
         self._infer(inference, inference.program.prediction, Data(self.dtype, x, outputs=outputs), plan)
+        return outputs
 
     def _infer(self, inference, table, data, plan):
         """Runs a table of the inference's program over all rows."""
@@ -227,6 +249,8 @@ class Engine:
         predictor = inference.predictor(self)
         params = self.rest.read(lambda: self.buffers.params)
         try:
+            if predictor.shift is not self.shift:  # another thread has just changed it
+                return None
             predictor.use(params)
             return method(predictor, *arguments)
         finally:

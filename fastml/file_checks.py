@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from fastml.layers import Layer, positive_integer
+from fastml.layers import Layer, Normalization, positive_integer
 
 MOST_TENSORS = 2**17  # in a file: each takes time and memory, also an empty one
 MOST_BRACKETS = 10**5  # in a description, beside one for each number in the tensors: objects take 20 times their text
@@ -74,7 +74,7 @@ def check_count(layers):
 
 
 def expected_tensors(layers, width, optimizer):
-    """The tensors of a model with data of this width: {name: (shape, least, largest number)}.
+    """The tensors of a model with data of this width: {name: (shape, least, largest number, may be float64)}.
 
     Those of the optimizer's state are among them unless it is None. ValueError for what are no layers.
     """
@@ -87,10 +87,11 @@ def expected_tensors(layers, width, optimizer):
                 weights.initializer(None, weights.shape)
             name = f"{position}.{weights.name}"
             least = 0 if weights.name == "variance" else -math.inf
-            expected[f"weights.{name}"] = weights.shape, least, math.inf
+            wide = isinstance(layer, Normalization) and weights.name == "mean"  # see `fastml.normalization.shift_of`
+            expected[f"weights.{name}"] = weights.shape, least, math.inf, wide
             if weights.role != "statistic":
                 for k, bound in enumerate(bounds):
-                    expected[f"optimizer.{k}.{name}"] = weights.shape, *bound
+                    expected[f"optimizer.{k}.{name}"] = weights.shape, *bound, False
         width = layer.units_out(width)
     return expected
 
@@ -103,10 +104,10 @@ def check_tensors(tensors, expected, dtype):
     for name, array in tensors.items():
         if name not in expected:
             raise ValueError(f"tensor {name} is none of this model's")
-        shape, least, largest = expected[name]
+        shape, least, largest, wide = expected[name]
         if array.shape != shape:
             raise ValueError(f"tensor {name} has shape {array.shape}, expected {shape}")
-        if array.dtype.name != dtype:
+        if array.dtype.name != dtype and not (wide and array.dtype == np.float64):
             raise ValueError(f"tensor {name} has dtype {array.dtype}, expected {dtype}")
         if not np.isfinite(array).all():
             raise ValueError(f"tensor {name} holds NaN or infinity")

@@ -4,10 +4,13 @@ import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fastml.data import as_features, as_targets, split
-from fastml.layers import codes_of
+import numpy as np
+
+from fastml.data import as_features, as_matrix, as_targets, split
+from fastml.layers import codes_of, method_of
 from fastml.losses import Loss, name_of
 from fastml.lowering import check_output
+from fastml.normalization import renewed, shift_of
 from fastml.row_weights import as_row_weights, class_weights, with_mean_one
 from fastml.set_metrics import check_classes
 
@@ -20,6 +23,8 @@ class Intake(NamedTuple):
     dtype: str
     d_in: int | None  # width of the data, where the model knows it
     metrics: Iterable[str] = ()
+    known: dict | None = None  # the statistics of Normalization, where the model has them
+    shift: np.ndarray | None = None  # what is subtracted from the columns of x before the cast, where something is
 
     def units(self, d_in):
         """Width of the output for inputs of width d_in."""
@@ -29,7 +34,17 @@ class Intake(NamedTuple):
 
     def features(self, x, name):
         """x, checked and converted."""
-        return as_features(x, name, self.dtype, self.d_in, codes_of(self.layers))
+        return as_features(x, name, self.dtype, self.d_in, codes_of(self.layers), self.shift)
+
+    def of_data(self, engine):
+        """The Intake that takes data as this engine does."""
+        return self._replace(known=engine.statistics(), shift=engine.shift)
+
+    def adapted(self, x, weights=None):
+        """The Intake of a model that has taken statistics from rows x as they came, and these, or None if they stay."""
+        method = method_of(self.layers)
+        found = method and renewed(method, self.known, x, self.dtype, weights)
+        return (self._replace(shift=shift_of(**found, dtype=self.dtype)), found) if found else (self, None)
 
     def rows(self, x, y, weights=None, name=""):
         """x, y and weights of the rows, checked and converted; errors name them with `name` in front."""
@@ -58,7 +73,12 @@ class Intake(NamedTuple):
         return x, y, None if weights is None else with_mean_one(weights, name, self.dtype)
 
     def training(self, x, y, sample_weight, class_weight, validation_data, validation_split):
-        """The rows to train on, and those to validate with or None, each as x, y and weights."""
+        """The rows to train on, and those to validate with or None, each as x, y and weights.
+
+        And the statistics that Normalization is to take from the former, or None where those it has stay.
+        """
+        x = as_matrix(x, "x", self.d_in)
+        self, statistics = self._of_training_rows(x, sample_weight, validation_split)
         x, y, weights = self.rows(x, y, sample_weight)
         validation = self.validation(validation_data, x.shape[1])
         (x, y, weights), rest = split((x, y, weights), validation_split)
@@ -67,7 +87,15 @@ class Intake(NamedTuple):
         if validation or rest:
             name = "validation_data " if validation else "validation_split's "
             validation = self.weighted(*(validation or rest), name=name)
-        return self.weighted(x, y, weights, class_weight), validation
+        return self.weighted(x, y, weights, class_weight), validation, statistics
+
+    def _of_training_rows(self, x, sample_weight, validation_split):
+        """`adapted` to those of the rows that are not split off."""
+        if not method_of(self.layers):
+            return self, None
+        weights = as_row_weights(sample_weight, "sample_weight", len(x))
+        (x, weights), _ = split((x, weights), validation_split)
+        return self.adapted(x, weights)
 
     def check_batches(self, rows, batch_size, optimizer):
         """ValueError where a step has too few rows for the layers; a warning where the optimizer wants all of them."""

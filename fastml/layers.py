@@ -34,6 +34,11 @@ def codes_of(layers):
     return layers[0].codes if layers else {}
 
 
+def method_of(layers):
+    """How a model of these layers normalizes the columns of its data, or None where it does not."""
+    return layers[0].method if layers and isinstance(layers[0], Normalization) else None
+
+
 class Weights(NamedTuple):
     """What a layer wants to keep: an array of this shape, what it starts as, and what training does to it."""
 
@@ -247,7 +252,10 @@ class Normalization(Layer):
 
     `fit` sets mean and scale at its first call, from the rows it trains on (not those it validates with), in float64,
     and they stay; weights of the rows do not matter. They are part of the model, and of `get_weights`. A column in
-    which all rows are equal becomes 0.
+    which all rows are equal becomes 0, with a scale of 0; the first later `fit` in whose rows, those of a weight above
+    0, it varies sets its mean and scale. In a model of float32, columns whose mean is far from 0, more than 256
+    spreads, are centred in float64 as they come in, so that seconds since 1970 are told apart; then the mean in
+    `get_weights` is float64.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastml.callbacks import constant_rate
 from fastml.constants import Constant, Whole
+from fastml.data import as_matrix
 from fastml.layers import positive_integer
 from fastml.training import DivergenceError
 
@@ -75,9 +76,11 @@ def find_learning_rate(
     constant_rate("find_learning_rate", model.optimizer)
     batch_size = positive_integer("batch_size", batch_size)
     model = copy.deepcopy(model)
-    x, y, _ = model._intake().rows(x, y)
+    x = as_matrix(x, "x")
+    intake, statistics = model._intake().adapted(x)
+    _, y, _ = intake.rows(x, y)
     model._build(x.shape[1])
-    model._engine.adapt(x)  # to all rows, not to those of the first step
+    model._engine.adapt(statistics)  # to all rows, not to those of the first step
     rates = np.geomspace(trial.start, trial.stop, trial.steps)
     tried, losses, mean, best = [], [], 0.0, math.inf
     rows, random = len(x), np.random.default_rng(model.seed)

@@ -92,15 +92,17 @@ def named(names, metrics, means, a=None, y=None):
     """A dict from "loss" and the names of the metrics to their values.
 
     `means` are those of loss and scores over the rows. Metrics of the whole set are in it where its predictions `a`
-    are given.
+    are given. A metric is NaN where the loss is, or predictions are not finite: they have no class, no rank, no error.
     """
     loss, *scores = means
     logs, scores = {"loss": loss}, iter(scores)
+    known = not math.isnan(loss) and (a is None or bool(np.isfinite(a).all()))
     for name, metric in zip(names, metrics, strict=True):
         if isinstance(metric, Metric):
-            logs[name] = metric.finish(next(scores))
+            score = next(scores)
+            logs[name] = metric.finish(score) if known else math.nan
         elif a is not None:
-            logs[name] = metric.value(a, y)
+            logs[name] = metric.value(a, y) if known else math.nan
     return logs
 
 

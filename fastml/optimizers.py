@@ -68,6 +68,10 @@ class SGD(GradientDescent):
     def start(self):
         return (0.0,) if self.momentum else ()
 
+    @property
+    def powers(self):
+        return (1,) if self.momentum else ()
+
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
         real, step = W.dtype.type, dW
@@ -96,6 +100,7 @@ class Adam(GradientDescent):
     op = instruction.ADAM_UPDATE
     start = (0.0, 0.0)
     bounds = ((-math.inf, math.inf), (0.0, math.inf))
+    powers = (1, 2)
 
     def __init__(
         self,
@@ -160,6 +165,7 @@ class RMSprop(GradientDescent):
     op = instruction.RMSPROP_UPDATE
     start = (0.0,)
     bounds = ((0.0, math.inf),)
+    powers = (2,)
 
     def __init__(
         self,
@@ -195,6 +201,7 @@ class Adagrad(GradientDescent):
 
     op = instruction.ADAGRAD_UPDATE
     bounds = ((0.0, math.inf),)
+    powers = (2,)
 
     def __init__(
         self,
@@ -269,6 +276,10 @@ class Rprop(Optimizer):
     @property
     def op(self):
         return instruction.RPROP_BACKTRACK_UPDATE if self.backtrack else instruction.RPROP_UPDATE
+
+    @property
+    def powers(self):
+        return (1, -1, -1)[: len(self.start)]
 
     @property
     def start(self):

@@ -16,7 +16,8 @@ class Predictor:
     """The prediction of an engine with this program, for one thread at a time."""
 
     def __init__(self, engine, program):
-        self.dtype, self.d_in = np.dtype(engine.dtype), engine.d_in
+        self.d_in, self.shift = engine.d_in, engine.shift
+        self.dtype = np.dtype(engine.dtype if self.shift is None else np.float64)  # of rows; others take longer
         self.codes = codes_of(engine.layers)
         self.columns, self.categories = np.array(list(self.codes), np.int64), list(self.codes.values())
         self.x, self.outputs = np.zeros((FEW, engine.d_in), engine.dtype), np.zeros((FEW, program.d_out), engine.dtype)
@@ -41,12 +42,15 @@ class Predictor:
             self.params, self.place[0], self.size[0] = params, params.ctypes.data, params.size
 
     def predict(self, x):
-        """The outputs for rows of shape (n, d_in) and of the model's dtype, or None where they need a closer look."""
+        """The outputs for rows of shape (n, d_in) and of dtype, or None where they need a closer look."""
         n, d = x.shape if x.ndim == 2 else (0, 0)
         if d != self.d_in or x.dtype != self.dtype or not 0 < n <= FEW:
             return None
         rows = self.x[:n]
-        rows[...] = x
+        if self.shift is None:
+            rows[...] = x
+        else:
+            np.subtract(x, self.shift, out=rows, casting="same_kind")
         if self.codes and not self.known(rows):  # let others say why
             return None
         if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: likewise
@@ -56,13 +60,16 @@ class Predictor:
         return self.outputs[:n].copy()
 
     def predict_one(self, x, out):
-        """The output for x : (d_in,) of the model's dtype, in `out` if given, or None where x needs a closer look."""
+        """The output for x : (d_in,) of dtype, in `out` if given, or None where x needs a closer look."""
         row, output, dtype = self.row, self.output, self.dtype
         if x.shape != self.shape or x.dtype != dtype:
             return None
-        if out is not None and (type(out) is not np.ndarray or out.shape != output.shape or out.dtype != dtype):
+        if out is not None and (type(out) is not np.ndarray or out.shape != output.shape or out.dtype != output.dtype):
             return None
-        row[...] = x
+        if self.shift is None:
+            row[...] = x
+        else:
+            np.subtract(x, self.shift, out=row, casting="same_kind")
         if self.codes and not self.known(self.x[:1]):
             return None
         if not isfinite(row.dot(row)):

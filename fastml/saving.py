@@ -29,7 +29,7 @@ from fastml.file_checks import (
     last_loss,
     parse,
 )
-from fastml.layers import positive_integer
+from fastml.layers import method_of, positive_integer
 from fastml.training_state import CALLBACK, captured
 from fastml.version import __version__
 
@@ -184,7 +184,7 @@ def rebuilt(description, tensors, sequential):
     model._build(model.input_dim, initialize=False)
     engine = model._engine
     engine.set_weights([tensors[f"weights.{name}"] for name in engine.names()])
-    if not (fitted is True or (fitted is False and engine.normalizations())):
+    if not (fitted is True or (fitted is False and method_of(engine.layers))):
         raise ValueError(f"fitted is {fitted!r}")
     engine.fitted, engine.epochs = fitted, count(description, "epochs")
     if training is not None:

@@ -166,7 +166,7 @@ class Sequential(Buildable):
         ----------
         x : array-like (rows, features)
             Finite numbers. Converted to the model's dtype; no copy is made where they have it, but for `Embedding`,
-            whose codes nobody may change once they are checked.
+            whose codes nobody may change once they are checked, and for `Normalization` of columns far from 0.
         y : array-like
             Targets: (rows, units) for the losses over numbers and probabilities, (rows,) where units is 1, class
             numbers (rows,) for sparse_categorical_crossentropy.
@@ -218,11 +218,13 @@ class Sequential(Buildable):
             callbacks = check_callbacks(callbacks)
             if not isinstance(shuffle, (bool, np.bool_)):
                 raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-            intake = self._intake()
-            split = validation_data, validation_split
-            (x, y, weights), validation = intake.training(x, y, sample_weight, class_weight, *split)
-            intake.check_batches(len(x), batch_size, self.optimizer)
             resumed = find(resume, callbacks, Sequential)
+            intake = self._intake()
+            if resumed:
+                intake = intake.of_data(resumed.model._engine)
+            split = validation_data, validation_split
+            (x, y, weights), validation, found = intake.training(x, y, sample_weight, class_weight, *split)
+            intake.check_batches(len(x), batch_size, self.optimizer)
             if resumed:
                 sizes = {"batch_size": min(batch_size, len(x)), "shuffle": bool(shuffle)}
                 resumed.check(self, callbacks, epochs, (x, y, weights), **sizes)
@@ -234,6 +236,7 @@ class Sequential(Buildable):
             call(callbacks, "set_model", self)
             show = partial(make_progress, verbose)
             loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
+            loop["statistics"] = None if resumed else found
             loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
             loop["stopped"] = lambda: self.stop_training
             self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, resumed, **loop)
@@ -248,11 +251,7 @@ class Sequential(Buildable):
         value. Floats. `sample_weight` weighs the loss as in `fit`. Raises as `fit` does.
         """
         self._check_compiled("evaluate")
-        intake = self._intake()
-        x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
-        self._build(x.shape[1])
-        self._check_fitted("evaluate")
-        logs = self._logs(x, y, weights)
+        logs = self._on_rows("evaluate", lambda to: to.weighted(*to.rows(x, y, sample_weight)), self._logs)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
@@ -262,11 +261,7 @@ class Sequential(Buildable):
         engine = self._engine
         outputs = engine.few(Predictor.predict, x) if engine and type(x) is np.ndarray else None
         if outputs is None:
-            x = self._intake().features(x, "x")
-            self._build(x.shape[1])
-            self._check_fitted("predict")
-            outputs = np.empty((len(x), self._engine.program.d_out), self.dtype)
-            self._engine.predict(x, outputs)
+            outputs = self._on_rows("predict", lambda to: (to.features(x, "x"),), lambda x: self._engine.predict(x))
         return outputs
 
     def predict_one(self, x: ArrayLike, out: NDArray | None = None) -> NDArray:
@@ -290,12 +285,13 @@ class Sequential(Buildable):
         normalization takes the statistics of these rows. Statistics, which are not trained, have the gradient 0.
         """
         self._check_compiled("gradients")
-        intake = self._intake()
-        x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
-        intake.check_batches(len(x), len(x), self.optimizer)
-        self._build(x.shape[1])
-        self._check_fitted("gradients")
-        return self._engine.gradients(x, y, weights)
+
+        def rows(intake):
+            found = intake.weighted(*intake.rows(x, y, sample_weight))
+            intake.check_batches(len(found[0]), len(found[0]), self.optimizer)
+            return found
+
+        return self._on_rows("gradients", rows, lambda *rows: self._engine.gradients(*rows))
 
     def get_weights(self) -> list[NDArray]:
         """Copies of the weights, layer by layer: W (d_in, units), b (units,), …; the layers say what they have."""
@@ -316,6 +312,20 @@ class Sequential(Buildable):
         return html_summary(self._built_layers(), self.input_dim, self.dtype)
 
     # What follows is the way from the description to a run.
+
+    def _on_rows(self, method, rows, use):
+        """What `use` gives for the rows, which the function `rows` takes from an Intake, x first.
+
+        Once more where another thread has meanwhile changed what is subtracted from the data at first.
+        """
+        while True:
+            intake = self._intake()
+            found = rows(intake)
+            self._build(found[0].shape[1])
+            self._check_fitted(method)
+            result = use(*found)
+            if self._engine.shift is intake.shift:
+                return result
 
     def _check_compiled(self, method):
         if self.loss is None:

@@ -110,12 +110,7 @@ class TableEncoder:
     def transform(self, table):
         """The matrix (rows, features) of a table with the columns that there were at fit."""
         self._check_fitted("transform")
-        names, columns = read(table)
-        self._check_names(names, len(columns))
-        for column, encoding in zip(columns, self._encodings, strict=True):
-            if column.kind not in (encoding.kind, NOTHING):
-                raise TypeError(f"{column.label} is of kind {column.kind}, but at fit it was of kind {encoding.kind}")
-        return self._encode(columns)
+        return self._encode(self._columns(table))
 
     def fit_transform(self, table):
         """Fits to a table and returns its matrix."""
@@ -160,7 +155,7 @@ class TableEncoder:
             "one_hot_limit": self.one_hot_limit,
             "embed_limit": self.embed_limit,
             "dtype": self.dtype,
-            "names": list(self.feature_names_in_) if self._named else None,
+            "names": self._given_names(),
             "columns": [describe(encoding) for encoding in self._encodings],
         }
 
@@ -201,6 +196,19 @@ class TableEncoder:
             self._places[position] = slice(start, end)
         self._width, self.n_features_in_ = end, len(encodings)
         self.feature_names_in_ = np.array(names or [f"x{k}" for k in range(len(encodings))], object)
+
+    def _given_names(self):
+        """The names that the table had at fit, or None."""
+        return list(self.feature_names_in_) if self._named else None
+
+    def _columns(self, table):
+        """The columns of a table, which must be those that there were at fit."""
+        names, columns = read(table)
+        self._check_names(names, len(columns))
+        for column, encoding in zip(columns, self._encodings, strict=True):
+            if column.kind not in (encoding.kind, NOTHING):
+                raise TypeError(f"{column.label} is of kind {column.kind}, but at fit it was of kind {encoding.kind}")
+        return columns
 
     def _encode(self, columns):
         """The matrix of columns that fit."""

@@ -64,7 +64,7 @@ def layer_outputs(model, x):
     `Sequential.predict` raises, and ValueError where a layer puts out numbers that are not finite.
     """
     model.predict(x)  # which makes its weights, if it has none yet, and refuses what it cannot use
-    a, weights = as_features(x, "x", model.dtype, model.input_dim), iter(model.get_weights())
+    a, weights = as_features(x, "x", "float64", model.input_dim), iter(model.get_weights())
     for position, layer in enumerate(model._built_layers(), 1):
         part = Sequential([layer], input_dim=a.shape[1], dtype=model.dtype, seed=0)
         part.set_weights([next(weights) for _ in part.get_weights()])

@@ -1,74 +1,40 @@
 """What the estimators share: checks, the network, the epochs, and what is known after them."""
 
-import copy
 import math
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
 from fastml import saving
-from fastml.layers import Activation, Normalization
-from fastml.optimizers import Optimizer
 from fastml.row_weights import as_row_weights
-from fastml.schedules import Schedule
+from fastml.sklearn.chunks import Step, assumed_of, begin
+from fastml.sklearn.constraints import CONSTRAINTS
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
+from fastml.sklearn.growth import begin_table, learn
 from fastml.sklearn.lbfgs import minimize_loss
-from fastml.sklearn.network import SOLVERS, make_model, make_optimizer, plain_weights
+from fastml.sklearn.network import make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
+from fastml.sklearn.validation import make_score, split_off
 from fastml.tables import TableEncoder, is_plain, is_table
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
 BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
 FLOATS = (np.float64, np.float32)
+STATISTICS = ("_inputs", "_targets", "_target_mean", "_target_spread", "encoder_")  # which go with the network
 
 
 class BaseMLP(BaseEstimator):
     """The parameters and the training of both estimators. A subclass says what targets become, and outputs."""
 
-    _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [str, Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS)), Optimizer],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), Schedule],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "batch_normalization": ["boolean"],
-        "normalization": [StrOptions(set(Normalization.METHODS)), None],
-        "scoring": [str, callable, None],
-        "callbacks": [list, tuple, None],
-        "n_threads": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-    }
-
+    _parameter_constraints = CONSTRAINTS
+    _known_outputs = None  # rows and outputs for them, of a copy that a scorer gets
     _encodes = False  # whether to encode tables of numbers without gaps, too
 
     def _set(self, parameters):
@@ -110,52 +76,71 @@ class BaseMLP(BaseEstimator):
     def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
         before = dict(vars(self))
         try:
-            ready = self._prepare(X, y, sample_weight, validation, incremental)
+            ready = self._prepare(X, y, sample_weight, validation, incremental, before)
         except BaseException:  # what was refused leaves no trace
             vars(self).clear()
             vars(self).update(before)
             raise
+        *ready, step = ready
         try:
             with num_threads(self.n_threads):
+                if step:
+                    step.take()
                 if self.solver == "lbfgs":
                     self._minimize(*ready[:3])
                 else:
                     self._train(*ready, incremental)
         except BaseException:
             if self.n_iter_ == 0:  # no epoch was complete
+                kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
                 vars(self).clear()
-                vars(self).update(before)
+                vars(self).update(before | kept)
             raise
         return self
 
-    def _prepare(self, X, y, sample_weight, validation, incremental):
-        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation."""
+    def _prepare(self, X, y, sample_weight, validation, incremental, before):
+        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation.
+
+        And, where it goes on by `partial_fit`, the Step from the statistics `before`, the attributes, to those after.
+        """
         self._validate_params()
+        if "model_" in vars(self) and "_inputs" not in vars(self):  # of an older version
+            vars(self).update(assumed_of(self))
+            before.update(vars(self))
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
-        X, y = self._checked(X, y, fresh)
+        X, y = self._checked(X, y, fresh, learns=incremental and not fresh)
         weights = self._checked_weights(sample_weight, X, "sample_weight")
         y = self._take_targets(y, fresh, incremental)
         (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
         if fresh:
             vars(self).pop("model_", None)
-            self._start(y, weights)
-        x, targets = self._dense(X), self._encode(y)
-        batch = self._rows_of_batch(len(x))
+            self._start(y, weights, whole=not incremental)
+        x = self._dense(X)
+        step = Step(self, before, x, y, weights) if incremental and not fresh else None
+        targets, batch = self._encode(y), self._rows_of_batch(len(x))
         if fresh:
-            self._make_model(x, weights, batch)
+            self._make_model(x, weights, batch, whole=not incremental)
         if fresh or not incremental:
             self._compile(len(x), batch)
-        return x, targets, weights, batch, validation
+        return x, targets, weights, batch, validation, step
 
-    def _checked(self, X, y, reset):
-        """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
+    def _checked(self, X, y, reset, learns=False):
+        """X as numbers and y, checked.
+
+        Tables that hold more than numbers are encoded, by rules that `reset` makes, and to which one that `learns` adds
+        what these rows tell.
+        """
         if reset:
             encodes = is_table(X) and (self._encodes or not is_plain(X))
             self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
         if self.encoder_ is None:
             return validate_data(self, X, y, reset=reset, **self._checks())
-        X, y = check_X_y(self.encoder_.transform(X), y, estimator=self, **self._checks())
+        if learns:
+            self.encoder_, self._inputs, X = learn(self.encoder_, self._inputs, X)
+        else:
+            X = self.encoder_.transform(X)
+        X, y = check_X_y(X, y, estimator=self, **self._checks())
         if reset:
             self.n_features_in_, self.feature_names_in_ = self.encoder_.n_features_in_, self.encoder_.feature_names_in_
         return X, y
@@ -183,21 +168,7 @@ class BaseMLP(BaseEstimator):
                 return (X, y, weights), None
             if incremental:
                 raise ValueError("partial_fit does not support early_stopping=True")
-            arrays = [X, y] if weights is None else [X, y, weights]
-            strata = self._strata(y)
-            found = train_test_split(
-                *arrays,
-                random_state=check_random_state(self.random_state).randint(2**31),
-                test_size=self.validation_fraction,
-                stratify=strata,
-            )
-            train, rest = found[::2], found[1::2]
-            if rest[0].shape[0] < 2:
-                raise ValueError(
-                    f"The validation set is too small: {rest[0].shape[0]} rows. Raise validation_fraction, or give "
-                    "more rows"
-                )
-            return (*train, *[None] * (3 - len(train))), (*rest, *[None] * (3 - len(rest)))
+            return split_off(X, y, weights, self.validation_fraction, self.random_state, self._strata(y))
         if y_val is None:
             raise ValueError("X_val needs y_val")
         X_val, y_val = self._checked(X_val, y_val, reset=False)
@@ -212,13 +183,14 @@ class BaseMLP(BaseEstimator):
         """The weights of the rows, with those of their classes."""
         return weights
 
-    def _start(self, y, weights):
-        """Forgets an earlier training."""
+    def _start(self, y, weights, whole):
+        """Forgets an earlier training. Do the rows come as a `whole`, or will more follow?"""
         self.n_iter_ = self.t_ = 0
         self.loss_curve_, self.history_ = [], {}
         self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = None
         self._patience = Patience(self.tol, self.n_iter_no_change)
-        self._aim = self._make_aim(y, weights)
+        self._aim, self._targets = self._make_aim(), None
+        self._begin_targets(y, weights, whole)
         self.out_activation_ = self._out_activation()
 
     def _rows_of_batch(self, rows):
@@ -229,18 +201,25 @@ class BaseMLP(BaseEstimator):
             return rows if whole else min(BATCH, rows)
         if self.batch_size > rows:
             warnings.warn(
-                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch",
-                UserWarning,
-                stacklevel=5,
+                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch", stacklevel=5
             )
         return min(self.batch_size, rows)
 
-    def _make_model(self, x, weights, batch):
+    def _begin_targets(self, y, weights, whole):
+        """Takes from y what targets are normalized by, if they are."""
+
+    def _make_model(self, x, weights, batch, whole):
         mean = 1.0 if weights is None else weights.mean()
         penalty = self.alpha / (batch * mean) if mean > 0 else 0.0
         generator = check_random_state(self.random_state)
-        self.model_ = make_model(self, self._aim, penalty, x.shape[1], x.dtype.name, generator)
-        self.model_._engine.adapt(x, weights)
+        dtype = self._dtype(x)
+        self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
+        self._inputs = None
+        if self.encoder_ is not None:
+            self._inputs = begin_table(self.encoder_, len(x), whole, x)
+        elif self.normalization:
+            self._inputs = begin(self.normalization, x, weights, dtype, whole)
+            self.model_._engine.adapt(self._inputs.statistics(dtype))
         self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)
 
     def _compile(self, rows, batch):
@@ -255,7 +234,7 @@ class BaseMLP(BaseEstimator):
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, self._make_scorer(*validation) if validation else None)
+        epochs = Epochs(self, make_score(self, *validation) if validation else None)
         ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
         if not (ended or incremental):
             warnings.warn(
@@ -270,26 +249,20 @@ class BaseMLP(BaseEstimator):
         stops = self.tol, self.max_iter, self.max_fun, self.verbose
         self.n_iter_, self.loss_ = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)
 
-    def _make_scorer(self, X, y, weights):
-        """A function that gives the score of these rows, larger is better, with the weights as they are."""
-        if self.scoring is None:
-            return lambda: self._score(X, y, weights)
-        scorer = check_scoring(self, self.scoring)
-        blind = copy.copy(self)  # to names of columns, which these rows have lost
-        vars(blind).pop("feature_names_in_", None)
-        blind.encoder_, blind.n_features_in_ = None, X.shape[1]
-        routed = {} if weights is None else {"sample_weight": weights}
-        return lambda: float(scorer(blind, X, y, **routed))
+    def _finite(self, outputs):
+        """Whether the network's outputs and what they stand for are finite."""
+        return bool(np.isfinite(outputs).all())
 
     def _score(self, X, y, weights):
         outputs = self._outputs(X)
-        finite = np.isfinite(outputs).all()
-        return float(self._score_of(self._decode(outputs), y, weights)) if finite else math.nan
+        if not self._finite(outputs):
+            return math.nan
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(self._score_of(self._decode(outputs), y, weights))
 
     def _dense(self, X):
-        """X as an array of the dtype that the network has or will have."""
-        dtype = self.model_.dtype if hasattr(self, "model_") else self._dtype(X)
-        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X, dtype=dtype)
+        """X as an array, of its own dtype: the network casts it once it is normalized."""
+        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X)
 
     def _dtype(self, X):
         if self.dtype != "auto":
@@ -309,6 +282,8 @@ class BaseMLP(BaseEstimator):
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
+        if self._known_outputs is not None and self._known_outputs[0] is X:
+            return self._known_outputs[1]
         if self.encoder_ is not None:
             return self._outputs(self.encoder_.transform(X))
         return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))

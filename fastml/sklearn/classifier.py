@@ -37,8 +37,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_normalization : bool
         Whether hidden layers normalize their sums by the batch.
     normalization : "standard", "minmax", "robust" or None
-        How columns of X are normalized first, by the rows of the first `fit`; None trains on X as it is, as
-        scikit-learn does.
+        How columns of X are normalized first, by the rows of `fit`, or by all rows that `partial_fit` has seen; with
+        warm_start, by those of the first `fit`. None trains on X as it is, as scikit-learn does.
     scoring : str, callable or None
         What early stopping goes by: any scorer, larger is better; None is accuracy.
     callbacks : list
@@ -127,6 +127,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Goes once through these rows, with weights and optimizer as they are; returns the estimator.
 
         The first call needs `classes`, all labels that will ever come, unless y (rows, labels) has several at a time.
+
+        First it adds the rows to the statistics by which X is normalized. What the network computes stays the same by
+        that, once 32 rows have told what the spread of a column is; a column that begins to vary begins to count. The
+        first rows of a table say what its columns are; see `fastml.sklearn.growth` for what later ones add.
         """
         if not hasattr(self, "model_"):
             if classes is None and not type_of_target(y).startswith("multilabel"):
@@ -185,7 +189,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if weights is None else weights * by_class
 
-    def _make_aim(self, y, weights):
+    def _make_aim(self):
         several = self._kind == "multiclass"
         kind = SparseCategoricalCrossentropy if several else BinaryCrossentropy
         loss = kind() if isinstance(self.loss, str) else self.loss

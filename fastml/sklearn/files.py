@@ -7,7 +7,9 @@ import numpy as np
 
 from fastml.description import describe, restore
 from fastml.file_checks import unique
+from fastml.running import Running
 from fastml.sklearn.checks import check_estimator
+from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
@@ -18,6 +20,7 @@ STATE = (
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced",
 )  # fmt: skip
 TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
+RUNNING = ("_inputs", "_targets")  # what `partial_fit` needs besides
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
 
 
@@ -33,6 +36,7 @@ def describe_estimator(estimator):
         "class": type(estimator).__name__,
         "parameters": {name: pack(value) for name, value in parameters.items()},
         "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
+        "statistics": {name: pack(vars(estimator).get(name)) for name in RUNNING},  # an older fastml overlooks them
     }
 
 
@@ -53,6 +57,12 @@ def restore_estimator(description, model, classes):
     vars(estimator).update({name: unpack(value) for name, value in description["state"].items()})
     check_estimator(estimator, model)
     estimator.model_ = model
+    statistics = description.get("statistics")
+    found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
+    parts = [part for value in found.values() for part in (value if isinstance(value, list) else [value])]
+    if not all(part is None or isinstance(part, Running) for part in parts):
+        raise ValueError(f"no statistics: {found!r}")
+    vars(estimator).update(found)
     return estimator
 
 
@@ -75,6 +85,8 @@ def pack(value):
         return {"dict": [[pack(key), pack(item)] for key, item in value.items()]}
     if isinstance(value, TableEncoder):
         return {"encoder": value.to_dict()}
+    if isinstance(value, Running):
+        return {"running": pack(value.to_dict())}
     if isinstance(value, Patience):
         return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
     return {"object": describe(value)}
@@ -126,5 +138,6 @@ UNPACK = {
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,
+    "running": lambda content: Running.from_dict(unpack(content)),
     "object": restore,
 }

@@ -16,7 +16,6 @@ class Objective:
 
     def __init__(self, model, x, y, weights):
         self.engine = engine = model._engine
-        engine.adapt(x)
         plan = engine._plan(len(x))
         aim = {**engine.aim, "weighted": weights is not None, "height": plan.block * plan.threads or len(x)}
         self.program = lower(engine.layers, engine.d_in, len(x), engine.dtype, **aim, plan=plan)
@@ -38,7 +37,8 @@ class Objective:
     def finish(self, values):
         """Gives these weights to the model."""
         self.put(values)
-        self.engine.set_weights([parameter.view(self.buffers.params) for parameter in self.program.parameters])
+        pairs = zip(self.program.parameters, self.engine.weights(), strict=True)
+        self.engine.set_weights([w if p.role == "statistic" else p.view(self.buffers.params) for p, w in pairs])
 
     def __call__(self, values):
         self.put(values)

@@ -9,6 +9,7 @@ from fastml.constants import Constant, Whole
 from fastml.description import CLASSES
 from fastml.embedding import Embedding
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
+from fastml.normalization import shift_of
 from fastml.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, Rprop
 from fastml.regularizers import L2
 from fastml.schedules import Schedule
@@ -146,7 +147,8 @@ def plain_weights(model, scale=None, shift=None):
     """Matrices and biases of the network without its normalizations: each layer is f(x·W + b) of the one before.
 
     Normalization of the data, batch normalization with its running statistics, and ``scale · output + shift`` are
-    folded into the weights next to them, in float64; the results have the model's dtype.
+    folded into the weights next to them, in float64; the results have the model's dtype, unless that would lose digits
+    of means far from 0.
     """
     engine = model._engine
     weights = dict(zip(engine.names(), (array.astype(np.float64) for array in engine.weights()), strict=True))
@@ -169,4 +171,6 @@ def plain_weights(model, scale=None, shift=None):
             biases[-1] = (biases[-1] - own["mean"]) * factor + own["beta"]
     if scale is not None:
         matrices[-1], biases[-1] = matrices[-1] * scale, biases[-1] * scale + shift
-    return [[array.astype(model.dtype) for array in arrays] for arrays in (matrices, biases)]
+    far = engine.shift is not None or (scale is not None and shift_of(shift, 1 / scale, model.dtype) is not None)
+    dtype = np.float64 if far else model.dtype
+    return [[array.astype(dtype) for array in arrays] for arrays in (matrices, biases)]

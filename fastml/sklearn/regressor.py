@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 
 from fastml.losses import Huber, Loss, MeanAbsoluteError, MeanSquaredError, Poisson
 from fastml.sklearn.base import BaseMLP
+from fastml.sklearn.chunks import as_columns, begin, spread_of
 from fastml.sklearn.network import Aim
 
 LOSSES = {
@@ -39,11 +40,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     batch_normalization : bool
         Whether hidden layers normalize their sums by the batch.
     normalization : "standard", "minmax", "robust" or None
-        How columns of X are normalized first, by the rows of the first `fit`; None trains on X as it is, as
-        scikit-learn does.
+        How columns of X are normalized first, by the rows of `fit`, or by all rows that `partial_fit` has seen; with
+        warm_start, by those of the first `fit`. None trains on X as it is, as scikit-learn does.
     normalize_y : bool
-        Whether to train on targets of mean 0 and standard deviation 1; predictions are in the units of y, losses are
-        not. Not for counts.
+        Whether to train on targets of mean 0 and standard deviation 1; predictions are in the units of y and in
+        float64, losses are not. Not for counts.
     scoring : str, callable or None
         What early stopping goes by: any scorer, larger is better; None is R².
     callbacks : list
@@ -130,7 +131,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None):
-        """Goes once through these rows, with weights and optimizer as they are; returns the estimator."""
+        """Goes once through these rows, with weights and optimizer as they are; returns the estimator.
+
+        First it adds them to the statistics by which X and y are normalized. What the network computes stays the same
+        by that, once 32 rows have told what the spread of a column is; a column that begins to vary begins to count.
+        The first rows of a table say what its columns are; see `fastml.sklearn.growth` for what later ones add.
+        """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
@@ -149,20 +155,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_outputs_ = outputs
         return y
 
-    def _make_aim(self, y, weights):
+    def _make_aim(self):
         loss = LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
         if loss.targets not in ("numbers", "counts"):
             raise ValueError(f"loss {loss!r} is for classes: use MLPClassifier")
+        sums = isinstance(loss, (MeanSquaredError, Poisson))
+        factor = self.n_outputs_ * (0.5 if isinstance(loss, MeanSquaredError) else 1.0) if sums else 1.0
+        return Aim(loss, loss.link, self.n_outputs_, factor)
+
+    def _begin_targets(self, y, weights, whole):
+        loss = self._aim.loss
         if isinstance(loss, Poisson) and (y < 0).any():
             raise ValueError("Some value(s) of y are negative, but the poisson loss takes counts, from 0 on")
         self._target_mean = self._target_spread = None
         if self.normalize_y and loss.targets == "numbers":
-            mean = np.average(y, axis=0, weights=weights)
-            spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-            self._target_mean, self._target_spread = mean, np.where(spread > 0, spread, 1.0)
-        sums = isinstance(loss, (MeanSquaredError, Poisson))
-        factor = self.n_outputs_ * (0.5 if isinstance(loss, MeanSquaredError) else 1.0) if sums else 1.0
-        return Aim(loss, loss.link, self.n_outputs_, factor)
+            self._take_target_statistics(begin("standard", as_columns(y), weights, np.float64, whole))
+
+    def _take_target_statistics(self, running):
+        """Normalizes targets by these statistics."""
+        self._targets, self._target_mean, self._target_spread = running, running.mean, spread_of(running)
 
     def _out_activation(self):
         return {"linear": "identity", "exponential": "exp"}[self._aim.link]
@@ -171,17 +182,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return () if self._target_mean is None else (self._target_spread, self._target_mean)
 
     def _encode(self, y):
-        y = np.asarray(y, np.float64)
-        if self._target_mean is not None:
-            y = (y - self._target_mean) / self._target_spread
-        return y.reshape(len(y), -1)
+        y = as_columns(y)
+        return y if self._target_mean is None else (y - self._target_mean) / self._target_spread
+
+    def _finite(self, outputs):
+        return super()._finite(outputs) and bool(np.isfinite(self._decode(outputs)).all())
 
     def _decode(self, outputs):
         if self._target_mean is not None:
-            outputs = outputs * np.asarray(self._target_spread, outputs.dtype) + np.asarray(
-                self._target_mean, outputs.dtype
-            )
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs = self._target_mean + self._target_spread * outputs.astype(np.float64)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 
     def _score_of(self, predictions, y, weights):
-        return r2_score(y, predictions, sample_weight=weights)
+        return r2_score(np.asarray(y, np.float64), predictions, sample_weight=weights)
