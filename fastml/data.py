@@ -36,7 +36,11 @@ def as_array(values, name):
                 )
             if isinstance(value, numbers.Integral) and not exact_in_float64(value):
                 raise ValueError(f"{name} holds the integer {value}, which float64 cannot hold exactly")
-        array = array.astype(np.float64)
+        try:
+            with np.errstate(over="ignore"):  # what becomes infinite is refused by `convert`
+                array = array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} has dtype object and holds a number beyond the range of float64") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
     return array
