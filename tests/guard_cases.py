@@ -321,6 +321,7 @@ def product_cases(dtype, few, room):
         sizes = *shapes_of(kind, n, k, d), (d,), (n, d), (n, d)
         a, b, bias, e, c = (rng.uniform(0.1, 0.9, size).astype(dtype) for size in sizes)
         first = (a.shape[1] - n) if kind == "columns" else 0
-        for start, accumulate in ((bias, False), (bias[:0].copy(), False), (bias[:0].copy(), True)):
+        starts = [(bias, False), (bias[:0].copy(), False), (bias[:0].copy(), True)]
+        for start, accumulate in starts if n * k * d < LARGE else starts[:1]:
             label = kind, n, k, d, len(start), accumulate
             yield str(label), PRODUCTS[kind], [a, first, b, start, accumulate, 0, e, c, room]

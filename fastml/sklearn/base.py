@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
 from fastml import saving
+from fastml.data import check_unmasked
 from fastml.layers import Activation, Normalization
 from fastml.optimizers import Optimizer
 from fastml.row_weights import as_row_weights
@@ -151,6 +152,8 @@ class BaseMLP(BaseEstimator):
 
     def _checked(self, X, y, reset):
         """X as numbers and y, checked. Tables that hold more than numbers are encoded, by rules that `reset` makes."""
+        check_unmasked(X, "X")
+        check_unmasked(y, "y")
         if reset:
             encodes = is_table(X) and (self._encodes or not is_plain(X))
             self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
@@ -163,6 +166,7 @@ class BaseMLP(BaseEstimator):
 
     def _checked_weights(self, weights, X, name):
         """Weights of the rows of X, from 0 on, or None."""
+        check_unmasked(weights, name)
         weights = None if weights is None else _check_sample_weight(weights, X, dtype=np.float64)
         return as_row_weights(weights, name, X.shape[0])
 
@@ -310,6 +314,7 @@ class BaseMLP(BaseEstimator):
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
+        check_unmasked(X, "X")
         if self.encoder_ is not None:
             return self._outputs(self.encoder_.transform(X))
         return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))

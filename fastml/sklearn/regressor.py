@@ -157,6 +157,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError("Some value(s) of y are negative, but the poisson loss takes counts, from 0 on")
         self._target_mean = self._target_spread = None
         if self.normalize_y and loss.targets == "numbers":
+            y = np.asarray(y, np.float64)  # squares of a float16 are soon infinite
             mean = np.average(y, axis=0, weights=weights)
             spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
             self._target_mean, self._target_spread = mean, np.where(spread > 0, spread, 1.0)

@@ -81,7 +81,8 @@ def main():
     for bits in given.bits:
         for found in measure(bits, given.dtypes, given.few, given.only):
             results[found["name"], bits, found["dtype"]] = found
-            print(f"{bits} bits, {found['dtype']}: {found['name']}", file=sys.stderr)
+            told = f"{found['cases']} cases, {len(found['faults'])} faults"
+            print(f"{bits} bits, {found['dtype']}, {found['name']}: {told}", file=sys.stderr)
     print(f"{'cases / faults':<24}" + "".join(f"{bits + ' ' + dtype:>16}" for bits, dtype in columns))
     for name in dict.fromkeys(name for name, *_ in results):
         cells = [results.get((name, *column)) for column in columns]
