@@ -52,10 +52,12 @@ def entries():
             warnings.simplefilter("ignore", ConvergenceWarning)
             ready = kind(**COMMON).fit(X, Y)
         label = kind.__name__[3:]
-        for method in ("fit", "partial_fit"):
-            for name, good in (("X", X), ("y", Y), ("sample_weight", Y)):
-                call = lambda v, k=kind, m=method, n=name: fitted(k, m, **{n: v})  # noqa: E731
-                table[f"{label} {method} {name}"] = Entry(name, good, call)
+        for name, good in (("X", X), ("y", Y), ("sample_weight", Y)):
+            call = lambda v, k=kind, n=name: fitted(k, **{n: v})  # noqa: E731
+            table[f"{label} fit {name}"] = Entry(name, good, call)
+        for name, good in (("X", X), ("y", Y)):  # which go the same way
+            call = lambda v, k=kind, n=name: fitted(k, "partial_fit", **{n: v})  # noqa: E731
+            table[f"{label} partial_fit {name}"] = Entry(name, good, call)
         for name, good in (("X_val", X), ("y_val", Y), ("sample_weight_val", Y)):
             validation = {"X_val": X, "y_val": Y}
             call = lambda v, k=kind, n=name, others=validation: fitted(k, **{**others, n: v})  # noqa: E731
