@@ -46,7 +46,8 @@ def read_array(label, array, categorical=False, zoned=False):
         missing, days = np.isnat(array), in_days(array)
         kind = "duration" if code == "m" else "date with time zone" if zoned else "date"
         return numeric(label, kind, np.where(missing, np.nan, days), missing)
-    values = np.ascontiguousarray(array, np.float64)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        values = np.ascontiguousarray(array, np.float64)
     return numeric(label, "boolean" if code == "b" else "number", values, np.isnan(values))
 
 
@@ -87,7 +88,7 @@ def read_objects(label, values, categorical=False):
         try:
             present = np.fromiter(map(float, present), np.float64, len(present))
         except OverflowError:
-            raise ValueError(f"{label} holds an integer beyond the range of float64") from None
+            raise ValueError(f"{label} holds a number beyond the range of float64") from None
     return numeric(label, kind, spread(present, missing, np.full(len(values), np.nan)), missing)
 
 

@@ -18,8 +18,7 @@ def as_array(values, name):
     """The values as a numeric NumPy array of any shape; TypeError or ValueError that says what came instead."""
     if type(values).__module__.startswith("scipy.sparse"):
         raise TypeError(f"{name} is a sparse matrix; fastml takes dense arrays: pass {name}.toarray()")
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} is a masked array with masked values: fill them first")
+    check_unmasked(values, name)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -36,10 +35,20 @@ def as_array(values, name):
                 )
             if isinstance(value, numbers.Integral) and not exact_in_float64(value):
                 raise ValueError(f"{name} holds the integer {value}, which float64 cannot hold exactly")
-        array = array.astype(np.float64)
+        try:
+            with np.errstate(over="ignore"):  # what becomes infinite is refused by `convert`
+                array = array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} has dtype object and holds a number beyond the range of float64") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
     return array
+
+
+def check_unmasked(values, name):
+    """ValueError for a masked array with masked values, which NumPy would take as they were before."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array with masked values: fill them first")
 
 
 def as_list(values, name, what):

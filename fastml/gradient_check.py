@@ -34,6 +34,7 @@ class GradientCheck(NamedTuple):
     checked: int  # weights
 
 
+@np.errstate(over="ignore", invalid="ignore")  # where W ± h leads beyond all bounds, the error is infinite or NaN
 def gradient_check(
     model,
     x: ArrayLike,
@@ -57,7 +58,7 @@ def gradient_check(
     model : Sequential
         Compiled.
     x, y, sample_weight : array-like
-        As for `Sequential.fit`. A few rows are enough.
+        As for `Sequential.fit`. A few rows are enough. ValueError where their loss or a gradient is not finite.
     most : int
         Weights to check of each array; drawn at random, always the same, where it has more.
     verbose : bool
@@ -71,7 +72,9 @@ def gradient_check(
     most = positive_integer("most", most)
     engine, data = float64_twin(model, x, y, sample_weight)
     loss = Loss(engine, *data)
-    _, gradients = engine.gradients(*data)
+    value, gradients = engine.gradients(*data)
+    if not all(np.isfinite(array).all() for array in (value, *gradients)):
+        raise ValueError(f"the loss over x and y is {value:g}, or a gradient is not finite: scale x and y")
     largest = max(np.abs(g).max() for g in gradients) or 1.0
 
     checks = []

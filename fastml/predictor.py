@@ -72,7 +72,7 @@ class Predictor:
             np.subtract(x, self.shift, out=row, casting="same_kind")
         if self.codes and not self.known(self.x[:1]):
             return None
-        if not isfinite(row.dot(row)):
+        if not isfinite(np.vdot(row, row)):  # which, unlike a method, does not warn of an overflow
             return None
         self.step[0] = 0
         self.rows[0] = 1

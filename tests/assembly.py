@@ -12,8 +12,8 @@ from fastml.kernels.instruction import JOB
 
 @cache
 def executor_code(dtype="float32"):
-    """Assembly of the executor for a dtype, with all that it calls; code from the cache cannot be inspected."""
-    run = build_executor(0, cache=False)
+    """Assembly of the executor for a dtype, with all that it calls; code from the disk could not be inspected."""
+    run = build_executor()
     job = np.zeros(1, JOB)
     run(job.ctypes.data, 0, ZEROS[dtype])
     (assembly,) = run.inspect_asm().values()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bad_numbers import FORMS
 from helpers import make_data, make_model, metric_for, same_bits
 from numba.core import event
 
@@ -21,65 +22,6 @@ def trained(x, y, **arguments):
     model = make_model(**arguments)
     model.fit(x, y, batch_size=5, epochs=2, verbose=0)
     return model.get_weights() + [model.predict(x)]
-
-
-def strided(array):
-    wide = np.full((len(array) * 2, array.shape[1] * 3), 7.0)
-    wide[::2, ::3] = array
-    return wide[::2, ::3]
-
-
-def read_only(array):
-    copy = array.copy()
-    copy.flags.writeable = False
-    return copy
-
-
-def unaligned(array):
-    raw = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
-    raw[...] = array
-    assert not raw.flags.aligned
-    return raw
-
-
-FORMS = {
-    "float16": lambda a: a.astype(np.float16),
-    "float32": lambda a: a.astype(np.float32),
-    "longdouble": lambda a: a.astype(np.longdouble),
-    "int8": lambda a: a.astype(np.int8),
-    "int64": lambda a: a.astype(np.int64),
-    "uint64": lambda a: a.astype(np.uint64),
-    "bool": lambda a: a.astype(bool),
-    "object": lambda a: a.astype(object),
-    "object of int and bool": lambda a: np.array([[int(v) if v else False for v in row] for row in a], object),
-    "Fortran order": np.asfortranarray,
-    "big-endian": lambda a: a.astype(">f8"),
-    "read-only": read_only,
-    "read-only float32": lambda a: read_only(a.astype(np.float32)),
-    "strided": strided,
-    "reversed": lambda a: a[::-1, ::-1].copy()[::-1, ::-1],
-    "unaligned": unaligned,
-    "list": lambda a: a.tolist(),
-    "tuple of arrays": tuple,
-    "masked array without masked values": np.ma.array,
-    "matrix": lambda a: a.view(type("Sub", (np.ndarray,), {})),
-}
-
-
-@pytest.mark.parametrize("dtype", fastml.compiled.DTYPES)
-@pytest.mark.parametrize("form", FORMS)
-def test_forms_of_the_same_numbers_train_the_same_weights(form, dtype):
-    x, y = whole_numbers()
-    assert same_bits(trained(FORMS[form](x), FORMS[form](y), dtype=dtype), trained(x, y, dtype=dtype))
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_forms_of_labels_train_the_same_weights(form):
-    x, _ = whole_numbers()
-    labels = np.arange(ROWS, dtype=np.float64) % 2
-    loss = "sparse_categorical_crossentropy"
-    column = FORMS[form](labels.reshape(-1, 1))
-    assert same_bits(trained(x, column, loss=loss), trained(x, labels, loss=loss))
 
 
 def test_targets_of_one_output_may_be_flat():

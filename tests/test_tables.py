@@ -406,7 +406,7 @@ def test_rows_may_be_tuples_or_arrays():
     "rows, error, message",
     [
         ([[1.0], [math.inf]], ValueError, "column 0 holds infinity at row 1: expected finite or missing values"),
-        ([[1.0], [10**400]], ValueError, "column 0 holds an integer beyond the range of float64"),
+        ([[1.0], [10**400]], ValueError, "column 0 holds a number beyond the range of float64"),
         ([["a", [1]]], TypeError, "column 1 holds list, for which there is no encoding: turn it into numbers, "),
         ([[{}]], TypeError, "column 0 holds dict, "),
         ([[b"a"]], TypeError, "column 0 holds bytes, "),

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.training.beside
 
-First it checks that all of them get the bits that a single thread gets. Then it tells how many rows a second threads get
-together that use one model at once, how long a single prediction waits beside a training, and what predictions cost it.
-Rounds go in turns; the table has medians and the best.
+First it checks that all of them get the bits that a single thread gets. Then it tells how many rows a second threads
+get together that use one model at once, how long a single prediction waits beside a training, and what predictions cost
+that. Rounds go in turns; the table has medians and the best.
 """
 
 import threading

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
 from fastml import saving
+from fastml.data import check_unmasked
 from fastml.row_weights import as_row_weights
 from fastml.sklearn.chunks import Step, assumed_of, begin
 from fastml.sklearn.constraints import CONSTRAINTS
@@ -131,6 +132,8 @@ class BaseMLP(BaseEstimator):
         Tables that hold more than numbers are encoded, by rules that `reset` makes, and to which one that `learns` adds
         what these rows tell.
         """
+        check_unmasked(X, "X")
+        check_unmasked(y, "y")
         if reset:
             encodes = is_table(X) and (self._encodes or not is_plain(X))
             self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
@@ -147,6 +150,7 @@ class BaseMLP(BaseEstimator):
 
     def _checked_weights(self, weights, X, name):
         """Weights of the rows of X, from 0 on, or None."""
+        check_unmasked(weights, name)
         weights = None if weights is None else _check_sample_weight(weights, X, dtype=np.float64)
         return as_row_weights(weights, name, X.shape[0])
 
@@ -282,6 +286,7 @@ class BaseMLP(BaseEstimator):
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
+        check_unmasked(X, "X")
         if self._known_outputs is not None and self._known_outputs[0] is X:
             return self._known_outputs[1]
         if self.encoder_ is not None:
