@@ -297,7 +297,16 @@ def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
         table.write_parquet(path, compression=compression, row_group_size=20_000)
         assert 1 <= unpacked_size(path) / table.estimated_size() <= 3
     content = path.read_bytes()
-    for damaged in (b"", b"PAR1", content[:-9], content[:-8] + b"\xff\xff\xff\x7fPAR1", content[:40] + bytes(200)):
+    endless = b"PAR1" + b"\x19\xf7" + b"\xff" * 8 + b"\x7f" + bytes(20)  # a list of 2**63 numbers of 8 bytes
+    endless += (len(endless) - 4).to_bytes(4, "little") + b"PAR1"
+    for damaged in (
+        endless,
+        b"",
+        b"PAR1",
+        content[:-9],
+        content[:-8] + b"\xff\xff\xff\x7fPAR1",
+        content[:40] + bytes(200),
+    ):
         path.write_bytes(damaged or b"\0")
         with pytest.raises(ValueError):
             unpacked_size(path)
