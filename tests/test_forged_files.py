@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -27,11 +26,17 @@ from fastml import (
     Rprop,
     Sequential,
 )
-from fastml.file_checks import MOST_LAYERS, MOST_TENSORS
+from fastml.file_checks import MOST_LAYERS
 from fastml.saving import digest
 
+resource = pytest.importorskip("resource", reason="needs a system that tells how much memory a process took")
 FUZZER = Path(__file__).parent / "faults" / "fuzz_files.py"
 LAYERS = [BatchNormalization(), Dense(4, "tanh"), Dense(3)]
+
+
+def peak():
+    """Most bytes of memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
 
 
 def make_file(path, optimizer="adam"):
@@ -58,11 +63,11 @@ def write(path, tensors, text):
 
 def refused(path):
     """The error of a file that is refused at once, without much memory."""
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, before = time.perf_counter(), peak()
     with pytest.raises(ModelFileError, match=path.name) as caught:
         fastml.load(path)
     assert time.perf_counter() - start < 20 and len(str(caught.value)) < 1000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+    assert peak() - before < 5e8
     assert not isinstance(caught.value.__cause__, MemoryError)
     return str(caught.value)
 
@@ -106,7 +111,7 @@ def test_a_forged_tensor_is_named(case, tmp_path):
     assert name in refused(path)
 
 
-def test_tensors_that_are_missing_or_too_many(tmp_path):
+def test_tensors_that_are_missing_or_too_many(tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
     make_file(path)
     tensors, description = read(path)
@@ -119,7 +124,8 @@ def test_tensors_that_are_missing_or_too_many(tmp_path):
         changed = {name: array for name, array in (tensors | change).items() if array is not None}
         write(path, changed, json.dumps(description))
         assert f"tensor {name} is " in refused(path)
-    write(path, {f"w{k}": np.zeros(0) for k in range(MOST_TENSORS + 1)}, json.dumps(description))
+    monkeypatch.setattr("fastml.saving.MOST_TENSORS", 20)  # of 2**17, which would take some seconds
+    write(path, {f"w{k}": np.zeros(0) for k in range(21)}, json.dumps(description))
     assert "tensors, which are more" in refused(path)
 
 
@@ -261,23 +267,24 @@ def test_states_at_their_bounds_come_back(tmp_path):
 # Tables
 
 
-def test_parquet_that_unpacks_to_gigabytes(tmp_path):
+def test_parquet_that_unpacks_to_a_multiple(tmp_path, monkeypatch):
     """A few kilobytes for equal rows, or for a text of equal letters, or for a text that stands in many rows."""
     pl = pytest.importorskip("polars", reason="needs polars, the extra train")
     from fastml.commands import CommandError, files
 
     path = tmp_path / "t.parquet"
+    monkeypatch.setattr(files, "LEAST_LIMIT", 2**24)  # bytes, so that the test is fast
     for table in (
-        pl.select(pl.repeat(0, 60_000_000, dtype=pl.Int32).alias("a")),
-        pl.DataFrame({"a": ["x" * 300_000_000]}),
-        pl.DataFrame({"a": ["x" * 30_000]}).select(pl.col("a").repeat_by(30_000).explode()),
+        pl.select(pl.repeat(0, 4_000_000, dtype=pl.Int32).alias("a")),
+        pl.DataFrame({"a": ["x" * 50_000_000]}),
+        pl.DataFrame({"a": ["x" * 30_000]}).select(pl.col("a").repeat_by(3_000).explode()),
     ):
         table.write_parquet(path, compression="zstd")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         with pytest.raises(CommandError, match=r"t.parquet would take .* GB of memory"):
             files.read_table(path)
-        assert path.stat().st_size < 500_000
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+        assert path.stat().st_size < 100_000
+        assert peak() - before < 1e8
 
 
 def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
@@ -290,7 +297,16 @@ def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
         table.write_parquet(path, compression=compression, row_group_size=20_000)
         assert 1 <= unpacked_size(path) / table.estimated_size() <= 3
     content = path.read_bytes()
-    for damaged in (b"", b"PAR1", content[:-9], content[:-8] + b"\xff\xff\xff\x7fPAR1", content[:40] + bytes(200)):
+    endless = b"PAR1" + b"\x19\xf7" + b"\xff" * 8 + b"\x7f" + bytes(20)  # a list of 2**63 numbers of 8 bytes
+    endless += (len(endless) - 4).to_bytes(4, "little") + b"PAR1"
+    for damaged in (
+        endless,
+        b"",
+        b"PAR1",
+        content[:-9],
+        content[:-8] + b"\xff\xff\xff\x7fPAR1",
+        content[:40] + bytes(200),
+    ):
         path.write_bytes(damaged or b"\0")
         with pytest.raises(ValueError):
             unpacked_size(path)
@@ -316,9 +332,9 @@ def test_damaged_and_forged_files_of_a_fresh_seed(capsys):
     """What `tests/faults/fuzz_files.py` finds is wrong; it prints its seed, with which it finds it again."""
     pytest.importorskip("polars", reason="needs polars, the extra train")
     pytest.importorskip("sklearn", reason="needs scikit-learn, the extra train")
-    command = [sys.executable, str(FUZZER), "--files", "150"]
+    command = [sys.executable, str(FUZZER), "--files", "100"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     with capsys.disabled() if done.returncode else contextlib.nullcontext():
         print(done.stdout, done.stderr)
     assert done.returncode == 0 and done.stdout.startswith("seed ")
-    assert math.isclose(sum(int(line.split()[1]) for line in done.stdout.splitlines()[-4:]), 600)
+    assert math.isclose(sum(int(line.split()[1]) for line in done.stdout.splitlines()[-4:]), 400)

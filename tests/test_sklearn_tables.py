@@ -234,6 +234,7 @@ FORGED |= {
     "columns that are true": put("n_features_in_", True),
     "names of other columns": put("feature_names_in_", {"array": ["objects", [2], ["a", "b"]]}),
     "names that are numbers": put("feature_names_in_", {"array": ["objects", [4], [1, 2, 3, 4]]}),
+    "names that are equal": put("feature_names_in_", {"array": ["objects", [4], ["a", "b", "c", "a"]]}),
     "an encoder that is a number": put("encoder_", 1),
     "an encoder of other columns": put(
         "encoder_", {"encoder": TableEncoder(dtype="float64").fit([["a", 1.0], ["b", 2.0]]).to_dict()}

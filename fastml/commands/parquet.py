@@ -24,6 +24,11 @@ class Compact:
         self.at += 1
         return self.data[self.at - 1]
 
+    def skip(self, length):
+        self.at += length
+        if self.at > len(self.data):  # else a list without end would be read on and on
+            raise IndexError
+
     def varint(self):
         number = shift = 0
         while True:
@@ -52,16 +57,15 @@ class Compact:
     def value(self, kind, wanted, size=0):
         """A number, a structure, a list of such, or None for what is passed over. Booleans take `size` bytes."""
         if kind in (1, 2):
-            self.at += size
+            self.skip(size)
         elif kind == 3:
             return self.byte()
         elif kind in (4, 5, 6):
             return self.zigzag()
         elif kind in (7, 13):
-            self.at += 8 if kind == 7 else 16
+            self.skip(8 if kind == 7 else 16)
         elif kind == 8:
-            length = self.varint()  # which moves self.at, too
-            self.at += length
+            self.skip(self.varint())
         elif kind in (9, 10):
             return self.several(wanted)
         elif kind == 11:

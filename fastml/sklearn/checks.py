@@ -57,7 +57,8 @@ def check_columns(state, model):
     check(encoder is None or isinstance(encoder, TableEncoder), f"encoder_ is {encoder!r}")
     if names is not None:
         check(isinstance(names, np.ndarray) and names.shape == (columns,), f"feature_names_in_ is {names!r}")
-        check(all(isinstance(name, str) for name in names), f"feature_names_in_ is {names!r}")
+        different = all(isinstance(name, str) for name in names) and len(set(names.tolist())) == columns
+        check(different, f"feature_names_in_ is {names!r}")
     features, codes = columns, {}
     if encoder:
         features, codes = encoder._width, encoder.embeddings

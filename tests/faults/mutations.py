@@ -87,7 +87,7 @@ def forge_description(rng, description, others):
             other = json.loads(read_header(pick(rng, others))["description"])
             owner[key] = at(other, pick(rng, list(places(other))))
         elif way == 5 and isinstance(owner, list):
-            owner[key:key] = [copy.deepcopy(value)] * int(rng.integers(1, 4))
+            owner[key:key] = [copy.deepcopy(value) for _ in range(int(rng.integers(1, 4)))]
         elif way == 5:
             other = pick(rng, [place[-1] for place in paths if isinstance(place[-1], str)])
             owner[other] = owner.pop(key)
@@ -132,7 +132,7 @@ def forge_tensors(rng, tensors):
             elif way == 4:
                 array = -array if array.dtype != bool else ~array
             elif way == 5:
-                array = array.astype(pick(rng, DTYPES))
+                array = array.real.astype(pick(rng, DTYPES))
             elif way == 6:
                 array = pick(rng, [array.T, array.ravel(), array[None], array[..., None], array[:0]])
             elif way == 7:
