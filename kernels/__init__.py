@@ -32,6 +32,6 @@ the functions in them. The products of ``dense.py`` are those of ``gemm.py``, wh
 Threads all run the same program; ``team.py`` says who does what, and where they meet. A kernel works on what it is
 given and knows nothing of them: some rows, some columns, some elements.
 
-Where to look: ``executor.py`` runs a program, a table of ``instruction.py``, by calling the kernels of the other
-files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
+Where to look: ``executor.py`` runs a job, whose threads go through ``steps.py``: a program, a table of
+``instruction.py``, by calling the kernels of the other files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
 """

@@ -11,7 +11,7 @@ from numba import njit
 from test_kernel_gemm import PACKED, PRODUCTS, shapes_of
 
 from fastml import ACTIVATIONS, LOSSES, METRICS
-from fastml.kernels import executor
+from fastml.kernels import steps
 from fastml.kernels.activations import EPILOGUES
 from fastml.kernels.packing import CHUNK
 from fastml.kernels.simd import BITS
@@ -296,12 +296,12 @@ class Cases:
 
 @njit
 def _meet(address):
-    executor.meet(address, 2, 1)
+    steps.meet(address, 2, 1)
 
 
 def kernel(name):
     """The function that takes the arguments of a case."""
-    return (lambda arrived: _meet(arrived.ctypes.data)) if name == "meet" else getattr(executor, name)
+    return (lambda arrived: _meet(arrived.ctypes.data)) if name == "meet" else getattr(steps, name)
 
 
 def product_cases(dtype, few, room):

@@ -33,7 +33,7 @@ from fastml import (
     reference,
 )
 from fastml.compiled import DTYPES
-from fastml.kernels import activations, executor, instruction, losses, metrics
+from fastml.kernels import activations, instruction, losses, metrics, steps
 from fastml.program import Program
 
 ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
@@ -238,7 +238,7 @@ def test_every_option_is_one_of_an_optimizer():
     assert not OPTIONS.keys() - names
 
 
-@pytest.mark.parametrize("module", [executor, reference])
+@pytest.mark.parametrize("module", [steps, reference])
 def test_both_executors_know_every_operation(module):
     """By name: an instruction without a case would be passed over."""
     cases = set(re.findall(r"\bop\.([A-Z_]+)\b", inspect.getsource(module)))

@@ -17,7 +17,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.extending import _Intrinsic
 
 from fastml.compiled import DTYPES
-from fastml.kernels import executor
+from fastml.kernels import executor, steps
 from fastml.kernels.executor import build_executor
 
 SCRIPT = Path(__file__).parent / "faults" / "guard_pages.py"
@@ -59,10 +59,12 @@ def cases_of():
 
 def called():
     """Names of all kernels that the executor calls."""
-    codes = executor.run_job.py_func.__code__, build_executor().py_func.__code__
+    modules = steps, executor
+    codes = steps.run_steps.py_func.__code__, build_executor().py_func.__code__
     kinds = Dispatcher, _Intrinsic
-    names = {name for code in codes for name in code.co_names} - {"run_job"}  # which calls all others
-    return {name for name in names if isinstance(getattr(executor, name, None), kinds)}
+    called = zip(modules, codes, strict=True)
+    names = {name for module, code in called for name in code.co_names if isinstance(vars(module).get(name), kinds)}
+    return names - {"run_steps"}  # which calls all others
 
 
 def test_every_kernel_has_cases():
