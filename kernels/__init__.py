@@ -33,5 +33,6 @@ Threads all run the same program; ``team.py`` says who does what, and where they
 given and knows nothing of them: some rows, some columns, some elements.
 
 Where to look: ``executor.py`` runs a job, whose threads go through ``steps.py``: a program, a table of
-``instruction.py``, by calling the kernels of the other files. This package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
+``instruction.py``, by calling the kernels of the other files. This package imports nothing of fastml outside itself,
+and is imported only by its name ``fastml.kernels``.
 """
