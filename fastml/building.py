@@ -76,14 +76,18 @@ class Buildable:
 
     def _intake(self):
         self._check_layers()
-        intake = Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
-        return intake.of_data(self._engine) if self._engine else intake
+        with self._rest.lock:  # as another thread may compile the model
+            intake = Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+            return intake.of_data(self._engine) if self._engine else intake
 
     def _named(self, means, outputs=None, y=None):
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""
         return named(self.metrics, self._engine.aim["metrics"], means, outputs, y)
 
-    def _logs(self, x, y, weights, prefix=""):
-        """A dict from the names of loss and metrics, with a prefix, to their values for these rows."""
-        logs = self._named(*self._engine.evaluate(x, y, weights), y)
-        return {prefix + name: value for name, value in logs.items()}
+    def _logs(self, x, y, weights, intake, prefix=""):
+        """A dict from the names of loss and metrics, with a prefix, to their values for rows that an Intake has taken.
+
+        None where another thread has compiled the model since, see `Engine.evaluate`.
+        """
+        found = self._engine.evaluate(x, y, weights, intake.loss)
+        return found and {prefix + name: value for name, value in named(intake.metrics, *found, y).items()}

@@ -154,7 +154,7 @@ class Engine:
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
         plan = self._plan(largest)
-        sizes = {"steps": steps_per_epoch, "epochs": epochs, "columns": self._columns()}
+        sizes = {"steps": steps_per_epoch, "epochs": epochs, "columns": columns_of(self.aim["metrics"])}
         data = Data(self.dtype, x, y, weights, shuffle=shuffle, **sizes)
         first, total = resumed.first if resumed else self.updates, epochs * steps_per_epoch
         rates = partial(self.aim["optimizer"].rates, first=first, total=total)
@@ -198,7 +198,7 @@ class Engine:
                 if not fits(program, weighted, threads):
                     aim = {**self.aim, "weighted": bool(weighted), "plan": WHOLE._replace(threads=threads)}
                     program = lower(self.layers, self.d_in, BLOCK, self.dtype, **aim)
-                self.inference = Inference(program)
+                self.inference = Inference(program, self.aim)
             return self.inference
 
     @contextmanager
@@ -210,17 +210,24 @@ class Engine:
         finally:
             self.rest.give_back(params, self.buffers.params)
 
-    def evaluate(self, x, y, weights=None):
-        """Means over the rows of loss and scores, and the predictions if a metric needs them all, else None."""
+    def evaluate(self, x, y, weights, loss):
+        """The metrics, means of loss and scores over the rows, and the predictions if a metric needs them all, or None.
+
+        None instead where another thread has compiled the model since these rows were checked for a loss.
+        """
         plan = self._plan_inference(len(x))
         inference = self.inference
         if weights is None and inference and inference.program.weighted:
             weights = np.ones((len(x), 1), self.dtype)  # rather than another program
         inference = self.inference_for(weights is not None, plan.threads)
-        whole = self._columns() <= len(self.aim["metrics"])
+        if inference.aim["loss"] is not loss:
+            return None
+        metrics = inference.aim["metrics"]
+        columns = columns_of(metrics)
+        whole = columns <= len(metrics)
         outputs = np.empty((len(x), inference.program.d_out), self.dtype) if whole else None
-        data = Data(self.dtype, x, y, weights, outputs, columns=self._columns())
-        return self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
+        data = Data(self.dtype, x, y, weights, outputs, columns=columns)
+        return metrics, self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
 
     def predict(self, x):
         """The outputs for the rows of x."""
@@ -257,11 +264,13 @@ class Engine:
             self.rest.give_back(params, self.buffers.params)
             inference.predictors.append(predictor)
 
-    def gradients(self, x, y, weights=None):
-        """Loss over all rows, as training sees it, and the gradients, shaped like the weights."""
-        plan = self._plan(len(x))
+    def gradients(self, x, y, weights, loss):
+        """Loss over all rows, as training sees it, and gradients, shaped like the weights; or None as in `evaluate`."""
+        plan, aim = self._plan(len(x)), self.aim
+        if aim["loss"] is not loss:
+            return None
         height = plan.block * plan.threads or len(x)
-        aim = {**self.aim, "weighted": weights is not None, "height": height, "plan": plan}
+        aim = {**aim, "weighted": weights is not None, "height": height, "plan": plan}
         program = lower(self.layers, self.d_in, len(x), self.dtype, **aim)
         with self.reading() as params:
             buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
@@ -286,9 +295,6 @@ class Engine:
         if self.run is None:
             return self.epochs, self.updates, self.loss
         return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t, self.run.loss
-
-    def _columns(self):
-        return 1 + len(means_over_rows(self.aim["metrics"]))
 
     def _room_for(self, batch, weighted, plan):
         """Makes sure that the program trains on `batch` rows at a time by this plan, with weights of rows or none."""
@@ -319,6 +325,11 @@ class Engine:
         for _ in run.chunks(steps):
             pass
         return run
+
+
+def columns_of(metrics):
+    """Columns of the totals: the loss, and the metrics that are means over rows."""
+    return 1 + len(means_over_rows(metrics))
 
 
 def numbers_of(optimizer):

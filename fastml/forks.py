@@ -23,9 +23,11 @@ def join(member):
 
 def _before():
     _one_at_a_time.acquire()
-    for member in list(_members):
-        member.before_fork()
-        _resting.append(member)
+    for reference in _members.keyrefs():  # a list, which another thread that joins does not change
+        member = reference()
+        if member is not None:
+            member.before_fork()
+            _resting.append(member)
 
 
 def _after_in_parent():

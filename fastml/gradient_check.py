@@ -72,7 +72,7 @@ def gradient_check(
     most = positive_integer("most", most)
     engine, data = float64_twin(model, x, y, sample_weight)
     loss = Loss(engine, *data)
-    value, gradients = engine.gradients(*data)
+    value, gradients = engine.gradients(*data, engine.aim["loss"])
     if not all(np.isfinite(array).all() for array in (value, *gradients)):
         raise ValueError(f"the loss over x and y is {value:g}, or a gradient is not finite: scale x and y")
     largest = max(np.abs(g).max() for g in gradients) or 1.0

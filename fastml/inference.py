@@ -7,13 +7,13 @@ BLOCK = 256  # rows at a time, as they do not influence each other
 
 
 class Inference:
-    """A program, and the workspaces that threads take for it, each one of its own.
+    """A program with the aim that it was lowered for, and the workspaces that threads take for it, each one of its own.
 
     What is taken and given back are items of a list, which threads need no lock for.
     """
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, aim):
+        self.program, self.aim = program, aim
         self.workspaces, self.predictors = [], []
 
     def serves(self, weighted, threads):

@@ -29,6 +29,8 @@ from fastml.registry import lookup
 from fastml.rest import Rest
 from fastml.summary import format_summary, html_summary
 
+TRIES = 100  # to use rows while other threads change what they were checked for
+
 
 class Sequential(Buildable):
     """Layers, one after the other.
@@ -237,7 +239,7 @@ class Sequential(Buildable):
             show = partial(make_progress, verbose)
             loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
             loop["statistics"] = None if resumed else found
-            loop["validate"] = validation and (lambda: self._logs(*validation, prefix="val_"))
+            loop["validate"] = validation and (lambda: self._logs(*validation, intake, prefix="val_"))
             loop["stopped"] = lambda: self.stop_training
             self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, resumed, **loop)
             return self.history
@@ -251,7 +253,7 @@ class Sequential(Buildable):
         value. Floats. `sample_weight` weighs the loss as in `fit`. Raises as `fit` does.
         """
         self._check_compiled("evaluate")
-        logs = self._on_rows("evaluate", lambda to: to.weighted(*to.rows(x, y, sample_weight)), self._logs)
+        logs = self._on_rows("evaluate", lambda to: (*to.weighted(*to.rows(x, y, sample_weight)), to), self._logs)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
@@ -289,7 +291,7 @@ class Sequential(Buildable):
         def rows(intake):
             found = intake.weighted(*intake.rows(x, y, sample_weight))
             intake.check_batches(len(found[0]), len(found[0]), self.optimizer)
-            return found
+            return *found, intake.loss
 
         return self._on_rows("gradients", rows, lambda *rows: self._engine.gradients(*rows))
 
@@ -316,16 +318,18 @@ class Sequential(Buildable):
     def _on_rows(self, method, rows, use):
         """What `use` gives for the rows, which the function `rows` takes from an Intake, x first.
 
-        Once more where another thread has meanwhile changed what is subtracted from the data at first.
+        Once more where another thread has meanwhile changed what is subtracted from the data at first, or the loss, for
+        which `use` gives None.
         """
-        while True:
+        for _ in range(TRIES):
             intake = self._intake()
             found = rows(intake)
             self._build(found[0].shape[1])
             self._check_fitted(method)
             result = use(*found)
-            if self._engine.shift is intake.shift:
+            if result is not None and self._engine.shift is intake.shift:
                 return result
+        raise RuntimeError(f"{method}: the loss of the model is not the one that it was compiled for; call compile")
 
     def _check_compiled(self, method):
         if self.loss is None:

@@ -401,3 +401,43 @@ def test_a_callback_may_fork():
     """
     )
     assert found == [True, 0]
+
+
+def test_a_model_may_be_compiled_for_another_loss_beside_evaluations():
+    """Rows that were checked for one loss are not computed with another: labels are no rows of numbers."""
+    found = report(
+        """
+    import json, threading
+    import numpy as np
+    import fastml
+    x, labels = np.random.default_rng(0).normal(size=(400, 8)), np.arange(400) % 5
+    model = fastml.Sequential([fastml.Dense(5)], seed=1, input_dim=8)
+    losses = [("sparse_categorical_crossentropy", labels), ("mean_squared_error", np.eye(5)[labels])]
+    expected = {}
+    for loss, y in losses:
+        model.compile("sgd", loss)
+        expected[model.evaluate(x, y)] = loss
+    stop, errors, seen = threading.Event(), [], []
+    def ask(y):
+        while not stop.is_set():
+            try:
+                seen.append(model.evaluate(x, y))
+                model.gradients(x, y)
+            except ValueError as error:
+                if "y" not in str(error):
+                    errors.append(repr(error))
+            except BaseException as error:
+                errors.append(repr(error))
+    threads = [threading.Thread(target=ask, args=(y,)) for _, y in losses]
+    for thread in threads:
+        thread.start()
+    for turn in range(400):
+        model.compile("sgd", losses[turn % 2][0], metrics=["accuracy"] * (turn % 3 == 0))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    losses_seen = {value[0] if isinstance(value, list) else value for value in seen}
+    print(json.dumps([errors[:3], len(seen) > 0, losses_seen <= set(expected)]))
+    """
+    )
+    assert found == [[], True, True]
