@@ -48,7 +48,10 @@ class Callback:
         """Some twenty times a second, between two steps, after all callbacks have seen the epochs that have ended."""
 
     def on_exception(self, exception: BaseException) -> None:
-        """Where an error or Ctrl-C ends the training between two steps; the model has the weights of the last one."""
+        """Where an error or Ctrl-C ends the training between two steps; the model has the weights of the last one.
+
+        Not where it comes while an epoch is validated or told to callbacks, nor in a divergence.
+        """
 
     def on_train_end(self, logs: dict) -> None:
         """After the last epoch, with its logs; not called when an error or Ctrl-C ends the training."""
@@ -112,7 +115,7 @@ class Monitor(Callback):
 
     def load_state_dict(self, state):
         self.on_train_begin({})
-        for name in self.remembered:
+        for name in set(self.remembered) & set(state):
             setattr(self, name, state[name])
 
     def improved(self, logs):

@@ -11,7 +11,9 @@ import numpy as np
 from fastml import saving
 from fastml.callbacks import call
 from fastml.description import describe
+from fastml.engine import batches, columns_of
 from fastml.file_checks import count
+from fastml.interrupts import hold_interrupts
 from fastml.random import permutation
 from fastml.records import ModelCheckpoint
 from fastml.saving import ModelFileError
@@ -24,13 +26,13 @@ class TrainingState:
 
     def __init__(self, path, sequential):
         text, tensors = saving.read(path)
-        self.path, self.model = path, saving.load(path, sequential)
-        self.described = saving.parse(text, sum(array.size for array in tensors.values())).get("resume")
+        self.path, (self.model, description) = path, saving.made(path, text, tensors, sequential)
+        self.described = description.get("resume") if isinstance(self.model, sequential) else None
         if self.described is None:
             return
         try:
             self.take(self.described, {name: array for name, array in tensors.items() if name.startswith(CALLBACK)})
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path} does not describe a training that can be resumed: {error!r}") from error
 
     def take(self, described, tensors):
@@ -41,35 +43,42 @@ class TrainingState:
         self.totals = np.array(described["totals"], np.float64)
         self.stopped, self.data = described["stopped"] is True, described["data"]
         self.callbacks = [(entry["class"], decoded(entry["state"], tensors)) for entry in described["callbacks"]]
-        done = self.step // self.steps_per_epoch
-        if done > self.epochs or not all(len(values) == done for values in self.history.values()):
+        done, batch = divmod(self.step, self.steps_per_epoch)
+        if self.step > self.epochs * self.steps_per_epoch or any(len(v) != done for v in self.history.values()):
             raise ValueError(f"step {self.step} and a history of {set(map(len, self.history.values()))} epochs")
+        if batch and self.totals.shape != (columns := columns_of(self.model._engine.aim["metrics"]),):
+            raise ValueError(f"totals of shape {self.totals.shape} for {columns} columns")
 
     @property
     def done(self):
         """Epochs that the training had completed."""
         return self.step // self.steps_per_epoch
 
-    def check(self, model, callbacks, epochs, rows, **arguments):
+    def check(self, model, callbacks, epochs, rows, batch_size, shuffle):
         """ValueError where this is no state of such a training, on these rows: x, y, weights; nothing is changed."""
+        steps, _ = batches(len(rows[0]), batch_size, all(layer.alone for layer in self.model._built_layers()))
+        arguments = {"batch_size": batch_size, "shuffle": shuffle}
         differing = [f"{name}={self.arguments[name]}, got {value}" for name, value in arguments.items()
                      if self.arguments[name] != value]  # fmt: skip
-        rate = getattr(model.optimizer, "learning_rate", None)
+        rate = rate_of(model)
         if epochs != self.epochs and isinstance(rate, Schedule) and rate.steps is None:
             differing.append(f"epochs={self.epochs}, over which {rate!r} goes, got {epochs}")
-        if epochs < self.done:
-            differing.append(f"{self.done} epochs, got epochs={epochs}")
-        for name in ("dtype", "input_dim", "metrics"):
+        if self.step > epochs * self.steps_per_epoch:
+            differing.append(f"{self.step / self.steps_per_epoch:.3g} epochs, got epochs={epochs}")
+        for name in ("dtype", "input_dim", "metrics", "executor"):
             if getattr(self.model, name) != getattr(model, name) and (name, model.input_dim) != ("input_dim", None):
                 differing.append(f"{name}={getattr(self.model, name)!r}, got {getattr(model, name)!r}")
-        parts = {"layers": lambda m: [describe(layer) for layer in m._built_layers()],
-                 "loss": lambda m: describe(m.loss),
-                 "optimizer": lambda m: apart_from_rate(describe(m.optimizer))}  # fmt: skip
+        parts = {
+            "layers": lambda m: [describe(layer) for layer in m._built_layers()],
+            "loss": lambda m: describe(m.loss),
+            "optimizer": lambda m: (type(m.optimizer), len(m.optimizer.start)),
+            "learning_rate": lambda m: describe(rate_of(m)) if isinstance(rate_of(m), Schedule) else None,
+        }
         differing += [f"other {name}" for name, part in parts.items() if part(self.model) != part(model)]
         kinds = [kind for kind, _ in self.callbacks]
         if kinds != (found := [type(callback).__name__ for callback in callbacks]):
             differing.append(f"the callbacks {', '.join(kinds) or 'none'}, got {', '.join(found) or 'none'}")
-        if fingerprint(*rows) != self.data:
+        if fingerprint(*rows) != self.data or steps != self.steps_per_epoch:
             differing.append("other x, y or weights of rows")
         if differing:
             raise ValueError(f"{self.path} cannot be resumed here: it is of a training with {'; '.join(differing)}")
@@ -77,14 +86,13 @@ class TrainingState:
     def enter_model(self, model):
         """Gives a built model the weights, the optimizer's state, the counters and the history."""
         engine, twin = model._engine, self.model._engine
-        with model._rest.visit():
+        with hold_interrupts(), model._rest.visit():
             engine.own()
             engine.buffers.params[:], engine.buffers.state[:] = twin.buffers.params, twin.buffers.state
             engine.updates, engine.loss, engine.fitted, engine.shift = twin.updates, twin.loss, twin.fitted, twin.shift
             engine.inference = None
             engine.epochs, engine.seed, model.seed = self.began, twin.seed, self.model.seed
-            if hasattr(model.optimizer, "learning_rate"):  # which a callback may have changed
-                model.optimizer.learning_rate = self.model.optimizer.learning_rate
+            vars(model.optimizer).update(vars(self.model.optimizer))  # which a callback may have changed
             model.history.epoch, model.history.history = list(range(self.done)), self.history
             model.stop_training = self.stopped
 
@@ -114,12 +122,8 @@ def number(value):
     return float(found)
 
 
-def apart_from_rate(described):
-    """The description of an optimizer without its learning rate if that is a number, which callbacks may change."""
-    arguments = described["arguments"]
-    if not isinstance(arguments.get("learning_rate"), dict):
-        arguments = {name: value for name, value in arguments.items() if name != "learning_rate"}
-    return {**described, "arguments": arguments}
+def rate_of(model):
+    return getattr(model.optimizer, "learning_rate", None)
 
 
 def find(resume, callbacks, sequential):
@@ -135,14 +139,18 @@ def find(resume, callbacks, sequential):
         if state.described is None:
             raise ValueError(f"{resume} holds a model, but no training that could be resumed: fit without resume")
         return state
+    failed = None
     for path in candidates(resume, callbacks):
         try:
             state = TrainingState(path, sequential)
         except (ModelFileError, OSError) as error:
             warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=3)
+            failed = error
             continue
         if state.described is not None:
             return state
+    if failed:  # to begin anew would replace what may still be of use
+        raise ModelFileError(f"resume: there is no checkpoint that can be read; remove what is damaged: {failed}")
     if resume is True:
         return None
     raise FileNotFoundError(f"resume: there is no checkpoint at {os.fspath(resume)}")

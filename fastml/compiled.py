@@ -1,6 +1,7 @@
 """The compiled executor: built once, kept on disk, called like the reference."""
 
 import sys
+from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
@@ -110,7 +111,9 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
     jobs["arrived"] = arrived[8:].ctypes.data
     enter, zero = executor(), ZEROS[dtype]
-    with Team(enter, zero, int(jobs["threads"][0])) as team:
+    wanted = int(jobs["threads"][0])
+    # A signal's handler that forks would leave the child with a team of threads that it does not have.
+    with hold_interrupts() if wanted > 1 else nullcontext(), Team(enter, zero, wanted) as team:
         jobs["threads"], jobs["workers"] = team.threads, team.addresses.ctypes.data
         enter(jobs.ctypes.data, 0, zero)
     return int(arrived[8 + OFFERS])

@@ -11,6 +11,7 @@ from fastml import compiled, reference
 from fastml.constants import Constant, check_range
 from fastml.data import as_array, convert
 from fastml.inference import BLOCK, Inference, fits
+from fastml.interrupts import hold_interrupts
 from fastml.layers import method_of
 from fastml.lowering import lower
 from fastml.metrics import means_over_rows
@@ -85,10 +86,10 @@ class Engine:
     def own(self):
         """Before parameters change: gives those who read them an array of their own, the one that there is."""
         with self.rest.lock:
-            if self.rest.lent:
+            if self.rest.shares(self.buffers.params):
                 params = aligned_zeros(self.buffers.params.size, self.dtype)
                 params[:] = self.buffers.params
-                self.buffers, self.rest.lent = self.buffers._replace(params=params), 0
+                self.buffers = self.buffers._replace(params=params)
 
     def weights(self):
         """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before."""
@@ -107,13 +108,15 @@ class Engine:
         wide = [np.float64] * bool(method_of(self.layers))  # a mean may be what is subtracted before the cast
         dtypes = wide + [self.dtype] * len(arrays)
         arrays = [convert(a, f"weights[{k}]", dtypes[k]) for k, a in enumerate(arrays)]
-        shift = shift_of(*arrays[:2], self.dtype) if wide else None
-        if wide:
-            arrays[0] = convert(arrays[0] if shift is None else np.where(shift, 0, arrays[0]), "weights[0]", self.dtype)
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
-        with self.rest.visit():
+        with hold_interrupts(), self.rest.visit():  # all or none
+            shift = self.shift  # which the rows of a training under way have lost already
+            if wide and self.run is None:
+                shift = shift_of(*arrays[:2], self.dtype)
+            if wide:
+                arrays[0] = convert(arrays[0] - (0 if shift is None else shift), "weights[0]", self.dtype)
             self.own()
             for array, parameter in zip(arrays, self.program.parameters, strict=True):
                 parameter.view(self.buffers.params)[...] = array
@@ -143,7 +146,7 @@ class Engine:
             mean, scale = statistics["mean"], statistics["scale"]
             shift = shift_of(mean, scale, self.dtype)
             left = mean if shift is None else np.where(shift, 0, mean)
-            with self.rest.lock:
+            with hold_interrupts(), self.rest.lock:
                 self.own()
                 for parameter, values in zip(self.program.parameters, (left, scale), strict=False):
                     parameter.view(self.buffers.params)[...] = values
@@ -161,7 +164,7 @@ class Engine:
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
         if self.executor == "compiled":
             compiled.ensure(self.dtype)
-        with self.rest.training(self._end_run):
+        with hold_interrupts() as hold, self.rest.training(self._end_run):
             self._room_for(largest, weights is not None, plan)
             self._write_constants()
             self.adapt(statistics)
@@ -174,7 +177,7 @@ class Engine:
             progress = make_progress(len(x), epochs)
             self.run = run
             try:
-                train(run, epochs, progress=progress, resumed=resumed, **loop)
+                train(run, epochs, progress=progress, resumed=resumed, hold=hold, **loop)
             finally:
                 progress.close()
 
@@ -208,7 +211,7 @@ class Engine:
         try:
             yield params
         finally:
-            self.rest.give_back(params, self.buffers.params)
+            self.rest.give_back(params)
 
     def evaluate(self, x, y, weights, loss):
         """The metrics, means of loss and scores over the rows, and the predictions if a metric needs them all, or None.
@@ -261,7 +264,7 @@ class Engine:
             predictor.use(params)
             return method(predictor, *arguments)
         finally:
-            self.rest.give_back(params, self.buffers.params)
+            self.rest.give_back(params)
             inference.predictors.append(predictor)
 
     def gradients(self, x, y, weights, loss):

@@ -4,13 +4,18 @@ Whoever has a lock, or memory that a thread is changing, joins here. Before a fo
 there until the fork is over, so that the child finds nothing half done and no lock that nobody will open.
 """
 
+import _thread
 import os
 import threading
+import time
 import weakref
+
+from fastml.interrupts import hold_interrupts
 
 _members = weakref.WeakKeyDictionary()  # in the order in which they joined
 _one_at_a_time = threading.RLock()
-_resting = []
+_resting = {}  # members, in the order in which they came to rest
+_hold = None  # what holds signals back during a fork
 
 
 def join(member):
@@ -22,25 +27,46 @@ def join(member):
 
 
 def _before():
+    """Brings all members to rest. What a hook raises is lost, and the fork goes on: so signals wait for its end."""
+    global _hold
+    hold = hold_interrupts()
+    entered = hold.__enter__()
     _one_at_a_time.acquire()
-    for reference in _members.keyrefs():  # a list, which another thread that joins does not change
-        member = reference()
-        if member is not None:
+    _hold = hold, entered
+    while waiting := [member for ref in _members.keyrefs() if (member := ref()) and member not in _resting]:
+        for member in waiting:
+            _resting[member] = True
             member.before_fork()
-            _resting.append(member)
+
+
+def _after(in_child):
+    for member in reversed(_resting):
+        member.after_fork(in_child)
+    _resting.clear()
 
 
 def _after_in_parent():
-    while _resting:
-        _resting.pop().after_fork(in_child=False)
+    _after(in_child=False)
+    hold, entered = _hold
     _one_at_a_time.release()
+    missed, entered.held = dict(entered.held), {}
+    hold.__exit__(None, None, None)
+    if missed:  # their handlers may raise, which would be lost here, too
+        _thread.start_new_thread(_send_again, (missed,))
+
+
+def _send_again(numbers):
+    time.sleep(0.005)
+    for number in numbers:
+        os.kill(os.getpid(), number)
 
 
 def _after_in_child():
     global _one_at_a_time
-    while _resting:
-        _resting.pop().after_fork(in_child=True)
-    _one_at_a_time = threading.RLock()
+    _after(in_child=True)
+    hold, entered = _hold
+    _one_at_a_time, entered.held = threading.RLock(), {}
+    hold.__exit__(None, None, None)
 
 
 if hasattr(os, "register_at_fork"):

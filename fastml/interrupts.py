@@ -6,6 +6,7 @@ Python calls a handler in the main thread between any two lines, and what it rai
 import signal
 import threading
 from contextlib import contextmanager
+from threading import get_ident
 
 # Those that come from outside or from a clock. The rest is the processor's word on a fault, or ends the process.
 NAMES = "INT TERM ALRM HUP QUIT USR1 USR2 BREAK VTALRM PROF CHLD CONT TSTP TTIN TTOU PIPE IO PWR URG WINCH XCPU XFSZ"
@@ -22,7 +23,7 @@ class Hold:
     """Signals that have a handler in Python are kept, while `holding`, until `check` or the end."""
 
     def __init__(self, every):
-        self.every = every
+        self.every, self.thread = every, get_ident()
         self.holding, self.handlers, self.held = True, {}, {}  # by number of the signal
 
     def install(self):
@@ -35,8 +36,13 @@ class Hold:
                 self.handlers[number] = handler
                 signal.signal(number, self.keep)
 
+    @property
+    def here(self):
+        """Whether it holds signals back in this thread, the main one; a fork may have made another that."""
+        return self.holding and self.thread == get_ident()
+
     def keep(self, number, frame):
-        if self.holding:
+        if self.here:
             self.held[number] = frame
         else:
             self.handlers[number](number, frame)
@@ -75,6 +81,8 @@ class Hold:
 class NoHold:
     """In place of a Hold where nothing is held back."""
 
+    held = {}
+
     def check(self):
         pass
 
@@ -96,7 +104,7 @@ def hold_interrupts(every=False):
         yield NoHold()
         return
     outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-    if isinstance(outer, Hold) and outer.holding:  # this block is within another, whose signals count here as well
+    if isinstance(outer, Hold) and outer.here:  # this block is within another, whose signals count here as well
         yield outer
         outer.check()
         return

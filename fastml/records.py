@@ -31,13 +31,14 @@ class ModelCheckpoint(Monitor):
         of the last epoch, or nan before its end.
 
     Unless only the best is wanted, the model is also saved where Ctrl-C or another exception ends the training between
-    two steps, but for a divergence. A file is complete or not there: it is written beside its place and then renamed.
+    two steps: neither in a divergence nor while an epoch is validated and told to callbacks. A file is complete or not
+    there: it is written beside its place and then renamed.
     """
 
     save_best_only = Flag()
     every_epochs = Whole(1)
     every_seconds = Constant(0, optional=True)
-    remembered = (*Monitor.remembered, "epoch", "logs")
+    remembered = (*Monitor.remembered, "epoch", "logs", "due")
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class ModelCheckpoint(Monitor):
             self._save()
 
     def on_exception(self, exception):
-        if not self.save_best_only and not isinstance(exception, ArithmeticError):
+        if not self.save_best_only:
             try:
                 self._save()
             except OSError as error:

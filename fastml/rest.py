@@ -25,17 +25,20 @@ class Rest:
         self.published = None  # parameters as of the last rest, where readers asked for them
         self.asked = self.waiting = 0  # readers since the last rest, and those who wait for one
         self.touched = False  # whether somebody changed the weights, whom a training must not go back behind
-        self.lent = 0  # readers of the parameters as they are, which must not change under them
+        self.lent = {}  # arrays that are read, with the number of readers, by id
         forks.join(self)
 
     # For the thread that trains
 
     @contextmanager
     def training(self, end):
-        """A training in this thread, at work from the start. At its end it calls `end()`, also in a forked process."""
+        """A training in this thread, at work from the start. At its end it calls `end()`, also in a forked process.
+
+        To be entered where signals are held: an exception in between would leave the model at work for ever.
+        """
         self.touched, self.end = False, end
-        self._work(get_ident())
         try:
+            self._work(get_ident())
             yield
         finally:
             self._end()
@@ -65,7 +68,6 @@ class Rest:
         """A short rest, with these parameters: guests have it now, and readers get them from now on."""
         with self.lock:
             self.published = params if self.asked or self.waiting else None  # who asks once will ask again
-            self.lent += self.published is not None
             self.asked = 0
             guests = set(self.guests)  # those who come from now on wait for the next one
             if guests or self.waiting:
@@ -82,8 +84,8 @@ class Rest:
         """A rest of the training, in which this thread alone looks at the model or changes it."""
         with self.lock:
             guest = object()
-            self.guests.add(guest)
             try:
+                self.guests.add(guest)
                 while self.busy and self.trainer != get_ident():
                     self.changed.wait()
                 yield
@@ -104,17 +106,21 @@ class Rest:
                         self.changed.wait()
                 finally:
                     self.waiting -= 1
-                if self.busy:
-                    self.asked += 1
-                    return self.published
-            self.lent += 1
-            return params()
+            self.asked += self.busy
+            array = self.published if self.busy and self.trainer != get_ident() else params()
+            self.lent.setdefault(id(array), [array, 0])[1] += 1
+            return array
 
-    def give_back(self, read, params):
-        """Ends the reading of what `read` gave; `params` are the parameters as they are now."""
+    def give_back(self, array):
+        """Ends the reading of what `read` gave."""
         with self.lock:
-            if read is params and read is not self.published:
-                self.lent -= 1
+            self.lent[id(array)][1] -= 1
+            if not self.lent[id(array)][1]:
+                del self.lent[id(array)]
+
+    def shares(self, params):
+        """Whether somebody reads these parameters, or may at any moment."""
+        return id(params) in self.lent or self.published is params
 
     # For forks
 

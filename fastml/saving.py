@@ -116,16 +116,21 @@ def digest(text, tensors):
 
 def load(path, sequential):
     """The model in a file, an instance of `sequential`, or the estimator around it."""
-    text, tensors = read(path)
+    return made(path, *read(path), sequential)[0]
+
+
+def made(path, text, tensors, sequential):
+    """What `load` gives, of the content of a file, and the description."""
     try:
         description = parse(text, sum(array.size for array in tensors.values()))
         version = positive_integer("version", description["version"])
         if version <= VERSION:
             if "estimator" not in description:
-                return rebuilt(description, tensors, sequential)
+                return rebuilt(description, tensors, sequential), description
             from fastml.sklearn import restored  # which needs scikit-learn
 
-            return restored(description["estimator"], rebuilt(description, tensors, sequential))
+            model = rebuilt(description, tensors, sequential)
+            return restored(description["estimator"], model), description
         writer = str(description["fastml"])[:40]
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         told = shortened(f"{type(error).__name__}: {error}")

@@ -197,7 +197,7 @@ class Sequential(Buildable):
             The file of a `ModelCheckpoint`, from which the training that it is of goes on, at any step, with the bits
             it would have had; of a folder or a path with names in braces, the newest file that can be read. True is for
             the path of the ModelCheckpoint among the callbacks, and begins the training where there is no file yet. All
-            else must be as in the call that was interrupted.
+            else must be as in the call that was interrupted; what the optimizer's numbers were then, they are again.
 
         Raises
         ------
@@ -223,13 +223,12 @@ class Sequential(Buildable):
             resumed = find(resume, callbacks, Sequential)
             intake = self._intake()
             if resumed:
-                intake = intake.of_data(resumed.model._engine)
+                intake = intake._replace(d_in=resumed.model.input_dim).of_data(resumed.model._engine)
             split = validation_data, validation_split
             (x, y, weights), validation, found = intake.training(x, y, sample_weight, class_weight, *split)
             intake.check_batches(len(x), batch_size, self.optimizer)
             if resumed:
-                sizes = {"batch_size": min(batch_size, len(x)), "shuffle": bool(shuffle)}
-                resumed.check(self, callbacks, epochs, (x, y, weights), **sizes)
+                resumed.check(self, callbacks, epochs, (x, y, weights), min(batch_size, len(x)), bool(shuffle))
             self._build(x.shape[1])
             self.stop_training = False
             self.history = History()

@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from fastml.callbacks import Limit, call, watches_chunks
-from fastml.interrupts import hold_interrupts
 from fastml.kernels.instruction import JOB
 from fastml.plan import WHOLE
 from fastml.rescue import Rescue
@@ -250,26 +249,25 @@ class Loop:
                 call(self.callbacks, "on_exception", error)
 
 
-def train(run, epochs, callbacks, resumed=None, **loop):
+def train(run, epochs, callbacks, hold, resumed=None, **loop):
     """Runs all epochs of a training job, or those that are left of one that is `resumed`, a TrainingState.
 
     The other arguments are those of a `Loop`. Raises DivergenceError where the loss stops being finite; passes on what
     callbacks and Ctrl-C raise. However it ends, the parameters are those after a complete step.
     """
-    with hold_interrupts() as hold:
-        with run.resting(hold):
-            if resumed:
-                resumed.enter_callbacks(callbacks)
-            else:
-                call(callbacks, "on_train_begin", {})
-        run.loop = loop = Loop(run, epochs, callbacks=callbacks, hold=hold, **loop)
-        try:
-            logs = loop.train()
-        except BaseException as error:
-            loop.end_early(error)
-            raise
-        finally:
-            run.loop = None  # or the data would wait for the garbage collector
-        loop.progress.finish()
-        with run.resting(hold):
-            call(callbacks, "on_train_end", logs)
+    with run.resting(hold):
+        if resumed:
+            resumed.enter_callbacks(callbacks)
+        else:
+            call(callbacks, "on_train_begin", {})
+    run.loop = loop = Loop(run, epochs, callbacks=callbacks, hold=hold, **loop)
+    try:
+        logs = loop.train()
+    except BaseException as error:
+        loop.end_early(error)
+        raise
+    finally:
+        run.loop = None  # or the data would wait for the garbage collector
+    loop.progress.finish()
+    with run.resting(hold):
+        call(callbacks, "on_train_end", logs)

@@ -29,14 +29,18 @@ def captured(model, run, tensors):
         "totals": data.totals[run.epochs].tolist() if run.step % run.steps_per_epoch else [],
         "stopped": bool(model.stop_training),
         "callbacks": [
-            {"class": type(callback).__name__, "state": encoded(state_of(callback), tensors, f"{CALLBACK}{k}.")}
+            {"class": type(callback).__name__, "state": state_of(callback, tensors, f"{CALLBACK}{k}.")}
             for k, callback in enumerate(loop.callbacks)
         ],
     }
 
 
-def state_of(callback):
-    return callback.state_dict() if hasattr(callback, "state_dict") else {}
+def state_of(callback, tensors, name):
+    """What a callback remembers, encoded."""
+    try:
+        return encoded(callback.state_dict() if hasattr(callback, "state_dict") else {}, tensors, name)
+    except TypeError as error:
+        raise TypeError(f"the state_dict of {type(callback).__name__} cannot be saved: {error}") from error
 
 
 def encoded(value, tensors=None, name=""):
@@ -50,23 +54,23 @@ def encoded(value, tensors=None, name=""):
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": str(value)}
     if isinstance(value, dict):
-        return {"dict": {str(key): encoded(entry, tensors, name) for key, entry in value.items()}}
+        return {"dict": [[encoded(key), encoded(entry, tensors, name)] for key, entry in value.items()]}
     if isinstance(value, (list, tuple)):
         return [encoded(entry, tensors, name) for entry in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"a callback remembers {value!r}, which cannot be saved")
+    raise TypeError(f"it holds {value!r}, neither number, text, array, list nor dict")
 
 
 def decoded(value, tensors):
-    """What `encoded` was given."""
+    """What `encoded` was given, with lists for tuples."""
     if isinstance(value, list):
         return [decoded(entry, tensors) for entry in value]
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()
     if kind == "dict":
-        return {key: decoded(entry, tensors) for key, entry in content.items()}
+        return {decoded(key, tensors): decoded(entry, tensors) for key, entry in content}
     return {"tensor": tensors.get, "float": float}[kind](content)
 
 

@@ -2,9 +2,15 @@
 
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from helpers import make_data, make_model, same_bits
 from processes import TRAIN, report
+
+from fastml import SGD, Callback, Dense, Normalization, Sequential
 
 SIGNALS = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX systems")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -441,3 +447,178 @@ def test_a_model_may_be_compiled_for_another_loss_beside_evaluations():
     """
     )
     assert found == [[], True, True]
+
+
+# Single moments, that chance would seldom meet
+
+
+def test_what_is_read_is_never_written_to():
+    """However many read it: also an array that was published in a training which has ended since."""
+    model = make_model(input_dim=5)
+    model.build()
+    rest, engine = model._rest, model._engine
+    with rest.training(lambda: None):
+        rest.asked = 1
+        rest.pause(engine.buffers.params)
+        results = in_threads([lambda: rest.read(lambda: engine.buffers.params)] * 2)
+    first, second = results
+    assert first is second is engine.buffers.params
+    kept = second.copy()
+    rest.give_back(first)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    assert (second == kept).all()
+    rest.give_back(second)
+    with engine.reading() as third:
+        kept = third.copy()
+        model.set_weights([w + 1 for w in model.get_weights()])
+        assert (third == kept).all()
+    assert not rest.lent
+    before = engine.buffers.params
+    model.set_weights([w + 1 for w in model.get_weights()])
+    assert engine.buffers.params is before, "nobody reads: no copy is made"
+
+
+def in_threads(calls):
+    """What functions return that are called in a thread of their own each."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+@SIGNALS
+def test_weights_are_set_all_or_none(monkeypatch):
+    """Also where a Ctrl-C comes in the middle."""
+    model = make_model(input_dim=5)
+    model.build()
+    engine, before = model._engine, model.get_weights()
+    own = engine.own
+
+    def interrupted():
+        own()
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(engine, "own", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_weights([w + 1 for w in before])
+    assert same_bits(model.get_weights(), [w + 1 for w in before])
+
+
+@SIGNALS
+def test_ctrl_c_where_a_training_ends_lets_it_end():
+    """While another thread looks at the model, for which the end waits."""
+    model, inside, leave = make_model(), threading.Event(), threading.Event()
+    x, y = make_data("mean_squared_error")
+    model.fit(x, y, verbose=0)
+
+    class Meet(Callback):
+        def on_train_end(self, logs):
+            threading.Thread(target=visit).start()
+            inside.wait()
+            threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
+            threading.Timer(0.6, leave.set).start()
+
+    def visit():
+        with model._rest.visit():
+            inside.set()
+            leave.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0, callbacks=[Meet()])
+    assert not model._rest.busy and model._rest.trainer is None
+    model.fit(x, y, verbose=0)
+
+
+def test_statistics_that_are_set_during_a_training_meet_its_rows():
+    """Which have lost the mean before already: the network sees what a new training would."""
+    x, y = make_data("mean_squared_error")
+    x[:, 1] = 1.7e9 + 60 * np.arange(len(x))
+    models = [Sequential([Normalization(), Dense(3)], seed=1) for _ in range(2)]
+    for model in models:
+        model.compile(SGD(0.0))
+        model.fit(x, y, verbose=0)
+    moved = models[0].get_weights()
+    moved[0] = moved[0] + 600.0
+
+    class Move(Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 0:
+                self.model.set_weights(moved)
+
+    losses = models[0].fit(x, y, epochs=2, verbose=0, callbacks=[Move()]).history["loss"]
+    models[1].set_weights(moved)
+    expected = models[1].fit(x, y, verbose=0).history["loss"]
+    assert losses[1] == pytest.approx(expected[0], rel=1e-4) and losses[1] != pytest.approx(losses[0], rel=1e-2)
+    assert models[0].predict(x[:20]) == pytest.approx(models[1].predict(x[:20]), rel=1e-3, abs=1e-3)
+
+
+@FORKS
+def test_a_child_of_another_thread_hears_ctrl_c():
+    """Though the main thread of its parent was training, and held it back."""
+    found = report(
+        TRAIN
+        + """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    statuses = []
+    def fork():
+        for _ in range(5):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(5)
+                    os._exit(1)
+                except KeyboardInterrupt:
+                    os._exit(0)
+            statuses.append(os.waitpid(child, 0)[1])
+        done.set()
+    done = threading.Event()
+    thread = threading.Thread(target=fork)
+    class Until:
+        def set_model(self, model):
+            self.model = model
+        def on_chunk_end(self):
+            self.model.stop_training = done.is_set()
+    thread.start()
+    trained(epochs=10**6, callbacks=[Until()])
+    thread.join()
+    print(json.dumps(statuses))
+    """
+    )
+    assert found == [0] * 5
+
+
+@FORKS
+def test_an_alarm_while_a_fork_waits_is_neither_lost_nor_does_it_hurry_the_fork():
+    found = report(
+        TRAIN
+        + """
+    class Alarm(Exception):
+        pass
+    def alarm(*_):
+        raise Alarm
+    signal.signal(signal.SIGALRM, alarm)
+    model = made()
+    model.build(5)
+    inside = threading.Event()
+    def visit():
+        with model._rest.visit():
+            inside.set()
+            time.sleep(0.5)
+    thread = threading.Thread(target=visit)
+    thread.start()
+    inside.wait()
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    start, raised, child = time.perf_counter(), False, None
+    try:
+        child = os.fork()
+        if not child:
+            os._exit(0 if model._rest.lock.acquire(blocking=False) else 1)
+        waited = time.perf_counter() - start
+        time.sleep(1)
+    except Alarm:
+        raised = True
+    thread.join()
+    print(json.dumps([raised, waited > 0.3, os.waitpid(child, 0)[1], model.predict(data()[0]).shape[0]]))
+    """
+    )
+    assert found == [True, True, 0, 300]

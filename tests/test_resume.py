@@ -251,7 +251,7 @@ def test_callbacks_of_users_remember_numbers_texts_arrays_lists_and_dicts(single
     fit(model, path, Kill(), resume=path, callbacks=[counter])
     state = counter.state
     assert not counter.begun and [epoch for epoch, _ in counter.seen] == list(range(EPOCHS))
-    assert np.isnan(state["nan"]) and state["none"] is None and state["flag"] is True and state["3"] == "text"
+    assert np.isnan(state["nan"]) and state["none"] is None and state["flag"] is True and state[3] == "text"
     assert state["arrays"]["a"].tolist() == [0, 1, 2] and state["arrays"]["a"].dtype == "int16"
     assert state["arrays"]["b"][0].shape == (2, 0) and state["arrays"]["b"][1] == 2
 
@@ -261,7 +261,7 @@ def test_what_a_callback_cannot_keep_is_named(single_steps, tmp_path):
         def state_dict(self):
             return {"function": print}
 
-    with pytest.raises(TypeError, match="a callback remembers <built-in function print>, which cannot be saved"):
+    with pytest.raises(TypeError, match="the state_dict of Odd cannot be saved: it holds <built-in function print>"):
         fit(made(), tmp_path / "at.safetensors", Kill(), callbacks=[Odd()])
 
 
@@ -364,7 +364,9 @@ def test_another_call_is_refused_and_changes_nothing(message, single_steps, tmp_
 MODELS = {
     "dtype='float32', got 'float64'": lambda: made(dtype="float64"),
     "other layers": lambda: made(layers=lambda: [Dense(3)]),
-    "other optimizer": lambda: made(Adam(0.01, beta_1=0.8)),
+    "other optimizer": lambda: made(SGD(0.01)),
+    "other learning_rate": lambda: made(Adam(CosineDecay(0.01))),
+    "executor='compiled', got 'numpy'": lambda: made(executor="numpy"),
     "other loss": lambda: compiled_for("huber"),
     r"metrics=\[\], got": lambda: made(metrics=["mean_absolute_error"]),
 }
@@ -457,3 +459,78 @@ def test_a_full_disk_at_the_end_does_not_hide_why_the_training_ended(tmp_path, m
     checkpoint = ModelCheckpoint(tmp_path / "at.safetensors", every_epochs=100)
     with pytest.raises(KeyboardInterrupt), pytest.warns(RuntimeWarning, match="last steps could not be saved.*space"):
         made().fit(X, Y, 12, 3, callbacks=[checkpoint, Interrupt()], verbose=0)
+
+
+def test_the_best_model_that_is_due_is_written_after_a_resume(single_steps, tmp_path):
+    """Another checkpoint may be written, and the process killed, before it is."""
+    last, best, best_of_whole = (tmp_path / f"{name}.safetensors" for name in ("last", "best", "whole"))
+
+    class KillBefore(ModelCheckpoint):
+        def on_chunk_end(self):
+            if self.due and self.epoch == 3 and not self.resumed:
+                raise Killed
+            super().on_chunk_end()
+
+    def fitted(best, resumed, resume=False):
+        model = made(SGD(0.01), layers=lambda: [Dense(3)])
+        second = KillBefore(best, "loss", save_best_only=True)
+        second.resumed = resumed
+        callbacks = [ModelCheckpoint(last, every_seconds=0), second]
+        return model.fit(X, Y, 12, 6, callbacks=callbacks, verbose=0, resume=resume)
+
+    with pytest.raises(Killed):
+        fitted(best, False)
+    before = fastml.load(best)._engine.updates
+    fitted(best, True, resume=last)
+    fitted(best_of_whole, True)
+    assert before < fastml.load(best)._engine.updates == fastml.load(best_of_whole)._engine.updates
+    assert same_bits(fastml.load(best).get_weights(), fastml.load(best_of_whole).get_weights())
+
+
+@pytest.mark.parametrize("resume", [True, "folder"])
+def test_nothing_begins_anew_over_a_checkpoint_that_cannot_be_read(resume, single_steps, tmp_path):
+    path = tmp_path / "at.safetensors"
+    interrupted(made, path, 6)
+    path.write_bytes(damaged := path.read_bytes()[:-9])
+    with pytest.warns(RuntimeWarning, match="skipped"), pytest.raises(ModelFileError, match="remove what is damaged"):
+        fit(made(), path, Kill(), resume=tmp_path if resume == "folder" else resume)
+    assert path.read_bytes() == damaged
+
+
+def test_numbers_of_the_optimizer_that_a_callback_changes_go_on(single_steps, tmp_path):
+    class Ramp(Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.optimizer.weight_decay += 0.1
+            self.model.optimizer.clipvalue = 1.0 / (epoch + 1)
+
+    whole, path = made(Adam(0.01)), tmp_path / "at.safetensors"
+    fit(whole, tmp_path / "whole.safetensors", Kill(), callbacks=[Ramp()])
+    model = interrupted(lambda seed=1: made(Adam(0.01), seed=seed), path, 9, callbacks=[Ramp()])
+    fit(model, path, Kill(), resume=path, callbacks=[Ramp()])
+    assert same_bits(model.get_weights(), whole.get_weights())
+    assert model.optimizer.weight_decay == whole.optimizer.weight_decay > 0.3
+
+
+def test_rows_of_another_width(single_steps, tmp_path):
+    path = tmp_path / "at.safetensors"
+    interrupted(made, path, 6)
+    with pytest.raises(ValueError, match="x has 3 columns|x must have 5|5"):
+        made().fit(X[:, :3], Y, 12, EPOCHS, verbose=0, resume=path)
+
+
+def test_columns_far_from_0_are_subtracted_after_a_resume_too(single_steps, tmp_path):
+    """In float64, by the statistics of the checkpoint."""
+    far = X.copy()
+    far[:, 1] = 1.7e9 + 60 * np.arange(len(X))
+
+    def made_far(seed=1):
+        return made(Adam(0.01), seed=seed)
+
+    path, whole = tmp_path / "at.safetensors", made_far()
+    whole.fit(far, Y, 12, EPOCHS, verbose=0)
+    with pytest.raises(Killed):
+        made_far().fit(far, Y, 12, EPOCHS, callbacks=[ModelCheckpoint(path, every_seconds=0), Kill(5)], verbose=0)
+    model = made_far(seed=9)
+    model.fit(far, Y, 12, EPOCHS, callbacks=[ModelCheckpoint(path), Kill()], verbose=0, resume=path)
+    assert same_bits(model.get_weights(), whole.get_weights())
+    assert model.predict(far).tobytes() == whole.predict(far).tobytes()
