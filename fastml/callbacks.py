@@ -95,7 +95,7 @@ class Monitor(Callback):
 
     min_delta = Constant(0)
     patience = Whole(0)
-    remembered = ("best", "wait")  # attributes that a resumed training needs
+    remembered = {"best": (float, int), "wait": int}  # attributes that a resumed training needs, and their types
 
     def __init__(self, monitor, min_delta, patience, mode):
         if not isinstance(monitor, str):
@@ -115,8 +115,11 @@ class Monitor(Callback):
 
     def load_state_dict(self, state):
         self.on_train_begin({})
-        for name in set(self.remembered) & set(state):
-            setattr(self, name, state[name])
+        for name, types in self.remembered.items():
+            if name in state:
+                if not isinstance(state[name], types):
+                    raise TypeError(f"{name} is {state[name]!r}")
+                setattr(self, name, state[name])
 
     def improved(self, logs):
         """Whether this epoch's value is the best so far; ValueError where nobody logs it."""
@@ -159,7 +162,11 @@ class EarlyStopping(Monitor):
 
     restore_best_weights = Flag()
     start_from_epoch = Whole(0)
-    remembered = (*Monitor.remembered, "best_epoch", "stopped_epoch", "best_weights")
+    remembered = Monitor.remembered | {
+        "best_epoch": (int, type(None)),
+        "stopped_epoch": (int, type(None)),
+        "best_weights": (list, type(None)),
+    }
 
     def __init__(
         self,
@@ -253,7 +260,7 @@ class ReduceLROnPlateau(Monitor):
     factor = Constant(0, 1, open_low=True)
     min_lr = Constant(0)
     cooldown = Whole(0)
-    remembered = (*Monitor.remembered, "cooling")
+    remembered = Monitor.remembered | {"cooling": int}
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class TrainingState:
         self.totals = np.array(described["totals"], np.float64)
         self.stopped, self.data = described["stopped"] is True, described["data"]
         self.callbacks = [(entry["class"], decoded(entry["state"], tensors)) for entry in described["callbacks"]]
+        if not all(isinstance(kind, str) for kind, _ in self.callbacks):
+            raise TypeError("a callback's class is no text")
         done, batch = divmod(self.step, self.steps_per_epoch)
         if self.step > self.epochs * self.steps_per_epoch or any(len(v) != done for v in self.history.values()):
             raise ValueError(f"step {self.step} and a history of {set(map(len, self.history.values()))} epochs")
@@ -109,7 +111,11 @@ class TrainingState:
         """Gives the callbacks back what they had to remember."""
         for callback, (_, state) in zip(callbacks, self.callbacks, strict=True):
             if hasattr(callback, "load_state_dict"):
-                callback.load_state_dict(state)
+                try:
+                    callback.load_state_dict(state)
+                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                    what = f"{type(callback).__name__} cannot go on from what it remembered: {error!r}"
+                    raise ModelFileError(f"{self.path}: {what}") from error
             else:
                 call([callback], "on_train_begin", {})
 

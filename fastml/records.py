@@ -2,6 +2,7 @@
 
 import csv
 import math
+import operator
 import os
 import tempfile
 import time
@@ -38,7 +39,7 @@ class ModelCheckpoint(Monitor):
     save_best_only = Flag()
     every_epochs = Whole(1)
     every_seconds = Constant(0, optional=True)
-    remembered = (*Monitor.remembered, "epoch", "logs", "due")
+    remembered = Monitor.remembered | {"epoch": int, "logs": dict, "due": bool}
 
     def __init__(
         self,
@@ -130,13 +131,13 @@ class CSVLogger(Callback):
 
     def load_state_dict(self, state):
         """Cuts off the lines of epochs that the training will go through again."""
-        self.columns = state["columns"]
+        self.columns, size = state["columns"], operator.index(state["size"])
         with open(self.filename, "ab") as file:
-            if file.tell() < state["size"]:
+            if file.tell() < size:
                 self.columns = None
                 warnings.warn(f"{self.filename} lacks lines of epochs before", RuntimeWarning, stacklevel=2)
             else:
-                file.truncate(state["size"])
+                file.truncate(max(0, size))
 
     def on_epoch_end(self, epoch, logs):
         names, rows = ["epoch", *logs], [[epoch, *logs.values()]]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-KINDS = ("model", "estimator", "csv", "parquet")
+KINDS = ("model", "checkpoint", "estimator", "csv", "parquet")
 MEMORY = 2**30  # bytes that reading a file, of some kilobytes, may take
 TARGET = {"people": "leaves", "flats": "price", "semicolons": "price", "wide": "c6"}
 
@@ -83,8 +83,10 @@ def read_files(options):
 
 def read_one(kind, path, seed, watch, folder, train):
     """How reading a file went: "refused" or "right"; raises otherwise."""
-    from trials import try_model, try_table, try_training
+    from trials import try_checkpoint, try_model, try_table, try_training
 
+    if kind == "checkpoint":
+        return try_checkpoint(path, watch)
     if kind in ("model", "estimator"):
         return try_model(path, watch)
     told = try_table(path, watch)

@@ -210,4 +210,5 @@ def csv_file(rng, content, others):
     return pick(rng, [b"\n", b"\n", b"\n", b"\r\n", b"\r", b""]).join(separator.join(row) for row in rows)
 
 
-MUTATIONS = {"model": model_file, "estimator": model_file, "csv": csv_file, "parquet": damaged}
+MUTATIONS = {"model": model_file, "checkpoint": model_file, "estimator": model_file, "csv": csv_file}
+MUTATIONS["parquet"] = damaged

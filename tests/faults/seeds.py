@@ -11,10 +11,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from table_files import flats, people, write_csv
 
 import fastml
-from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
+from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential, training
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
-SUFFIX = {"model": ".safetensors", "estimator": ".safetensors", "csv": ".csv", "parquet": ".parquet"}
+SUFFIX = dict.fromkeys(("model", "checkpoint", "estimator"), ".safetensors") | {"csv": ".csv", "parquet": ".parquet"}
+    "model": ".safetensors",
+    "checkpoint": ".safetensors",
+    "estimator": ".safetensors",
+    "csv": ".csv",
+    "parquet": ".parquet",
+}
 
 
 def write_seeds(kind, folder):
@@ -56,6 +62,36 @@ def write_models(folder):
     model.save(folder / "bare.safetensors")
     model.compile("adam", metrics=["r2"], executor="numpy")
     model.save(folder / "untrained.safetensors", include_optimizer=False)
+
+
+def resumable(path, resume=False, end=None):
+    """A training with checkpoints at this path, which goes on from one if it is to, and ends after so many steps."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    model = Sequential([Normalization(), Dense(4, "tanh"), BatchNormalization(), Dropout(0.2), Dense(2)], seed=1)
+    model.compile(fastml.Adam(fastml.OneCycle(0.01)), metrics=["mean_absolute_error"])
+
+    class End(fastml.Callback):
+        def on_chunk_end(self):
+            if model._engine.progress()[1] == end:
+                raise StopIteration
+
+    checkpoint = fastml.ModelCheckpoint(path if end else path.with_suffix(".new"), every_epochs=10**6)
+    watching = [fastml.EarlyStopping("loss"), fastml.EarlyStopping("mean_absolute_error", restore_best_weights=False)]
+    callbacks = [*watching, checkpoint, End()]
+    model.fit(x, y, 8, 3, callbacks=callbacks, verbose=0, resume=resume)
+    return model
+
+
+def write_checkpoints(folder):
+    """Trainings that ended after one step, in the middle, and at the end of an epoch."""
+    chunk, training.CHUNK_SECONDS = training.CHUNK_SECONDS, 0  # single steps
+    for end in (1, 7, 10):
+        try:
+            resumable(folder / f"{end}.safetensors", end=end)
+        except StopIteration:
+            pass
+    training.CHUNK_SECONDS = chunk
 
 
 def write_estimators(folder):
@@ -109,4 +145,10 @@ def write_parquets(folder):
     )
 
 
-WRITERS = {"model": write_models, "estimator": write_estimators, "csv": write_csvs, "parquet": write_parquets}
+WRITERS = {
+    "model": write_models,
+    "checkpoint": write_checkpoints,
+    "estimator": write_estimators,
+    "csv": write_csvs,
+    "parquet": write_parquets,
+}

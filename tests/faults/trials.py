@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import polars as pl
+from seeds import resumable
 
 import fastml
 from fastml import cli
@@ -92,6 +93,28 @@ def try_model(path, watch):
             use_model(loaded)
         else:
             use_estimator(loaded)
+    return "right"
+
+
+def try_checkpoint(path, watch):
+    """Loads a model, and resumes the training of `seeds.resumable`, where it is of that."""
+    told = try_model(path, watch)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            model = resumable(path, resume=path)
+        except fastml.DivergenceError:
+            return "right"
+        except fastml.ModelFileError as error:
+            return refused_well(error)
+        except ValueError as error:
+            if not any(text in str(error) for text in ("cannot be resumed here", "no training that could", *ALLOWED)):
+                raise
+            return "refused"
+    if told != "right":
+        raise Fault("a training was resumed from a file that is refused")
+    if not all(np.isfinite(w).all() for w in model.get_weights()):
+        raise Fault("weights are not finite after fit")
     return "right"
 
 
