@@ -15,12 +15,6 @@ from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, No
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
 SUFFIX = dict.fromkeys(("model", "checkpoint", "estimator"), ".safetensors") | {"csv": ".csv", "parquet": ".parquet"}
-    "model": ".safetensors",
-    "checkpoint": ".safetensors",
-    "estimator": ".safetensors",
-    "csv": ".csv",
-    "parquet": ".parquet",
-}
 
 
 def write_seeds(kind, folder):
