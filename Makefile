@@ -16,7 +16,7 @@ PINS_oldest := --constraint .ci/oldest.txt
 BITS ?= 256
 THREADS ?= 3
 
-.PHONY: help demo test test-all test-breadth test-oldest test-newest coverage lecture bench bench-peers \
+.PHONY: help demo test test-all test-odd test-even test-breadth test-oldest test-newest coverage lecture bench bench-peers \
 	lint format clean
 
 help:
@@ -41,6 +41,10 @@ test: .venv/installed
 
 test-all: .venv/all
 	@$(BIN)/python -m pytest
+
+# All tests in two halves, which two cores run at a time: every second file.
+test-odd test-even: test-%: .venv/all
+	@ls tests/test_*.py | awk 'NR % 2 == ("$*" == "odd")' | xargs $(BIN)/python -m pytest --quiet -p no:cacheprovider
 
 test-breadth: .venv/installed
 	@FASTML_SIMD_BITS=$(BITS) FASTML_TEST_THREADS=$(THREADS) $(BIN)/python -m pytest --quiet $(BREADTH)

@@ -44,8 +44,10 @@ def measured(method, x, weights, dtype):
         cast = x.astype(dtype)
         near = np.isfinite(cast).all(axis=0)
         found = np.empty((4, x.shape[1]))
-        if near.any():
-            found[:, near] = measure(method, cast[:, near], weights)
+        if near.all():
+            found[:] = measure(method, cast, weights)
+        elif near.any():
+            found[:, near] = measure(method, np.ascontiguousarray(cast[:, near]), weights)
         near[near] = np.abs(found[2, near]) <= FAR * found[3, near]
     if not near.all():
         found[:, ~near] = measure(method, x[:, ~near], weights)

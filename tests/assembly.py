@@ -11,7 +11,7 @@ from fastml.kernels.instruction import JOB
 
 
 @cache
-def executor_code(dtype="float32"):
+def executor_code(dtype):
     """Assembly of the executor for a dtype, with all that it calls; code from the disk could not be inspected."""
     run = build_executor()
     job = np.zeros(1, JOB)
