@@ -12,6 +12,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
@@ -114,6 +115,42 @@ def test_weights_of_classes_count():
     np.testing.assert_allclose(
         chunks[0].model_.get_weights()[0], np.average(X, axis=0, weights=np.where(y == 0, 3.0, 1.0))
     )
+
+
+ZERO = {
+    "sample_weight": (  # which scikit-learn refuses by itself from 1.8 on
+        MLPRegressor(),
+        {"sample_weight": np.zeros(5)},
+        "sample_weight is 0 for every row|at least one non-zero",
+    ),
+    "class_weight": (MLPClassifier(class_weight={0: 0.0, 1: 1.0}), {"classes": [0, 1]}, "class_weight is 0 for every"),
+    "both": (
+        MLPClassifier(class_weight={0: 0.0, 1: 1.0}),
+        {"classes": [0, 1], "sample_weight": np.ones(5)},
+        "sample_weight times class_weight is 0 for every row",
+    ),
+}
+
+
+@pytest.mark.parametrize("normalization", ["standard", "robust", None])
+@pytest.mark.parametrize("case", ZERO)
+def test_rows_that_all_weigh_nothing_are_refused(case, normalization):
+    """The first of all, later ones, and by `fit`; nothing changes."""
+    model, parameters, message = ZERO[case]
+    model = clone(model).set_params(hidden_layer_sizes=(3,), random_state=0, normalization=normalization)
+    X, y = np.random.default_rng(0).normal(size=(5, 2)), np.zeros(5, int)
+    first = {name: value for name, value in parameters.items() if name == "classes"}
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X, y, **parameters)
+    assert not hasattr(model, "model_")
+    weights = {name: value for name, value in parameters.items() if name == "sample_weight"}
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **weights)
+    model.partial_fit(X, y + 1, **first)
+    expected = model.predict(X)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X + 1, y, **weights)
+    np.testing.assert_array_equal(model.predict(X), expected)
 
 
 # What the network computes stays

@@ -114,6 +114,10 @@ class BaseMLP(BaseEstimator):
         y = self._take_targets(y, fresh, incremental)
         (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
+        if weights is not None and not weights.any():  # which Sequential refuses, too
+            given = {"sample_weight": sample_weight, "class_weight": getattr(self, "class_weight", None)}
+            name = " times ".join(name for name, value in given.items() if value is not None)
+            raise ValueError(f"{name} is 0 for every row: the loss would be 0 / 0")
         if fresh:
             vars(self).pop("model_", None)
             self._start(y, weights, whole=not incremental)
