@@ -289,6 +289,31 @@ def test_what_is_refused_leaves_no_trace(first):
     np.testing.assert_array_equal(model.predict(X), twin.predict(X))
 
 
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_what_ends_before_the_training_leaves_no_trace(moment, epochs, monkeypatch):
+    """Ctrl-C before the network takes the statistics or after, or no memory within, whatever the call before was."""
+    X, y, later = drifting()
+    model = MLPRegressor(hidden_layer_sizes=(5,), random_state=0).partial_fit(X, y)
+    model.n_iter_ = epochs  # 0 where Ctrl-C ended it
+    expected, twin = model.predict(X), pickle.loads(pickle.dumps(model))
+    take, name = Step.take, "_take_targets" if moment == "within" else "take"
+
+    def ends(step):
+        if moment == "after":
+            take(step)
+        raise MemoryError if moment == "within" else KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, MemoryError)):
+        patch.setattr(Step, name, ends)
+        model.partial_fit(later, 100 * y)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    assert model.n_iter_ == twin.n_iter_ and model._inputs.rows == twin._inputs.rows == len(X)
+    for one in (model, twin):
+        one.partial_fit(later, 9 * y)
+    np.testing.assert_array_equal(model.predict(X), twin.predict(X))
+
+
 def test_a_chunk_that_diverges_leaves_predictions_that_fit_together():
     """Statistics stay beside the weights that were rescaled to them."""
     X, y, later = drifting()

@@ -66,6 +66,25 @@ def test_statistics_are_those_of_all_rows(size):
     assert number.median == pytest.approx(X["size"].median(), abs=2)
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt, MemoryError])
+def test_what_ends_while_the_network_grows_leaves_no_trace(end, monkeypatch):
+    X, y = table()
+    model = MLPRegressor(hidden_layer_sizes=(3,), random_state=0).partial_fit(X[:40], y[:40])
+    expected, width, twin = model.predict(X), model.model_.input_dim, pickle.loads(pickle.dumps(model))
+
+    def ends(*args):
+        raise end
+
+    with monkeypatch.context() as patch, pytest.raises(end):
+        patch.setattr("fastml.sklearn.chunks.grow", ends)
+        model.partial_fit(X[40:], y[40:])
+    assert model.model_.input_dim == model.encoder_._width == width
+    np.testing.assert_array_equal(model.predict(X), expected)
+    for one in (model, twin):
+        one.partial_fit(X[40:], y[40:])
+    np.testing.assert_array_equal(model.predict(X), twin.predict(X))
+
+
 @pytest.mark.parametrize("embedded", [False, True])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_what_the_network_computes_stays_while_it_grows(solver, embedded):

@@ -75,15 +75,9 @@ class BaseMLP(BaseEstimator):
         return ()
 
     def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
-        before = dict(vars(self))
+        before, ready, step = dict(vars(self)), None, None
         try:
-            ready = self._prepare(X, y, sample_weight, validation, incremental, before)
-        except BaseException:  # what was refused leaves no trace
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        *ready, step = ready
-        try:
+            *ready, step = self._prepare(X, y, sample_weight, validation, incremental, before)
             with num_threads(self.n_threads):
                 if step:
                     step.take()
@@ -92,7 +86,7 @@ class BaseMLP(BaseEstimator):
                 else:
                     self._train(*ready, incremental)
         except BaseException:
-            if self.n_iter_ == 0:  # no epoch was complete
+            if ready is None or self.n_iter_ == 0:  # it was refused, or no epoch was complete: no trace is left
                 kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
                 vars(self).clear()
                 vars(self).update(before | kept)
@@ -128,6 +122,7 @@ class BaseMLP(BaseEstimator):
             self._make_model(x, weights, batch, whole=not incremental)
         if fresh or not incremental:
             self._compile(len(x), batch)
+        self.n_iter_ = 0
         return x, targets, weights, batch, validation, step
 
     def _checked(self, X, y, reset, learns=False):

@@ -29,7 +29,7 @@ class Step:
     """The statistics of an estimator before and after more rows; `take` fits its network to the latter."""
 
     def __init__(self, estimator, before, x, y, weights):
-        self.estimator, self.model = estimator, estimator.model_
+        self.estimator, self.model, self.saved = estimator, estimator.model_, None
         self.encoder, self.inputs, self.targets = (before[name] for name in ("encoder_", "_inputs", "_targets"))
         if self.inputs is not None and self.encoder is None:
             estimator._inputs = self.inputs.with_rows(x, weights, self.model.dtype)
@@ -39,8 +39,8 @@ class Step:
     def take(self):
         """Changes the network."""
         model, engine = self.model, self.model._engine
-        self.before, self.updates = (engine, model.input_dim, model.layers), engine.updates
-        self.numbers = engine.buffers.params.copy(), engine.buffers.state.copy(), engine.shift
+        numbers = engine.buffers.params.copy(), engine.buffers.state.copy(), engine.shift
+        self.saved = (engine, model.input_dim, model.layers), engine.updates, numbers
         with hold_interrupts(), model._rest.visit():
             engine.own()
             if self.encoder is None:
@@ -50,14 +50,16 @@ class Step:
             self._take_targets()
 
     def undo(self):
-        """Takes the network back to where it was, unless it has been trained since; returns whether."""
-        model, (engine, *rest) = self.model, self.before
-        if model._engine.updates != self.updates:
+        """Takes the network back to where it was, unless it has been trained since; returns whether it is there."""
+        if self.saved is None:  # `take` has not come to change it
+            return True
+        model, ((engine, *rest), updates, numbers) = self.model, self.saved
+        if model._engine.updates != updates:
             return False
         with model._rest.visit():
             model._engine, model.input_dim, model.layers = engine, *rest
             engine.own()
-            engine.buffers.params[:], engine.buffers.state[:], engine.shift = self.numbers
+            engine.buffers.params[:], engine.buffers.state[:], engine.shift = numbers
             engine.inference = None
         return True
 
