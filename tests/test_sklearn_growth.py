@@ -1,6 +1,7 @@
 """`partial_fit` of tables: statistics of numbers and dates of all rows, categories and gaps that appear later."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +65,23 @@ def test_statistics_are_those_of_all_rows(size):
     assert (date.mean, date.std) == pytest.approx((days.mean(), days.std(ddof=0)), rel=1e-9)
     assert (flag.mean, flag.std) == (0, 1)
     assert number.median == pytest.approx(X["size"].median(), abs=2)
+
+
+def test_a_column_whose_values_are_all_among_the_validation_rows_goes_on():
+    size = np.full(40, np.nan)
+    size[3] = 7.0
+    X, y = pandas.DataFrame({"size": size, "age": np.arange(40.0)}), np.arange(40.0)
+    for seed in range(20):
+        model = MLPRegressor(
+            hidden_layer_sizes=(2,), random_state=seed, max_iter=1, early_stopping=True, validation_fraction=0.5
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, y)
+        model.set_params(early_stopping=False).partial_fit(X[10:], y[10:])
+        assert model.encoder_._encodings[0].median == 7.0
+        model.partial_fit(X[:10].assign(size=9.0), y[:10])
+        assert 7 <= model.encoder_._encodings[0].median <= 9
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, MemoryError])

@@ -32,7 +32,7 @@ def begin_table(encoder, total, whole, x=None):
         if not standardizes(encoding):
             found.append(None)
             continue
-        rows = total - int(x[:, place.stop - 1].sum()) if encoding.missing and x is not None else total
+        rows = max(1, total - int(x[:, place.stop - 1].sum())) if encoding.missing and x is not None else total
         mean, spread, median = (np.array([v]) for v in (encoding.mean, encoding.std, encoding.median))
         running = Running("standard", True, rows=rows, weight=float(rows), low=mean - spread, high=mean + spread)
         running.centre, running.spread = mean, spread
