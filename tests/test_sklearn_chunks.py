@@ -19,9 +19,10 @@ from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import fastml
 from fastml.normalization import statistics
+from fastml.running import NUMBERS, ROWS, SAMPLE
 from fastml.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
-from fastml.sklearn.chunks import Step
+from fastml.sklearn.chunks import Step, assumed, begin
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
 REST = 1e-30  # a learning rate that moves nothing
@@ -115,6 +116,55 @@ def test_weights_of_classes_count():
     np.testing.assert_allclose(
         chunks[0].model_.get_weights()[0], np.average(X, axis=0, weights=np.where(y == 0, 3.0, 1.0))
     )
+
+
+@pytest.mark.parametrize("known", [1, 2, 3, 31, 1000, 1001, 2000])
+@pytest.mark.parametrize("first", ["assumed", "whole"])
+def test_rows_that_are_not_kept_have_their_quantiles_and_give_way_to_later_ones(first, known):
+    """As rows do that are kept: a hundred times as many around 100 outweigh those around 0."""
+    early, late = (np.linspace(-1, 1, k + 2)[1:-1, None] for k in (known, 100 * known))
+    late = 100 + late
+    if first == "assumed":
+        running = assumed("robust", np.zeros(1), np.ones(1), known)
+    else:
+        running = begin("robust", early, None, np.float64, True)
+    middle, spread = running.median()[0], running.spread[0]
+    again = running.with_rows(early)
+    assert again.mean[0] == pytest.approx(middle, abs=0.1)
+    if known > 3:
+        assert again.spread[0] == pytest.approx(spread, abs=0.1)
+    later = running.with_rows(late)
+    assert later.rows == 101 * known and len(later.sample) == min(SAMPLE, 101 * known)
+    assert later.mean[0] == pytest.approx(100, abs=0.4)
+    assert later.spread[0] == pytest.approx(1, abs=0.4)
+    share = (later.sample < 50).mean()
+    assert share == pytest.approx(1 / 101, abs=5 * np.sqrt(0.01 / SAMPLE))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0])
+def test_rows_that_are_not_kept_mix_with_later_ones(shift):
+    """Where half of the rows are not kept, quartiles are near those of all rows, though these overlap."""
+    early, late = np.random.default_rng(0).normal(size=(2, 500, 1))
+    late += shift
+    found = begin("robust", early, None, np.float64, True).with_rows(late)
+    expected = begin("robust", np.concatenate([early, late]), None, np.float64, True)
+    assert found.mean[0] == pytest.approx(expected.mean[0], abs=0.1)
+    assert found.spread[0] == pytest.approx(expected.spread[0], rel=0.15)
+
+
+def test_rows_that_are_not_kept_weigh_what_they_did():
+    early, late = np.linspace(-1, 1, 300)[:, None], 100 + np.linspace(-1, 1, 300)[:, None]
+    running = begin("robust", early, np.full(300, 0.01), np.float64, True).with_rows(late, np.ones(300))
+    assert running.mean[0] == pytest.approx(100, abs=0.1)
+
+
+def test_samples_of_many_columns_hold_fewer_rows():
+    X = np.random.default_rng(0).normal(size=(900, 2000)).astype(np.float32)
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0, normalization="robust")
+    model.partial_fit(X[:450], X[:450, 0]).partial_fit(X[450:], X[450:, 0])
+    assert model._inputs.sample.shape == (500, 2000) and model._inputs.sample.size == NUMBERS
+    wide = begin("robust", np.tile(X[:100, :1000], (1, 40)), None, np.float32, False)
+    assert wide.sample.shape == (ROWS, 40_000)
 
 
 ZERO = {
@@ -243,6 +293,25 @@ def test_copies_go_on_with_the_same_bits(case, tmp_path):
         np.testing.assert_array_equal(other.predict(X), model.predict(X))
         for mine, expected in zip(other.model_.get_weights(), model.model_.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, expected)
+
+
+@pytest.mark.parametrize("normalization", ["standard", "minmax", "robust"])
+def test_fit_keeps_no_rows(normalization, tmp_path):
+    """Neither in a file nor in a pickle; both go on with the same bits."""
+    X, y = drifting(900)[:2]
+    model = MLPRegressor(hidden_layer_sizes=(3,), random_state=0, normalization=normalization, max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    model.save(tmp_path / "m")
+    content, pickled = (tmp_path / "m").read_bytes(), pickle.dumps(model)
+    middle = np.sort(X[:, 0])[5:-5]  # without the least and the largest
+    assert not any(str(value).encode() in content or value.tobytes() in pickled for value in middle)
+    copies = [fastml.load(tmp_path / "m"), pickle.loads(pickled)]
+    for one in (model, *copies):
+        one.partial_fit(3 * X, y)
+    for other in copies:
+        np.testing.assert_array_equal(other.predict(X), model.predict(X))
 
 
 def test_files_without_statistics_go_on(tmp_path):

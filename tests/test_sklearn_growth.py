@@ -67,6 +67,24 @@ def test_statistics_are_those_of_all_rows(size):
     assert number.median == pytest.approx(X["size"].median(), abs=2)
 
 
+def test_medians_follow_the_rows():
+    """2000 rows around 0, of which quantiles are assumed, weigh little beside many around 100."""
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame({"size": rng.normal(0, 1, 2000), "city": "Rome"})
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0, batch_size=2000).partial_fit(X, X["size"])
+    assert model.encoder_._encodings[0].median == pytest.approx(X["size"].median())
+    later = pandas.DataFrame({"size": rng.normal(100, 1, 100_000), "city": "Rome"})
+    number = model.partial_fit(later, later["size"]).encoder_._encodings[0]
+    assert number.median == pytest.approx(100, abs=0.2) and number.mean == pytest.approx(100 / 1.02, abs=0.1)
+
+
+def test_samples_of_many_columns_hold_fewer_rows():
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(700, 2000))).add_prefix("x").assign(city="Rome")
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0).partial_fit(X[:350], np.zeros(350))
+    model.partial_fit(X[350:], np.zeros(350))
+    assert [len(r.sample) for r in model._inputs[:-1]] == [500] * 2000
+
+
 def test_a_column_whose_values_are_all_among_the_validation_rows_goes_on():
     size = np.full(40, np.nan)
     size[3] = 7.0

@@ -265,6 +265,31 @@ def test_forged_files_are_refused(case, tmp_path):
         fastml.load(path)
 
 
+def test_files_of_columns_at_the_end_of_the_range_are_read(tmp_path):
+    """Where a mean and a standard deviation are beyond float64 together."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame({"size": [0.0, *[1.79e308] * 6], "city": "Rome"})
+    model = MLPRegressor(**SMALL).fit(table, np.arange(7.0))
+    model.save(tmp_path / "m")
+    other = fastml.load(tmp_path / "m")
+    np.testing.assert_array_equal(other.predict(table), model.predict(table))
+    for one in (model, other):
+        one.partial_fit(table[:3], np.arange(3.0))
+    np.testing.assert_array_equal(other.predict(table), model.predict(table))
+
+
+def test_files_of_wide_tables_are_read(tmp_path):
+    """However small the network: a description has few brackets for each column."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 2200))).add_prefix("x").assign(city="Rome")
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0).partial_fit(table[:10], np.arange(10))
+    model.partial_fit(table[10:], np.arange(10)).save(tmp_path / "m", include_optimizer=False)
+    other = fastml.load(tmp_path / "m")
+    assert [r and r.rows for r in other._inputs] == [20] * 2200 + [None]
+    for one, expected in zip(other._inputs[:-1], model._inputs, strict=False):
+        np.testing.assert_array_equal(one.sample, expected.sample)
+
+
 def test_what_cannot_be_saved(tmp_path):
     class Mine(MLPClassifier):
         pass

@@ -8,15 +8,20 @@ import numpy as np
 
 from fastml.carrying import carry_inputs, carry_outputs
 from fastml.interrupts import hold_interrupts
-from fastml.running import ROWS, Running
+from fastml.running import ROWS, Running, around
 from fastml.sklearn.growth import begin_table, grow, standardized
 
 
 def begin(method, x, weights, dtype, whole):
-    """The Running of the first rows; if they are the `whole` of what a network learns from, it is trusted."""
-    running = Running(method).with_rows(x, weights, dtype)
-    if whole and running.rows:
+    """The Running of the first rows. If they are the `whole` of what a network learns from, it is trusted.
+
+    Then it keeps none of these rows: their median and quartiles stand for them beside later ones.
+    """
+    running = Running(method, quantiles=False if whole else None).with_rows(x, weights, dtype)
+    if whole:
         running.varied = np.where(running.constant, 0, np.maximum(running.varied, ROWS))
+        if method == "robust":
+            running.assume(running.centre, running.spread / 2)
     return running
 
 
@@ -119,10 +124,10 @@ def assumed_of(estimator):
 
 def assumed(method, mean, spread, rows):
     """The Running that a file of an older version may have meant: so many rows with this centre and spread."""
-    low, high = (mean if method == "minmax" else mean - spread), mean + spread
+    low, high = around(mean, spread)
+    low = mean if method == "minmax" else low
     running = Running(method, rows=rows, weight=float(rows), low=low, high=high, centre=mean, spread=spread)
     running.varied = np.where(running.constant, 0, max(rows, ROWS))
     if running.quantiles:
-        running.sample = np.stack([mean - spread / 2, mean, mean + spread / 2])
-        running.weights, running.keys = np.full(3, rows / 3), np.zeros(3)
+        running.assume(mean, spread / 2)
     return running

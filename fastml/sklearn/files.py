@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from fastml.columns import check
 from fastml.description import describe, restore
 from fastml.file_checks import unique
 from fastml.running import Running
@@ -36,7 +37,9 @@ def describe_estimator(estimator):
         "class": type(estimator).__name__,
         "parameters": {name: pack(value) for name, value in parameters.items()},
         "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
-        "statistics": {name: pack(vars(estimator).get(name)) for name in RUNNING},  # an older fastml overlooks them
+        "statistics": {
+            name: pack_statistics(vars(estimator).get(name)) for name in RUNNING
+        },  # older ones overlook them
     }
 
 
@@ -90,6 +93,18 @@ def pack(value):
     if isinstance(value, Patience):
         return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
     return {"object": describe(value)}
+def pack_statistics(found):
+    """A Running, or those of the columns of a table, None for others, in a few arrays: brackets in a file are few."""
+    if not isinstance(found, list):
+        return pack(found)
+    known = [running.to_dict() for running in found if running is not None]
+    kept = [len(each.get("keys", ())) for each in known]
+    packed = {"known": np.array([running is not None for running in found]), "kept": np.array(kept, int)}
+    for name in Running.KEPT:
+        packed[name] = np.concatenate([np.zeros(0, int), *(np.ravel(each[name]) for each in known if name in each)])
+    return {"columns": pack(packed)}
+
+
 
 
 def unpack(value):
@@ -120,6 +135,28 @@ def unpack_array(content):
     array = np.empty(len(items), dtype)
     array[:] = items
     return array.reshape(shape)
+def unpack_columns(content):
+    """The Runnings of the columns of a table, whose numbers stand one after the other."""
+    packed = unpack(content)
+    known, kept = packed.pop("known"), packed.pop("kept")
+    check(known.dtype == bool and kept.dtype.kind == packed["rows"].dtype.kind == "i", "statistics count in fractions")
+    check(known.sum() == len(kept) and (kept >= 0).all(), "there are statistics of more or fewer columns")
+    sizes = {"points": np.where(kept > 0, 0, 3), "sample": kept, "weights": kept, "keys": kept}
+    found = [Running("standard", True) for _ in kept]
+    for name in Running.KEPT:
+        values, at = packed.pop(name), 0
+        for running, size in zip(found, sizes.get(name, np.ones_like(kept)).tolist(), strict=True):
+            part, at = values[at : at + size], at + size
+            if name in ("rows", "weight"):
+                part = part.item()
+            if size:
+                setattr(running, name, part.reshape(-1, 1) if name in ("points", "sample") else part)
+        check(at == len(values), f"there are {len(values)} numbers for {name} of columns, expected {at}")
+    check(not packed, f"statistics have no {', '.join(map(str, packed))}")
+    found = iter(found)
+    return [next(found) if there else None for there in known]
+
+
 
 
 def unpack_patience(content):
@@ -133,6 +170,7 @@ UNPACK = {
     "array": unpack_array,
     "float": lambda content: {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[content],
     "tuple": lambda content: tuple(unpack(item) for item in content),
+    "columns": unpack_columns,
     "list": lambda content: [unpack(item) for item in content],
     "dict": lambda content: unique([(unpack(key), unpack(item)) for key, item in content]),
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
