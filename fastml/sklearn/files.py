@@ -9,7 +9,7 @@ from fastml.columns import check
 from fastml.description import describe, restore
 from fastml.file_checks import unique
 from fastml.running import Running
-from fastml.sklearn.checks import check_estimator
+from fastml.sklearn.checks import check_estimator, check_statistics
 from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
@@ -62,10 +62,8 @@ def restore_estimator(description, model, classes):
     estimator.model_ = model
     statistics = description.get("statistics")
     found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
-    parts = [part for value in found.values() for part in (value if isinstance(value, list) else [value])]
-    if not all(part is None or isinstance(part, Running) for part in parts):
-        raise ValueError(f"no statistics: {found!r}")
     vars(estimator).update(found)
+    check_statistics(vars(estimator), model)
     return estimator
 
 
@@ -93,6 +91,8 @@ def pack(value):
     if isinstance(value, Patience):
         return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
     return {"object": describe(value)}
+
+
 def pack_statistics(found):
     """A Running, or those of the columns of a table, None for others, in a few arrays: brackets in a file are few."""
     if not isinstance(found, list):
@@ -103,8 +103,6 @@ def pack_statistics(found):
     for name in Running.KEPT:
         packed[name] = np.concatenate([np.zeros(0, int), *(np.ravel(each[name]) for each in known if name in each)])
     return {"columns": pack(packed)}
-
-
 
 
 def unpack(value):
@@ -135,6 +133,8 @@ def unpack_array(content):
     array = np.empty(len(items), dtype)
     array[:] = items
     return array.reshape(shape)
+
+
 def unpack_columns(content):
     """The Runnings of the columns of a table, whose numbers stand one after the other."""
     packed = unpack(content)
@@ -157,8 +157,6 @@ def unpack_columns(content):
     return [next(found) if there else None for there in known]
 
 
-
-
 def unpack_patience(content):
     tol, most, best, count = (unpack(item) for item in content)
     patience = Patience(tol, most)
@@ -170,9 +168,9 @@ UNPACK = {
     "array": unpack_array,
     "float": lambda content: {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[content],
     "tuple": lambda content: tuple(unpack(item) for item in content),
-    "columns": unpack_columns,
     "list": lambda content: [unpack(item) for item in content],
     "dict": lambda content: unique([(unpack(key), unpack(item)) for key, item in content]),
+    "columns": unpack_columns,
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,
