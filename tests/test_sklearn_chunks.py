@@ -12,15 +12,17 @@ pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import fastml
 from fastml.normalization import statistics
+from fastml.running import NUMBERS, ROWS, SAMPLE
 from fastml.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
-from fastml.sklearn.chunks import Step
+from fastml.sklearn.chunks import Step, assumed, begin
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
 REST = 1e-30  # a learning rate that moves nothing
@@ -116,6 +118,91 @@ def test_weights_of_classes_count():
     )
 
 
+@pytest.mark.parametrize("known", [1, 2, 3, 31, 1000, 1001, 2000])
+@pytest.mark.parametrize("first", ["assumed", "whole"])
+def test_rows_that_are_not_kept_have_their_quantiles_and_give_way_to_later_ones(first, known):
+    """As rows do that are kept: a hundred times as many around 100 outweigh those around 0."""
+    early, late = (np.linspace(-1, 1, k + 2)[1:-1, None] for k in (known, 100 * known))
+    late = 100 + late
+    if first == "assumed":
+        running = assumed("robust", np.zeros(1), np.ones(1), known)
+    else:
+        running = begin("robust", early, None, np.float64, True)
+    middle, spread = running.median()[0], running.spread[0]
+    again = running.with_rows(early)
+    assert again.mean[0] == pytest.approx(middle, abs=0.1)
+    if known > 3:
+        assert again.spread[0] == pytest.approx(spread, abs=0.1)
+    later = running.with_rows(late)
+    assert later.rows == 101 * known and len(later.sample) == min(SAMPLE, 101 * known)
+    assert later.mean[0] == pytest.approx(100, abs=0.4)
+    assert later.spread[0] == pytest.approx(1, abs=0.4)
+    share = (later.sample < 50).mean()
+    assert share == pytest.approx(1 / 101, abs=5 * np.sqrt(0.01 / SAMPLE))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0])
+def test_rows_that_are_not_kept_mix_with_later_ones(shift):
+    """Where half of the rows are not kept, quartiles are near those of all rows, though these overlap."""
+    early, late = np.random.default_rng(0).normal(size=(2, 500, 1))
+    late += shift
+    found = begin("robust", early, None, np.float64, True).with_rows(late)
+    expected = begin("robust", np.concatenate([early, late]), None, np.float64, True)
+    assert found.mean[0] == pytest.approx(expected.mean[0], abs=0.1)
+    assert found.spread[0] == pytest.approx(expected.spread[0], rel=0.15)
+
+
+def test_rows_that_are_not_kept_weigh_what_they_did():
+    early, late = np.linspace(-1, 1, 300)[:, None], 100 + np.linspace(-1, 1, 300)[:, None]
+    running = begin("robust", early, np.full(300, 0.01), np.float64, True).with_rows(late, np.ones(300))
+    assert running.mean[0] == pytest.approx(100, abs=0.1)
+
+
+def test_samples_of_many_columns_hold_fewer_rows():
+    X = np.random.default_rng(0).normal(size=(900, 2000)).astype(np.float32)
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0, normalization="robust")
+    model.partial_fit(X[:450], X[:450, 0]).partial_fit(X[450:], X[450:, 0])
+    assert model._inputs.sample.shape == (500, 2000) and model._inputs.sample.size == NUMBERS
+    wide = begin("robust", np.tile(X[:100, :1000], (1, 40)), None, np.float32, False)
+    assert wide.sample.shape == (ROWS, 40_000)
+
+
+ZERO = {
+    "sample_weight": (  # which scikit-learn refuses by itself from 1.8 on
+        MLPRegressor(),
+        {"sample_weight": np.zeros(5)},
+        "sample_weight is 0 for every row|at least one non-zero",
+    ),
+    "class_weight": (MLPClassifier(class_weight={0: 0.0, 1: 1.0}), {"classes": [0, 1]}, "class_weight is 0 for every"),
+    "both": (
+        MLPClassifier(class_weight={0: 0.0, 1: 1.0}),
+        {"classes": [0, 1], "sample_weight": np.ones(5)},
+        "sample_weight times class_weight is 0 for every row",
+    ),
+}
+
+
+@pytest.mark.parametrize("normalization", ["standard", "robust", None])
+@pytest.mark.parametrize("case", ZERO)
+def test_rows_that_all_weigh_nothing_are_refused(case, normalization):
+    """The first of all, later ones, and by `fit`; nothing changes."""
+    model, parameters, message = ZERO[case]
+    model = clone(model).set_params(hidden_layer_sizes=(3,), random_state=0, normalization=normalization)
+    X, y = np.random.default_rng(0).normal(size=(5, 2)), np.zeros(5, int)
+    first = {name: value for name, value in parameters.items() if name == "classes"}
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X, y, **parameters)
+    assert not hasattr(model, "model_")
+    weights = {name: value for name, value in parameters.items() if name == "sample_weight"}
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **weights)
+    model.partial_fit(X, y + 1, **first)
+    expected = model.predict(X)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X + 1, y, **weights)
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
 # What the network computes stays
 
 
@@ -208,6 +295,25 @@ def test_copies_go_on_with_the_same_bits(case, tmp_path):
             np.testing.assert_array_equal(mine, expected)
 
 
+@pytest.mark.parametrize("normalization", ["standard", "minmax", "robust"])
+def test_fit_keeps_no_rows(normalization, tmp_path):
+    """Neither in a file nor in a pickle; both go on with the same bits."""
+    X, y = drifting(900)[:2]
+    model = MLPRegressor(hidden_layer_sizes=(3,), random_state=0, normalization=normalization, max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    model.save(tmp_path / "m")
+    content, pickled = (tmp_path / "m").read_bytes(), pickle.dumps(model)
+    middle = np.sort(X[:, 0])[5:-5]  # without the least and the largest
+    assert not any(str(value).encode() in content or value.tobytes() in pickled for value in middle)
+    copies = [fastml.load(tmp_path / "m"), pickle.loads(pickled)]
+    for one in (model, *copies):
+        one.partial_fit(3 * X, y)
+    for other in copies:
+        np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
 def test_files_without_statistics_go_on(tmp_path):
     """Of an older version: they count as those of as many rows as the last training had."""
     X, y = DIABETES
@@ -247,6 +353,31 @@ def test_what_is_refused_leaves_no_trace(first):
             model.set_params(**parameters).partial_fit(bad_X, bad_y)
         model.set_params(callbacks=None, alpha=0.0001)
         np.testing.assert_array_equal(model.predict(X), expected)
+    for one in (model, twin):
+        one.partial_fit(later, 9 * y)
+    np.testing.assert_array_equal(model.predict(X), twin.predict(X))
+
+
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_what_ends_before_the_training_leaves_no_trace(moment, epochs, monkeypatch):
+    """Ctrl-C before the network takes the statistics or after, or no memory within, whatever the call before was."""
+    X, y, later = drifting()
+    model = MLPRegressor(hidden_layer_sizes=(5,), random_state=0).partial_fit(X, y)
+    model.n_iter_ = epochs  # 0 where Ctrl-C ended it
+    expected, twin = model.predict(X), pickle.loads(pickle.dumps(model))
+    take, name = Step.take, "_take_targets" if moment == "within" else "take"
+
+    def ends(step):
+        if moment == "after":
+            take(step)
+        raise MemoryError if moment == "within" else KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, MemoryError)):
+        patch.setattr(Step, name, ends)
+        model.partial_fit(later, 100 * y)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    assert model.n_iter_ == twin.n_iter_ and model._inputs.rows == twin._inputs.rows == len(X)
     for one in (model, twin):
         one.partial_fit(later, 9 * y)
     np.testing.assert_array_equal(model.predict(X), twin.predict(X))

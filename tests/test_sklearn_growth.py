@@ -1,6 +1,7 @@
 """`partial_fit` of tables: statistics of numbers and dates of all rows, categories and gaps that appear later."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +65,60 @@ def test_statistics_are_those_of_all_rows(size):
     assert (date.mean, date.std) == pytest.approx((days.mean(), days.std(ddof=0)), rel=1e-9)
     assert (flag.mean, flag.std) == (0, 1)
     assert number.median == pytest.approx(X["size"].median(), abs=2)
+
+
+def test_medians_follow_the_rows():
+    """2000 rows around 0, of which quantiles are assumed, weigh little beside many around 100."""
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame({"size": rng.normal(0, 1, 2000), "city": "Rome"})
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0, batch_size=2000).partial_fit(X, X["size"])
+    assert model.encoder_._encodings[0].median == pytest.approx(X["size"].median())
+    later = pandas.DataFrame({"size": rng.normal(100, 1, 100_000), "city": "Rome"})
+    number = model.partial_fit(later, later["size"]).encoder_._encodings[0]
+    assert number.median == pytest.approx(100, abs=0.2) and number.mean == pytest.approx(100 / 1.02, abs=0.1)
+
+
+def test_samples_of_many_columns_hold_fewer_rows():
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(700, 2000))).add_prefix("x").assign(city="Rome")
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0).partial_fit(X[:350], np.zeros(350))
+    model.partial_fit(X[350:], np.zeros(350))
+    assert [len(r.sample) for r in model._inputs[:-1]] == [500] * 2000
+
+
+def test_a_column_whose_values_are_all_among_the_validation_rows_goes_on():
+    size = np.full(40, np.nan)
+    size[3] = 7.0
+    X, y = pandas.DataFrame({"size": size, "age": np.arange(40.0)}), np.arange(40.0)
+    for seed in range(20):
+        model = MLPRegressor(
+            hidden_layer_sizes=(2,), random_state=seed, max_iter=1, early_stopping=True, validation_fraction=0.5
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, y)
+        model.set_params(early_stopping=False).partial_fit(X[10:], y[10:])
+        assert model.encoder_._encodings[0].median == 7.0
+        model.partial_fit(X[:10].assign(size=9.0), y[:10])
+        assert 7 <= model.encoder_._encodings[0].median <= 9
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, MemoryError])
+def test_what_ends_while_the_network_grows_leaves_no_trace(end, monkeypatch):
+    X, y = table()
+    model = MLPRegressor(hidden_layer_sizes=(3,), random_state=0).partial_fit(X[:40], y[:40])
+    expected, width, twin = model.predict(X), model.model_.input_dim, pickle.loads(pickle.dumps(model))
+
+    def ends(*args):
+        raise end
+
+    with monkeypatch.context() as patch, pytest.raises(end):
+        patch.setattr("fastml.sklearn.chunks.grow", ends)
+        model.partial_fit(X[40:], y[40:])
+    assert model.model_.input_dim == model.encoder_._width == width
+    np.testing.assert_array_equal(model.predict(X), expected)
+    for one in (model, twin):
+        one.partial_fit(X[40:], y[40:])
+    np.testing.assert_array_equal(model.predict(X), twin.predict(X))
 
 
 @pytest.mark.parametrize("embedded", [False, True])

@@ -265,6 +265,165 @@ def test_forged_files_are_refused(case, tmp_path):
         fastml.load(path)
 
 
+def running(name, value, of="_inputs"):
+    """A change of an entry of the statistics; None takes it away."""
+
+    def change(estimator):
+        ((_, packed),) = estimator["statistics"][of].items()
+        entries = packed["dict"]
+        assert name in [key for key, _ in entries] or name in ("points", "sample")
+        entries[:] = [entry for entry in entries if entry[0] != name] + ([] if value is None else [[name, value]])
+
+    return change
+
+
+def statistics(name, value):
+    """A change of all statistics of a kind."""
+    return lambda e: e["statistics"].update({name: value})
+
+
+def floats(shape, *values):
+    return {"array": ["<f8", list(shape), [float(v) for v in values]]}
+
+
+FORGED_STATISTICS = {
+    "another method": running("method", "minmax"),
+    "a method that is none": running("method", "mean"),
+    "a method that is a list": running("method", {"list": []}),
+    "quantiles in text": running("quantiles", "yes"),
+    "no quantiles": running("quantiles", False),
+    "negative rows": running("rows", -1),
+    "no rows": running("rows", 0),
+    "half a row": running("rows", 1.5),
+    "rows that are true": running("rows", True),
+    "rows without end": running("rows", 2**60),
+    "rows that are missing": running("rows", None),
+    "negative weight": running("weight", -1.0),
+    "weight without end": running("weight", {"float": "inf"}),
+    "weight in text": running("weight", "1"),
+    "fewer columns": running("low", floats([2], 0, 0)),
+    "a number in place of an array": running("high", 1.0),
+    "no centre": running("centre", None),
+    "a centre of NaN": running("centre", {"array": ["<f8", [4], [0.0, 0.0, 0.0, {"float": "nan"}]]}),
+    "an infinite centre": running("centre", {"array": ["<f8", [4], [0.0, 0.0, 0.0, {"float": "inf"}]]}),
+    "a centre of float32": running("centre", {"array": ["<f4", [4], [0.0, 0.0, 0.0, 0.0]]}),
+    "a centre of another shape": running("centre", floats([4, 1], 0, 0, 0, 0)),
+    "negative spread": running("spread", floats([4], 1, 1, 1, -1)),
+    "least above largest": running("low", floats([4], 0, 0, 0, 1e9)),
+    "varied in numbers": running("varied", floats([4], 60, 60, 60, 60)),
+    "varied below 0": running("varied", {"array": ["<i8", [4], [60, 60, 60, -60]]}),
+    "varied without end": running("varied", {"array": ["<i8", [4], [60, 60, 60, 2**60]]}),
+    "a sample of other columns": running("sample", floats([60, 3], *range(180))),
+    "a sample of fewer rows": running("sample", floats([10, 4], *range(40))),
+    "an empty sample": lambda e: [
+        running(name, floats(shape))(e) for name, shape in (("sample", [0, 4]), ("weights", [0]), ("keys", [0]))
+    ],
+    "a large sample": lambda e: [
+        running(name, floats(shape, *[0.5] * np.prod(shape)))(e)
+        for name, shape in (("sample", [1001, 4]), ("weights", [1001]), ("keys", [1001]))
+    ],
+    "no sample": running("sample", None),
+    "weights of 0": running("weights", floats([60], *[0] * 60)),
+    "weights that are missing": running("weights", None),
+    "keys beyond 1": running("keys", floats([60], *range(60))),
+    "keys in text": running("keys", {"array": ["<U1", [60], ["a"] * 60]}),
+    "points beside a sample": running("points", floats([3, 4], *range(12))),
+    "an unknown entry": lambda e: e["statistics"]["_inputs"]["running"]["dict"].append(["code", 1]),
+    "an entry twice": lambda e: e["statistics"]["_inputs"]["running"]["dict"].append(["rows", 60]),
+    "no inputs": statistics("_inputs", None),
+    "a list of inputs": statistics("_inputs", {"list": []}),
+    "inputs that are a number": statistics("_inputs", 1),
+    "inputs that are missing": lambda e: e["statistics"].pop("_inputs"),
+    "no targets": statistics("_targets", None),
+    "targets of another method": running("method", "robust", "_targets"),
+    "targets of more outputs": running("centre", floats([2], 0, 0), "_targets"),
+    "other targets": running("centre", floats([1], 5), "_targets"),
+    "targets with quantiles": running("quantiles", True, "_targets"),
+    "targets with a sample": running("sample", floats([1, 1], 0), "_targets"),
+    "targets that are not scaled": lambda e: [put(name, None)(e) for name in ("_target_mean", "_target_spread")],
+}
+
+
+@pytest.mark.parametrize("case", FORGED_STATISTICS)
+def test_forged_statistics_are_refused(case, tmp_path):
+    path, X = tmp_path / "m", IRIS[0][:60]
+    MLPRegressor(**SMALL, normalization="robust").partial_fit(X, X[:, 0]).save(path)
+    assert fastml.load(path)._inputs.sample.shape == X.shape
+    forge(path, FORGED_STATISTICS[case])
+    with pytest.raises(fastml.ModelFileError):
+        fastml.load(path)
+
+
+def booleans(*values):
+    return {"array": ["|b1", [len(values)], list(values)]}
+
+
+def whole(*values):
+    return {"array": ["<i8", [len(values)], list(values)]}
+
+
+FORGED_COLUMNS = {
+    "fewer columns": running("known", booleans(True)),
+    "more columns": running("known", booleans(True, False, False)),
+    "text with statistics": running("known", booleans(True, True)),
+    "statistics of text": running("known", booleans(False, True)),
+    "no statistics": statistics("_inputs", None),
+    "a list of none": statistics("_inputs", {"list": [None, None]}),
+    "columns in numbers": running("known", whole(1, 0)),
+    "half a row in a sample": running("kept", floats([1], 0)),
+    "a sample that is not there": running("kept", whole(40)),
+    "a sample without end": running("kept", whole(2**62)),
+    "a sample of fewer rows than none": running("kept", whole(-3)),
+    "fewer points": running("points", floats([2], 0, 1)),
+    "more points": running("points", floats([4], 0, 1, 2, 3)),
+    "points that are infinite": running("points", {"array": ["<f8", [3], [0.0, 1.0, {"float": "inf"}]]}),
+    "points in whole numbers": running("points", whole(1, 2, 3)),
+    "no points": running("points", None),
+    "half a row": running("rows", floats([1], 40)),
+    "no rows": running("rows", whole(0)),
+    "rows of two columns": running("rows", whole(40, 40)),
+    "two numbers in place of one": running("low", floats([2], 0, 0)),
+    "an unknown entry": lambda e: e["statistics"]["_inputs"]["columns"]["dict"].append(["code", 1]),
+}
+
+
+@pytest.mark.parametrize("case", FORGED_COLUMNS)
+def test_forged_statistics_of_tables_are_refused(case, tmp_path):
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    path, table = tmp_path / "m", pandas.DataFrame({"age": np.arange(40.0), "city": ["a", "b"] * 20})
+    model = MLPRegressor(**SMALL).fit(table, np.arange(40.0))
+    model.save(path)
+    np.testing.assert_array_equal(fastml.load(path)._inputs[0].points, model._inputs[0].points)
+    forge(path, FORGED_COLUMNS[case])
+    with pytest.raises(fastml.ModelFileError):
+        fastml.load(path)
+
+
+def test_files_of_columns_at_the_end_of_the_range_are_read(tmp_path):
+    """Where a mean and a standard deviation are beyond float64 together."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame({"size": [0.0, *[1.79e308] * 6], "city": "Rome"})
+    model = MLPRegressor(**SMALL).fit(table, np.arange(7.0))
+    model.save(tmp_path / "m")
+    other = fastml.load(tmp_path / "m")
+    np.testing.assert_array_equal(other.predict(table), model.predict(table))
+    for one in (model, other):
+        one.partial_fit(table[:3], np.arange(3.0))
+    np.testing.assert_array_equal(other.predict(table), model.predict(table))
+
+
+def test_files_of_wide_tables_are_read(tmp_path):
+    """However small the network: a description has few brackets for each column."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 2200))).add_prefix("x").assign(city="Rome")
+    model = MLPRegressor(hidden_layer_sizes=(1,), random_state=0).partial_fit(table[:10], np.arange(10))
+    model.partial_fit(table[10:], np.arange(10)).save(tmp_path / "m", include_optimizer=False)
+    other = fastml.load(tmp_path / "m")
+    assert [r and r.rows for r in other._inputs] == [20] * 2200 + [None]
+    for one, expected in zip(other._inputs[:-1], model._inputs, strict=False):
+        np.testing.assert_array_equal(one.sample, expected.sample)
+
+
 def test_what_cannot_be_saved(tmp_path):
     class Mine(MLPClassifier):
         pass

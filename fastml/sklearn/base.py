@@ -75,15 +75,9 @@ class BaseMLP(BaseEstimator):
         return ()
 
     def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
-        before = dict(vars(self))
+        before, ready, step = dict(vars(self)), None, None
         try:
-            ready = self._prepare(X, y, sample_weight, validation, incremental, before)
-        except BaseException:  # what was refused leaves no trace
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        *ready, step = ready
-        try:
+            *ready, step = self._prepare(X, y, sample_weight, validation, incremental, before)
             with num_threads(self.n_threads):
                 if step:
                     step.take()
@@ -92,7 +86,7 @@ class BaseMLP(BaseEstimator):
                 else:
                     self._train(*ready, incremental)
         except BaseException:
-            if self.n_iter_ == 0:  # no epoch was complete
+            if ready is None or self.n_iter_ == 0:  # it was refused, or no epoch was complete: no trace is left
                 kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
                 vars(self).clear()
                 vars(self).update(before | kept)
@@ -114,6 +108,10 @@ class BaseMLP(BaseEstimator):
         y = self._take_targets(y, fresh, incremental)
         (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
+        if weights is not None and not weights.any():  # which Sequential refuses, too
+            given = {"sample_weight": sample_weight, "class_weight": getattr(self, "class_weight", None)}
+            name = " times ".join(name for name, value in given.items() if value is not None)
+            raise ValueError(f"{name} is 0 for every row: the loss would be 0 / 0")
         if fresh:
             vars(self).pop("model_", None)
             self._start(y, weights, whole=not incremental)
@@ -124,6 +122,7 @@ class BaseMLP(BaseEstimator):
             self._make_model(x, weights, batch, whole=not incremental)
         if fresh or not incremental:
             self._compile(len(x), batch)
+        self.n_iter_ = 0
         return x, targets, weights, batch, validation, step
 
     def _checked(self, X, y, reset, learns=False):

@@ -7,9 +7,12 @@ import numpy as np
 
 from fastml.columns import check
 from fastml.file_checks import LARGEST
-from fastml.layers import Activation, codes_of
+from fastml.layers import Activation, codes_of, method_of
 from fastml.losses import BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastml.lowering import elementary
+from fastml.running import SAMPLE, Running
+from fastml.sklearn.chunks import spread_of
+from fastml.sklearn.growth import standardizes
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
@@ -125,3 +128,61 @@ def check_progress(state):
     for name, values in (*lists.items(), *state["history_"].items()):
         right = isinstance(name, str) and isinstance(values, list) and all(map(is_number, values))
         check(right, f"{name} is no list of numbers")
+
+
+def check_statistics(state, model):
+    """The statistics of the rows so far, from which `partial_fit` goes on: of the inputs and of the targets."""
+    encoder, inputs, targets = state["encoder_"], state["_inputs"], state["_targets"]
+    method, mean, spread = method_of(model.layers), state.get("_target_mean"), state.get("_target_spread")
+    if encoder:
+        check(method is None, "the network normalizes columns that the encoder has standardized")
+        columns = encoder._encodings
+        right = isinstance(inputs, list) and len(inputs) == len(columns)
+        check(right, f"there must be statistics of {len(columns)} columns of a table")
+        for running, encoding in zip(inputs, columns, strict=True):
+            check_running(running, "standard" if standardizes(encoding) else None, 1, True)
+    else:
+        check_running(inputs, method, model.input_dim, method == "robust")
+    check_running(targets, None if mean is None else "standard", state["n_outputs_"], False)
+    if targets is not None:
+        same = np.array_equal(targets.mean, np.ravel(mean)) and np.array_equal(spread_of(targets), np.ravel(spread))
+        check(same, "the targets are not scaled by their statistics")
+
+
+def check_running(running, method, columns, quantiles):
+    """A Running of so many columns by a method, or where that is None, none at all; with or without quantiles."""
+    if method is None:
+        check(running is None, "there are statistics of what is not normalized")
+        return
+    check(isinstance(running, Running), f"statistics of {columns} columns are missing")
+    check(running.method == method and running.quantiles is quantiles, f"there are no statistics for {method!r}")
+    known = vars(running)
+    rows, weight = known.get("rows"), known.get("weight")
+    check(is_count(rows) and rows > 0, f"there are statistics of {rows!r} rows")
+    check(is_number(weight) and 0 < weight < math.inf, f"there are statistics of rows that weigh {weight!r}")
+    for name in ("low", "high", "centre", "spread"):
+        check_array(known.get(name), (columns,), 0 if name == "spread" else -math.inf, name)
+    check((running.low <= running.high).all(), "a column's least value is above its largest")
+    check_array(known.get("varied"), (columns,), 0, "varied", "i")
+    check((running.varied <= LARGEST).all(), "varied counts too many rows")
+    drawn = [known.get(name) for name in ("sample", "weights", "keys")]
+    if not quantiles or running.points is not None:
+        check(all(part is None for part in drawn), "there is a sample where none is needed")
+        check(quantiles or running.points is None, "there are points for quantiles where none are needed")
+        if quantiles:
+            check_array(running.points, (3, columns), -math.inf, "points")
+        return
+    sample, weights, keys = drawn
+    kept = np.shape(keys)[0] if np.ndim(keys) else 0
+    check(0 < kept <= SAMPLE, f"there is a sample of {kept} rows")
+    check_array(sample, (kept, columns), -math.inf, "sample")
+    check_array(weights, (kept,), 0, "weights")
+    check_array(keys, (kept,), 0, "keys")
+    check((weights > 0).all() and (keys < 1).all(), "rows of a sample have no weight or no key")
+
+
+def check_array(array, shape, least, name, kind="f"):
+    """An array of this shape of finite float64, or of whole numbers where its kind is "i"; none is below the least."""
+    right = isinstance(array, np.ndarray) and array.shape == shape and array.dtype.kind == kind
+    check(right and (kind == "i" or array.dtype.itemsize == 8), f"{name} is no array of shape {shape}")
+    check(np.isfinite(array).all() and (array >= least).all(), f"{name} holds numbers that cannot be")

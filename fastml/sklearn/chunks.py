@@ -8,15 +8,20 @@ import numpy as np
 
 from fastml.carrying import carry_inputs, carry_outputs
 from fastml.interrupts import hold_interrupts
-from fastml.running import ROWS, Running
+from fastml.running import ROWS, Running, around
 from fastml.sklearn.growth import begin_table, grow, standardized
 
 
 def begin(method, x, weights, dtype, whole):
-    """The Running of the first rows; if they are the `whole` of what a network learns from, it is trusted."""
-    running = Running(method).with_rows(x, weights, dtype)
-    if whole and running.rows:
+    """The Running of the first rows. If they are the `whole` of what a network learns from, it is trusted.
+
+    Then it keeps none of these rows: their median and quartiles stand for them beside later ones.
+    """
+    running = Running(method, quantiles=False if whole else None).with_rows(x, weights, dtype)
+    if whole:
         running.varied = np.where(running.constant, 0, np.maximum(running.varied, ROWS))
+        if method == "robust":
+            running.assume(running.centre, running.spread / 2)
     return running
 
 
@@ -29,7 +34,7 @@ class Step:
     """The statistics of an estimator before and after more rows; `take` fits its network to the latter."""
 
     def __init__(self, estimator, before, x, y, weights):
-        self.estimator, self.model = estimator, estimator.model_
+        self.estimator, self.model, self.saved = estimator, estimator.model_, None
         self.encoder, self.inputs, self.targets = (before[name] for name in ("encoder_", "_inputs", "_targets"))
         if self.inputs is not None and self.encoder is None:
             estimator._inputs = self.inputs.with_rows(x, weights, self.model.dtype)
@@ -39,8 +44,8 @@ class Step:
     def take(self):
         """Changes the network."""
         model, engine = self.model, self.model._engine
-        self.before, self.updates = (engine, model.input_dim, model.layers), engine.updates
-        self.numbers = engine.buffers.params.copy(), engine.buffers.state.copy(), engine.shift
+        numbers = engine.buffers.params.copy(), engine.buffers.state.copy(), engine.shift
+        self.saved = (engine, model.input_dim, model.layers), engine.updates, numbers
         with hold_interrupts(), model._rest.visit():
             engine.own()
             if self.encoder is None:
@@ -50,14 +55,16 @@ class Step:
             self._take_targets()
 
     def undo(self):
-        """Takes the network back to where it was, unless it has been trained since; returns whether."""
-        model, (engine, *rest) = self.model, self.before
-        if model._engine.updates != self.updates:
+        """Takes the network back to where it was, unless it has been trained since; returns whether it is there."""
+        if self.saved is None:  # `take` has not come to change it
+            return True
+        model, ((engine, *rest), updates, numbers) = self.model, self.saved
+        if model._engine.updates != updates:
             return False
         with model._rest.visit():
             model._engine, model.input_dim, model.layers = engine, *rest
             engine.own()
-            engine.buffers.params[:], engine.buffers.state[:], engine.shift = self.numbers
+            engine.buffers.params[:], engine.buffers.state[:], engine.shift = numbers
             engine.inference = None
         return True
 
@@ -117,10 +124,10 @@ def assumed_of(estimator):
 
 def assumed(method, mean, spread, rows):
     """The Running that a file of an older version may have meant: so many rows with this centre and spread."""
-    low, high = (mean if method == "minmax" else mean - spread), mean + spread
+    low, high = around(mean, spread)
+    low = mean if method == "minmax" else low
     running = Running(method, rows=rows, weight=float(rows), low=low, high=high, centre=mean, spread=spread)
     running.varied = np.where(running.constant, 0, max(rows, ROWS))
     if running.quantiles:
-        running.sample = np.stack([mean - spread / 2, mean, mean + spread / 2])
-        running.weights, running.keys = np.full(3, rows / 3), np.zeros(3)
+        running.assume(mean, spread / 2)
     return running

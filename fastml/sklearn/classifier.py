@@ -126,6 +126,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Goes once through these rows, with weights and optimizer as they are; returns the estimator.
 
+        Other threads must wait until it is done before they predict.
+
         The first call needs `classes`, all labels that will ever come, unless y (rows, labels) has several at a time.
 
         First it adds the rows to the statistics by which X is normalized. What the network computes stays the same by

@@ -5,10 +5,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from fastml.columns import check
 from fastml.description import describe, restore
 from fastml.file_checks import unique
 from fastml.running import Running
-from fastml.sklearn.checks import check_estimator
+from fastml.sklearn.checks import check_estimator, check_statistics
 from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
@@ -36,7 +37,9 @@ def describe_estimator(estimator):
         "class": type(estimator).__name__,
         "parameters": {name: pack(value) for name, value in parameters.items()},
         "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
-        "statistics": {name: pack(vars(estimator).get(name)) for name in RUNNING},  # an older fastml overlooks them
+        "statistics": {
+            name: pack_statistics(vars(estimator).get(name)) for name in RUNNING
+        },  # older ones overlook them
     }
 
 
@@ -59,10 +62,8 @@ def restore_estimator(description, model, classes):
     estimator.model_ = model
     statistics = description.get("statistics")
     found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
-    parts = [part for value in found.values() for part in (value if isinstance(value, list) else [value])]
-    if not all(part is None or isinstance(part, Running) for part in parts):
-        raise ValueError(f"no statistics: {found!r}")
     vars(estimator).update(found)
+    check_statistics(vars(estimator), model)
     return estimator
 
 
@@ -90,6 +91,18 @@ def pack(value):
     if isinstance(value, Patience):
         return {"patience": [pack(item) for item in (value.tol, value.most, value.best, value.count)]}
     return {"object": describe(value)}
+
+
+def pack_statistics(found):
+    """A Running, or those of the columns of a table, None for others, in a few arrays: brackets in a file are few."""
+    if not isinstance(found, list):
+        return pack(found)
+    known = [running.to_dict() for running in found if running is not None]
+    kept = [len(each.get("keys", ())) for each in known]
+    packed = {"known": np.array([running is not None for running in found]), "kept": np.array(kept, int)}
+    for name in Running.KEPT:
+        packed[name] = np.concatenate([np.zeros(0, int), *(np.ravel(each[name]) for each in known if name in each)])
+    return {"columns": pack(packed)}
 
 
 def unpack(value):
@@ -122,6 +135,28 @@ def unpack_array(content):
     return array.reshape(shape)
 
 
+def unpack_columns(content):
+    """The Runnings of the columns of a table, whose numbers stand one after the other."""
+    packed = unpack(content)
+    known, kept = packed.pop("known"), packed.pop("kept")
+    check(known.dtype == bool and kept.dtype.kind == packed["rows"].dtype.kind == "i", "statistics count in fractions")
+    check(known.sum() == len(kept) and (kept >= 0).all(), "there are statistics of more or fewer columns")
+    sizes = {"points": np.where(kept > 0, 0, 3), "sample": kept, "weights": kept, "keys": kept}
+    found = [Running("standard", True) for _ in kept]
+    for name in Running.KEPT:
+        values, at = packed.pop(name), 0
+        for running, size in zip(found, sizes.get(name, np.ones_like(kept)).tolist(), strict=True):
+            part, at = values[at : at + size], at + size
+            if name in ("rows", "weight"):
+                part = part.item()
+            if size:
+                setattr(running, name, part.reshape(-1, 1) if name in ("points", "sample") else part)
+        check(at == len(values), f"there are {len(values)} numbers for {name} of columns, expected {at}")
+    check(not packed, f"statistics have no {', '.join(map(str, packed))}")
+    found = iter(found)
+    return [next(found) if there else None for there in known]
+
+
 def unpack_patience(content):
     tol, most, best, count = (unpack(item) for item in content)
     patience = Patience(tol, most)
@@ -135,6 +170,7 @@ UNPACK = {
     "tuple": lambda content: tuple(unpack(item) for item in content),
     "list": lambda content: [unpack(item) for item in content],
     "dict": lambda content: unique([(unpack(key), unpack(item)) for key, item in content]),
+    "columns": unpack_columns,
     "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,

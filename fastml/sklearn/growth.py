@@ -17,28 +17,29 @@ from fastml.columns import NOTHING, Codes, Number, OneHot
 from fastml.embedding import Embedding
 from fastml.engine import Engine
 from fastml.layers import Dense
-from fastml.running import ROWS, Running
+from fastml.running import ROWS, Running, around
 from fastml.saving import states
+
+QUARTILE = 0.6745  # standard deviations between the median and a quartile of a normal distribution
 
 
 def begin_table(encoder, total, whole, x=None):
     """The Running of each column that an encoder standardizes, by what it keeps of the rows at fit; None for others.
 
     total : the rows at fit. x : their matrix, if it is known, which tells gaps.
-    Their range is not kept: one standard deviation to either side stands for it.
+    Their range is not kept: one standard deviation to either side stands for it. Nor are their quartiles.
     """
     found = []
     for encoding, place in zip(encoder._encodings, encoder._places, strict=True):
         if not standardizes(encoding):
             found.append(None)
             continue
-        rows = total - int(x[:, place.stop - 1].sum()) if encoding.missing and x is not None else total
+        rows = max(1, total - int(x[:, place.stop - 1].sum())) if encoding.missing and x is not None else total
         mean, spread, median = (np.array([v]) for v in (encoding.mean, encoding.std, encoding.median))
-        running = Running("standard", True, rows=rows, weight=float(rows), low=mean - spread, high=mean + spread)
-        running.centre, running.spread = mean, spread
+        running = Running("standard", rows=rows, weight=float(rows), centre=mean, spread=spread)
+        running.low, running.high = around(mean, spread)
         running.varied = np.where(running.constant, 0, max(rows, ROWS) if whole else rows)
-        running.sample = np.stack([median - spread, median, median + spread])
-        running.weights, running.keys = np.full(3, rows / 3), np.zeros(3)
+        running.assume(median, QUARTILE * spread)
         found.append(running)
     return found
 
@@ -51,7 +52,8 @@ def standardizes(encoding):
 def learn(encoder, runnings, table):
     """The encoder and the Runnings of the rows so far and those of a table, and the matrix of the table."""
     columns, new = encoder._columns(table), copy.copy(encoder)
-    runnings = [r and r.with_rows(present(c)) for r, c in zip(runnings, columns, strict=True)]
+    count = sum(r is not None for r in runnings)
+    runnings = [r and r.with_rows(present(c), columns=count) for r, c in zip(runnings, columns, strict=True)]
     parts = zip(encoder._encodings, columns, runnings, strict=True)
     new._keep(encoder._given_names(), [learned_encoding(e, c, r, encoder.one_hot_limit) for e, c, r in parts])
     return new, runnings, new._encode(columns)

@@ -133,6 +133,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def partial_fit(self, X, y, sample_weight=None):
         """Goes once through these rows, with weights and optimizer as they are; returns the estimator.
 
+        Other threads must wait until it is done before they predict.
+
         First it adds them to the statistics by which X and y are normalized. What the network computes stays the same
         by that, once 32 rows have told what the spread of a column is; a column that begins to vary begins to count.
         The first rows of a table say what its columns are; see `fastml.sklearn.growth` for what later ones add.
