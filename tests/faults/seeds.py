@@ -114,6 +114,8 @@ def write_estimators(folder):
             ("counts", MLPRegressor, x, y, {"loss": "poisson"}),
         ):
             kind(**small, **parameters).fit(data, target).save(folder / f"{name}.safetensors")
+        chunks = MLPRegressor(**small, normalization="robust")
+        chunks.partial_fit(x, y).partial_fit(x + 1, y).save(folder / "chunks.safetensors")
 
 
 def write_csvs(folder):
