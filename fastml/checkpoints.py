@@ -11,9 +11,10 @@ import numpy as np
 from fastml import saving
 from fastml.callbacks import call
 from fastml.description import describe
-from fastml.engine import batches, columns_of
+from fastml.engine import batches
 from fastml.file_checks import count
 from fastml.interrupts import hold_interrupts
+from fastml.metrics import columns_of
 from fastml.random import permutation
 from fastml.records import ModelCheckpoint
 from fastml.saving import ModelFileError

