@@ -207,7 +207,7 @@ class Engine:
     @contextmanager
     def reading(self):
         """Parameters that nobody changes in the ``with`` block; during a training, those of its last chunk."""
-        params = self.rest.read(lambda: self.buffers.params)
+        params = self.rest.read(self)
         try:
             yield params
         finally:
@@ -252,12 +252,14 @@ class Engine:
 
     def few(self, method, *arguments):
         """What a Predictor's method returns, or None where it cannot be used."""
-        if self.executor != "compiled" or not self.fitted:
-            return None
-        compiled.ensure(self.dtype)
-        inference = self.inference or self.inference_for(None, 1)
+        inference = self.inference
+        if not (inference and inference.predictors):  # there is none that waits
+            if self.executor != "compiled" or not self.fitted:
+                return None
+            compiled.ensure(self.dtype)
+            inference = self.inference_for(None, 1)
         predictor = inference.predictor(self)
-        params = self.rest.read(lambda: self.buffers.params)
+        params = self.rest.read(self)
         try:
             if predictor.shift is not self.shift:  # another thread has just changed it
                 return None

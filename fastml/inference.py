@@ -22,20 +22,17 @@ class Inference:
 
     def workspace(self, dtype):
         """A workspace for the program, to be given back to `workspaces`."""
-        work = taken(self.workspaces)
-        return aligned_zeros(self.program.work_size, dtype) if work is None else work
+        try:
+            return self.workspaces.pop()
+        except IndexError:
+            return aligned_zeros(self.program.work_size, dtype)
 
     def predictor(self, engine):
         """A Predictor for the program, to be given back to `predictors`."""
-        return taken(self.predictors) or Predictor(engine, self.program)
-
-
-def taken(items):
-    """An item of the list, which then lacks it, or None."""
-    try:
-        return items.pop()
-    except IndexError:
-        return None
+        try:  # one that waits: the shortest way, as predictions of a row are short
+            return self.predictors.pop()
+        except IndexError:
+            return Predictor(engine, self.program)
 
 
 def fits(program, weighted, threads):

@@ -93,29 +93,40 @@ class Rest:
                 self.guests.discard(guest)
                 self.changed.notify_all()
 
-    def read(self, params):
-        """What a reader may read: the parameters, given by the function `params`, or those of the last rest.
+    def read(self, engine):
+        """What a reader may read: the parameters of an engine, or those of the last rest of its training.
 
         To be given back with `give_back`.
         """
         with self.lock:
+            array = engine.buffers.params
             if self.busy and self.trainer != get_ident():
-                self.waiting += 1
-                try:
-                    while self.busy and self.published is None:
-                        self.changed.wait()
-                finally:
-                    self.waiting -= 1
-            self.asked += self.busy
-            array = self.published if self.busy and self.trainer != get_ident() else params()
-            self.lent.setdefault(id(array), [array, 0])[1] += 1
+                published = self._published()
+                array = engine.buffers.params if published is None else published
+            entry = self.lent.get(id(array))
+            if entry:
+                entry[1] += 1
+            else:
+                self.lent[id(array)] = [array, 1]
             return array
+
+    def _published(self):
+        """The parameters of the last rest, once there are some, or None where the training rests by then."""
+        self.waiting += 1
+        try:
+            while self.busy and self.published is None:
+                self.changed.wait()
+        finally:
+            self.waiting -= 1
+        self.asked += self.busy
+        return self.published if self.busy else None
 
     def give_back(self, array):
         """Ends the reading of what `read` gave."""
         with self.lock:
-            self.lent[id(array)][1] -= 1
-            if not self.lent[id(array)][1]:
+            entry = self.lent[id(array)]
+            entry[1] -= 1
+            if not entry[1]:
                 del self.lent[id(array)]
 
     def shares(self, params):

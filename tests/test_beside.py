@@ -461,7 +461,7 @@ def test_what_is_read_is_never_written_to():
     with rest.training(lambda: None):
         rest.asked = 1
         rest.pause(engine.buffers.params)
-        results = in_threads([lambda: rest.read(lambda: engine.buffers.params)] * 2)
+        results = in_threads([lambda: rest.read(engine)] * 2)
     first, second = results
     assert first is second is engine.buffers.params
     kept = second.copy()
