@@ -185,6 +185,11 @@ class EarlyStopping(Monitor):
         super().on_train_begin(logs)
         self.best_epoch = self.stopped_epoch = self.best_weights = None
 
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        if self.best_weights is not None:  # a file may be forged
+            self.best_weights = self.model._engine.checked(self.best_weights)
+
     def on_epoch_end(self, epoch, logs):
         if epoch < self.start_from_epoch:
             return

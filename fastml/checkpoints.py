@@ -11,10 +11,10 @@ import numpy as np
 from fastml import saving
 from fastml.callbacks import call
 from fastml.description import describe
-from fastml.engine import batches
 from fastml.file_checks import count
 from fastml.interrupts import hold_interrupts
 from fastml.metrics import columns_of
+from fastml.plan import batches
 from fastml.random import permutation
 from fastml.records import ModelCheckpoint
 from fastml.saving import ModelFileError
@@ -34,7 +34,8 @@ class TrainingState:
         try:
             self.take(self.described, {name: array for name, array in tensors.items() if name.startswith(CALLBACK)})
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} does not describe a training that can be resumed: {error!r}") from error
+            told = saving.shortened(repr(error))
+            raise ModelFileError(f"{path} does not describe a training that can be resumed: {told}") from error
 
     def take(self, described, tensors):
         names = ("step", "steps_per_epoch", "epochs", "first", "began")
@@ -84,7 +85,8 @@ class TrainingState:
         if fingerprint(*rows) != self.data or steps != self.steps_per_epoch:
             differing.append("other x, y or weights of rows")
         if differing:
-            raise ValueError(f"{self.path} cannot be resumed here: it is of a training with {'; '.join(differing)}")
+            told = saving.shortened("; ".join(differing))
+            raise ValueError(f"{self.path} cannot be resumed here: it is of a training with {told}")
 
     def enter_model(self, model):
         """Gives a built model the weights, the optimizer's state, the counters and the history."""
@@ -115,7 +117,8 @@ class TrainingState:
                 try:
                     callback.load_state_dict(state)
                 except (AttributeError, LookupError, TypeError, ValueError) as error:
-                    what = f"{type(callback).__name__} cannot go on from what it remembered: {error!r}"
+                    told = saving.shortened(repr(error))
+                    what = f"{type(callback).__name__} cannot go on from what it remembered: {told}"
                     raise ModelFileError(f"{self.path}: {what}") from error
             else:
                 call([callback], "on_train_begin", {})

@@ -16,7 +16,7 @@ from fastml.layers import method_of
 from fastml.lowering import lower
 from fastml.metrics import columns_of
 from fastml.normalization import shift_of
-from fastml.plan import WHOLE, make_plan
+from fastml.plan import WHOLE, batches, make_plan
 from fastml.program import Buffers, aligned_zeros
 from fastml.rest import Rest
 from fastml.training import Data, Run, TrainingRun, train
@@ -96,8 +96,8 @@ class Engine:
         weights = [parameter.view(self.buffers.params) for parameter in self.program.parameters]
         return weights if self.shift is None else [self.statistics()["mean"], *weights[1:]]
 
-    def set_weights(self, weights):
-        """Overwrites all weights, or raises ValueError and leaves them."""
+    def checked(self, weights):
+        """Weights as arrays that fit, the first one in float64 where it is the mean of data; ValueError for others."""
         targets = self.weights()
         if len(weights) != len(targets):
             raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
@@ -111,6 +111,11 @@ class Engine:
         for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
             if parameter.name == "variance" and (array < 0).any():
                 raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
+        return arrays
+
+    def set_weights(self, weights):
+        """Overwrites all weights, or raises ValueError and leaves them."""
+        arrays, wide = self.checked(weights), bool(method_of(self.layers))
         with hold_interrupts(), self.rest.visit():  # all or none
             shift = self.shift  # which the rows of a training under way have lost already
             if wide and self.run is None:
@@ -335,14 +340,3 @@ class Engine:
 def numbers_of(optimizer):
     """The attributes of an optimizer that its instructions may hold, by name."""
     return {name: value for name, value in vars(optimizer).items() if value is None or isinstance(value, (float, bool))}
-
-
-def batches(rows, batch_size, alone):
-    """How many batches the rows are, and the rows of the largest.
-
-    The last one takes what is left. Unless rows stand alone, a single one that is left joins the batch before it.
-    """
-    steps, rest = divmod(rows, batch_size)
-    if not alone and rest == 1 and steps:
-        return steps, batch_size + 1
-    return steps + (rest > 0), batch_size

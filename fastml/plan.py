@@ -45,3 +45,14 @@ def make_plan(rows, row_bytes, params_bytes, row_flops, alone):
     parts = shards if block else rows // LINE
     threads = min(get_num_threads(), int(rows * row_flops / SHARED), parts)
     return Plan(block, shards, max(1, threads))
+
+
+def batches(rows, batch_size, alone):
+    """How many batches the rows are, and the rows of the largest.
+
+    The last one takes what is left. Unless rows stand alone, a single one that is left joins the batch before it.
+    """
+    steps, rest = divmod(rows, batch_size)
+    if not alone and rest == 1 and steps:
+        return steps, batch_size + 1
+    return steps + (rest > 0), batch_size
