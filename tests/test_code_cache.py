@@ -241,7 +241,7 @@ def test_once_there_is_room_code_is_kept(folder, no_room, monkeypatch):
 
 def test_files_may_not_become_so_large(folder):
     """A limit of the process, for which the system sends a signal."""
-    resource = pytest.importorskip("resource")
+    resource = pytest.importorskip("resource", reason="limits the size of files, as POSIX systems do")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.warns(RuntimeWarning, match=os.strerror(errno.EFBIG)):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))

@@ -177,7 +177,7 @@ def test_a_new_process_with_a_warm_cache_compiles_nothing():
 
 def test_a_warm_cache_that_nothing_can_be_written_to(tmp_path, monkeypatch):
     """As in an image of a container: compiled code is used, and nobody is warned."""
-    pytest.importorskip("resource")
+    pytest.importorskip("resource", reason="limits the size of files, as POSIX systems do")
     compiled.warmup("float32")
     warm = compiled.cache_folder()
     monkeypatch.setattr(code_cache.config, "CACHE_DIR", str(tmp_path))
