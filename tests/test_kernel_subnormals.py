@@ -71,6 +71,25 @@ def test_a_training_that_has_nothing_left_to_learn_makes_no_subnormal_number(dty
         assert ((finite == 0) | (np.abs(finite) >= tiny)).all()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_outputs_and_gradients_next_to_0_are_0_in_every_thread(dtype, threads, monkeypatch):
+    """Also where no update follows that flushes them: the executor does, from its beginning to its end."""
+    monkeypatch.setattr("fastml.threads.available", lambda: threads)
+    monkeypatch.setattr("fastml.plan.SHARED", LITTLE)
+    small = np.sqrt(np.finfo(dtype).tiny) / 4  # its square is subnormal
+    model = Sequential([Dense(4)], input_dim=4, dtype=dtype, seed=1)
+    model.compile(SGD(0.0))
+    model.set_weights([small * np.eye(4), np.zeros(4)])
+    x = np.full((96, 4), small)
+    assert (np.array(small, dtype) ** 2 > 0).all(), "subnormal in Python"
+    assert (model.predict(x) == 0).all()
+    model.fit(x, np.full((96, 4), -small), batch_size=96, verbose=0)
+    tiny = np.finfo(dtype).tiny
+    for array in (model._engine.buffers.grads, model._engine.buffers.work):
+        assert ((array == 0) | (np.abs(array) >= tiny)).all()
+
+
 AVERAGES = [name for name in OPTIMIZERS if name not in ("sgd", "adagrad", "rprop")]  # these keep none that shrinks
 
 
