@@ -37,6 +37,7 @@ class BaseMLP(BaseEstimator):
     _parameter_constraints = CONSTRAINTS
     _known_outputs = None  # rows and outputs for them, of a copy that a scorer gets
     _encodes = False  # whether to encode tables of numbers without gaps, too
+    about_ = None  # a dict of plain values that `save` writes with the estimator; see its docstring
 
     def _set(self, parameters):
         """Keeps the arguments of the constructor, untouched, as scikit-learn wants it."""
@@ -49,6 +50,9 @@ class BaseMLP(BaseEstimator):
 
         Preprocessing, class labels and the network are in it; with `include_optimizer`, `partial_fit` goes on with the
         same bits. Callbacks, functions for scoring and random generators are not. Otherwise as `Sequential.save`.
+
+        The attribute `about_` may be set to a dict of what a reader of the file is to know, such as the task, metrics
+        or versions: text, numbers, bools, None, and lists and dicts of such. A new `fit` forgets it.
         """
         check_is_fitted(self)
         saving.save(self.model_, path, include_optimizer, describe_estimator(self))
@@ -113,7 +117,8 @@ class BaseMLP(BaseEstimator):
             name = " times ".join(name for name, value in given.items() if value is not None)
             raise ValueError(f"{name} is 0 for every row: the loss would be 0 / 0")
         if fresh:
-            vars(self).pop("model_", None)
+            for name in ("model_", "about_"):
+                vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
         x = self._dense(X)
         step = Step(self, before, x, y, weights) if incremental and not fresh else None
@@ -301,6 +306,9 @@ class BaseMLP(BaseEstimator):
         """What notebooks show: scikit-learn's box of parameters, and once there is one, the network below it."""
         shown = super()._html_repr()
         return shown + self.model_._repr_html_() if "model_" in vars(self) else shown
+
+    def __sklearn_is_fitted__(self):
+        return "model_" in vars(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from fastml.about import plain
 from fastml.columns import check
 from fastml.description import describe, restore
 from fastml.file_checks import unique
@@ -33,7 +34,7 @@ def describe_estimator(estimator):
     for name in DROPPED:
         if not isinstance(parameters[name], (str, Integral)):
             parameters[name] = None
-    return {
+    description = {
         "class": type(estimator).__name__,
         "parameters": {name: pack(value) for name, value in parameters.items()},
         "state": {name: pack(vars(estimator)[name]) for name in STATE if name in vars(estimator)},
@@ -41,6 +42,9 @@ def describe_estimator(estimator):
             name: pack_statistics(vars(estimator).get(name)) for name in RUNNING
         },  # older ones overlook them
     }
+    if estimator.about_ is not None:
+        description["about"] = plain(estimator.about_)
+    return description
 
 
 def restore_estimator(description, model, classes):
@@ -64,6 +68,8 @@ def restore_estimator(description, model, classes):
     found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
     vars(estimator).update(found)
     check_statistics(vars(estimator), model)
+    if description.get("about") is not None:
+        estimator.about_ = plain(description["about"])
     return estimator
 
 
