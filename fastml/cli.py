@@ -1,6 +1,7 @@
 """The command ``fastml``."""
 
 import argparse
+import codecs
 import os
 import platform
 import shlex
@@ -17,7 +18,7 @@ from fastml.kernels.simd import BITS
 from fastml.threads import available, get_num_threads
 from fastml.version import __version__
 
-TABLE = ".csv, .tsv or .parquet"
+TABLE = "text such as CSV, also packed, or Parquet; - is standard input"
 FAILED, INTERRUPTED = 2, 130  # exit codes; 130 is what shells report after Ctrl-C
 
 
@@ -51,7 +52,33 @@ def share(text):
 
 def sizes(text):
     """Widths of layers, for argparse: a tuple of int."""
-    return tuple(map(whole_number(1, 10**5), text.split(",")))
+    return tuple(map(whole_number(1, 10**5), text.replace("x", ",").split(",")))
+
+
+def separator(text):
+    """The sign between columns, for argparse."""
+    text = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
+    if len(text) == 1 and text.isascii() and text not in '\n\r"':
+        return text
+    raise argparse.ArgumentTypeError(f"must be one sign, or tab or space, got {text!r}")
+
+
+def encoding(text):
+    """A name of an encoding, for argparse."""
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(
+            f"must be an encoding, such as utf-8, cp1252 or utf-16, got {text!r}"
+        ) from None
+
+
+def names(text):
+    """Names of columns, for argparse."""
+    found = tuple(part.strip() for part in text.split(","))
+    if all(found) and len(set(found)) == len(found):
+        return found
+    raise argparse.ArgumentTypeError(f"must be different names with commas between them, got {text!r}")
 
 
 def make_parser():
@@ -77,11 +104,13 @@ def make_parser():
 
     add_train(command("train", run_train, "learn to predict a column of a table, CSV or Parquet"))
     add_predict(command("predict", run_predict, "predict with a model that `fastml train` has written"))
+    add_evaluate(command("evaluate", run_evaluate, "tell how right a model is about a table that has the answers"))
 
     added = command("bench", run_bench, "measure this machine: training steps, compiled and by NumPy; about 10 s")
     added.add_argument("--dtype", choices=compiled.DTYPES, default="float32", help="default: %(default)s")
 
-    command("info", run_info, "print versions, the CPU, and where compiled code is kept")
+    added = command("info", run_info, "print versions, the CPU and where compiled code is kept, or what a model is")
+    added.add_argument("model", nargs="?", metavar="MODEL", help="a file of `fastml train`")
     return parser
 
 
@@ -115,6 +144,33 @@ def add_train(parser):
         metavar="S",
         help="for start, order and choice of rows; default: 0",
     )
+    add("--overwrite", action="store_true", help="replace a model file, even of another target")
+    add_reading(parser)
+
+
+def add_reading(parser):
+    """Options that say how a text file is written, where that cannot be guessed."""
+    add = parser.add_argument_group("text files, where their layout cannot be guessed").add_argument
+    add("--sep", type=separator, metavar="SIGN", help="the sign between columns, or tab or space")
+    add("--encoding", type=encoding, metavar="NAME", help="such as utf-8, cp1252 or utf-16")
+    add("--decimal", choices=(".", ","), help="the decimal sign of numbers")
+    add("--day-first", choices=("yes", "no"), help="whether dates such as 3/4/2020 begin with the day")
+    add("--no-header", action="store_true", help="the first line is a row; columns are called 1, 2 and so on")
+    add("--names", type=names, metavar="A,B,…", help="names for all columns, in place of those in the file")
+    add(
+        "--na",
+        action="append",
+        metavar="TEXT",
+        help="what stands for a missing value beside nothing, in place of NA, null, ? and the like; several times",
+    )
+
+
+def add_evaluate(parser):
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file of `fastml train`, or of an estimator's save")
+    add("data", metavar="DATA", help=f"the table, {TABLE}")
+    add("--target", metavar="COLUMN", help="the column of answers; default: the one that the model has learned")
+    add_reading(parser)
 
 
 def add_predict(parser):
@@ -123,6 +179,7 @@ def add_predict(parser):
     add("data", metavar="DATA", help=f"the table, {TABLE}; columns that the model does not use may be in it")
     add("-o", "--output", metavar="FILE", help="a .csv, .tsv or .parquet file; default: CSV on standard output")
     add("--keep", action="append", default=[], metavar="COLUMN", help="copy a column, such as an identifier")
+    add_reading(parser)
 
 
 def run_train(arguments):
@@ -139,6 +196,13 @@ def run_predict(arguments):
     from fastml.commands.predict import predict
 
     predict(arguments)
+
+
+def run_evaluate(arguments):
+    commands.require("polars", "narwhals", "sklearn")
+    from fastml.commands.predict import evaluate
+
+    evaluate(arguments)
 
 
 def run_bench(arguments):
@@ -160,6 +224,11 @@ def run_warmup(arguments):
 
 
 def run_info(arguments):
+    if arguments.model:
+        from fastml.commands.info import info
+
+        info(arguments.model)
+        return
     rows = {
         "fastml": __version__,
         "python": platform.python_version(),

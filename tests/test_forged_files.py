@@ -270,7 +270,9 @@ def test_states_at_their_bounds_come_back(tmp_path):
 def test_parquet_that_unpacks_to_a_multiple(tmp_path, monkeypatch):
     """A few kilobytes for equal rows, or for a text of equal letters, or for a text that stands in many rows."""
     pl = pytest.importorskip("polars", reason="needs polars, the extra train")
-    from fastml.commands import CommandError, files
+    from fastml.commands import CommandError
+    from fastml.commands.reading import files
+    from fastml.commands.reading.typed import read_table
 
     path = tmp_path / "t.parquet"
     monkeypatch.setattr(files, "LEAST_LIMIT", 2**24)  # bytes, so that the test is fast
@@ -282,20 +284,20 @@ def test_parquet_that_unpacks_to_a_multiple(tmp_path, monkeypatch):
         table.write_parquet(path, compression="zstd")
         before = peak()
         with pytest.raises(CommandError, match=r"t.parquet would take .* GB of memory"):
-            files.read_table(path)
+            read_table(path)
         assert path.stat().st_size < 100_000
         assert peak() - before < 1e8
 
 
 def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
     pl = pytest.importorskip("polars", reason="needs polars, the extra train")
-    from fastml.commands.parquet import unpacked_size
+    from fastml.commands.reading.parquet import unpacked_size
 
     rng, path = np.random.default_rng(0), tmp_path / "t.parquet"
     table = pl.DataFrame({"a": rng.normal(size=50_000), "b": [f"text {k}" for k in range(50_000)]})
     for compression in ("uncompressed", "snappy", "gzip", "zstd", "lz4"):
         table.write_parquet(path, compression=compression, row_group_size=20_000)
-        assert 1 <= unpacked_size(path) / table.estimated_size() <= 3
+        assert 1 <= unpacked_size(path.read_bytes()) / table.estimated_size() <= 3
     content = path.read_bytes()
     endless = b"PAR1" + b"\x19\xf7" + b"\xff" * 8 + b"\x7f" + bytes(20)  # a list of 2**63 numbers of 8 bytes
     endless += (len(endless) - 4).to_bytes(4, "little") + b"PAR1"
@@ -309,22 +311,23 @@ def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
     ):
         path.write_bytes(damaged or b"\0")
         with pytest.raises(ValueError):
-            unpacked_size(path)
+            unpacked_size(path.read_bytes())
 
 
 def test_a_text_file_that_is_packed_or_very_wide(tmp_path):
     pytest.importorskip("polars", reason="needs polars, the extra train")
-    from fastml.commands import CommandError, files
+    from fastml.commands import CommandError
+    from fastml.commands.reading.typed import read_table
 
     path = tmp_path / "t.csv"
     for content, message in (
-        (b"\x1f\x8b\x08\x01\x01\x01\x01\x01", "is not a text file"),
+        (b"\x1f\x8b\x08\x01\x01\x01\x01\x01", "cannot be unpacked"),
         (b"x\x9c\x01\x01", "is not a text file"),
         (b'"a\n",' + b"," * 200_000 + b"\n1\n", "has more than 100000 columns"),
     ):
         path.write_bytes(content)
         with pytest.raises(CommandError, match=message):
-            files.read_table(path)
+            read_table(path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory in Linux's way")

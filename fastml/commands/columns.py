@@ -1,17 +1,19 @@
 """Which columns of a table are learned from, and what becomes of each, in words."""
 
+import re
+
 import polars as pl
 
-from fastml.commands import CommandError, check_column
+from fastml.commands import CommandError
 
+# names of columns that a program has added
+COUNTS = r"(?i)^(column \d+|row names|index|unnamed.*|_?rowid_?|row|row_?(number|nr|num|id|index)|nr\.?|no\.?|#)$"
 ONE_HOT = 16  # categories at most that are no sign of an identifier, as in `TableEncoder`
 
 
-def choose(path, table, target, drop):
-    """The table without the target and the columns to drop; CommandError where none is left or a name is unknown."""
-    for name in drop:
-        check_column(path, table, name)
-    rest = table.drop(target, *drop, strict=False)
+def choose(path, table, target):
+    """The table without the target; CommandError where nothing is left."""
+    rest = table.drop(target)
     if not rest.width:
         raise CommandError(f"{path} has no other column than {target!r} to learn from")
     return rest
@@ -22,7 +24,7 @@ def useless(column):
     kind, present = column.dtype, column.drop_nulls()
     if not len(present):
         return "it has no values"
-    if kind.is_nested() or kind in (pl.Binary, pl.Time, pl.Object):
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
         return f"it holds {kind}, which is neither a number nor text nor a date"
     different = present.n_unique()
     if different == 1 and len(present) == len(column):
@@ -32,6 +34,20 @@ def useless(column):
         if 2 * (counts == 1).sum() > len(present):
             return f"{different} different texts in {len(present)} rows"
     return None
+
+
+def counts_rows(column):
+    """Why a column of all rows is no more than the number of the row, or None."""
+    if not re.match(COUNTS, column.name) or not column.dtype.is_integer() or column.null_count() or len(column) < 2:
+        return None
+    return "it counts the rows" if bool((column.diff()[1:] == 1).all()) else None
+
+
+def tells(column, target):
+    """Why a column of all rows is the target itself, or None. Both are as they stand in the file."""
+    if column.dtype != target.dtype or not column.equals(target):
+        return None
+    return f"it is the same as the target {target.name!r}"
 
 
 def suspicious(column):

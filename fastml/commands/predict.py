@@ -1,67 +1,178 @@
-"""``fastml predict``: what a model says about the rows of a table."""
+"""``fastml predict`` and ``fastml evaluate``: what a model says about the rows of a table, and how right it is."""
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from fastml import load
-from fastml.commands import CommandError, check_column, files, listing, one_line
-from fastml.commands.scores import label_text
-from fastml.saving import ModelFileError
+from fastml.commands import CommandError, check_column, counted, listing, one_line
+from fastml.commands.models import kinds_of, read_model, style_of_training
+from fastml.commands.outputs import check_output, write_table
+from fastml.commands.reading import files
+from fastml.commands.reading.typed import typed
+from fastml.commands.scores import METRICS, label_text, normalized, print_scores
+from fastml.commands.target import detect, labels, numbers
 
 OUTPUTS = (".csv", ".tsv", ".parquet", ".pq")
+UNSEEN = 0.05  # share of the values of a column, from which on it is said that training had none of them
+
+
+class Asked(NamedTuple):
+    """A model and the table that it is asked about. rows : the columns of the model, in its order."""
+
+    estimator: object
+    about: dict
+    table: files.Table
+    rows: pl.DataFrame
+    target: pl.Series | None  # where the table has it
+    texts: pl.Series | None  # the target as it stands in the file
 
 
 def predict(options):
-    """Runs the command."""
+    """Runs the command `predict`."""
     if options.output:
-        files.check_output(options.output, OUTPUTS, options.data)
-    estimator = read_model(options.model)
-    names = list(map(str, estimator.feature_names_in_))
-    table = files.read_table(options.data, columns_of_text(estimator, names))
+        check_output(options.output, OUTPUTS, options.data)
+    asked = ask(options)
+    table = asked.table
     for name in options.keep:
-        check_column(options.data, table, name)
-    rows = files.select(options.data, table, names)
-    files.check_finite(options.data, rows)
-    ignored = [name for name in table.columns if name not in (*names, *options.keep)]
+        check_column(table.name, table.frame, name)
+    used = {*asked.rows.columns, *options.keep, asked.about.get("target")}
+    ignored = [name for name in table.frame.columns if name not in used]
     if ignored:
-        print(f"fastml: note: columns that the model does not use: {one_line(listing(ignored))}", file=sys.stderr)
-    found = predictions(options.data, estimator, rows)
+        remark(f"columns that the model does not use: {listing(ignored)}")
+    found = predictions(table.name, asked.estimator, asked.rows)
     kept = [name for name in options.keep if name not in found]
     if len(kept) < len(options.keep):
         raise CommandError(f"--keep {listing(set(options.keep) - set(kept))}: a column of predictions has this name")
-    result = pl.DataFrame([*table.select(kept), *(pl.Series(name, values) for name, values in found.items())])
+    result = pl.DataFrame([*table.frame.select(kept), *(pl.Series(name, values) for name, values in found.items())])
     if options.output:
-        files.write_table(options.output, result)
-        print(f"fastml: {result.height} predictions written to {options.output}", file=sys.stderr)
+        write_table(options.output, result)
+        print(f"fastml: {counted(result.height, 'prediction')} written to {options.output}", file=sys.stderr)
     else:
         sys.stdout.write(result.write_csv())
+        sys.stdout.flush()
+    if asked.target is not None:
+        tell_score(asked)
 
 
-def read_model(path):
-    """The estimator in a file; CommandError where it is none that takes tables."""
+def evaluate(options):
+    """Runs the command `evaluate`."""
+    asked = ask(options, options.target)
+    if asked.target is None:
+        name = options.target or asked.about.get("target")
+        if name is None:
+            raise CommandError(f"{options.model} does not say what it predicts: give the column with --target")
+        check_column(asked.table.name, asked.table.frame, name)
+    known = METRICS["classification" if hasattr(asked.estimator, "classes_") else "regression"]
+    y, answer = compared(asked)
+    print(f"Model   {options.model}, of {asked.about.get('when', 'an unknown day')}")
+    print(f"Data    {asked.table.name}: {counted(len(y), 'row')} with {asked.target.name!r}")
+    earlier = asked.about.get("scores") or {}
+    told = {name: value.get("model") for name, value in earlier.items()}
+    scores = [(m, m.of(y, answer), told.get(m.title)) for m in known.values()]
+    print_scores(scores, f"on {counted(len(y), 'row')}", "after training")
+
+
+def ask(options, target=None):
+    """What the options of a command ask."""
+    estimator = read_model(options.model)
+    about = getattr(estimator, "about_", None) or {}
+    kinds = kinds_of(estimator)
+    form = files.form_of(options)
+    table = files.open_table(options.data, form)
+    for text in table.notes:
+        remark(text)
+    target = target or about.get("target")
+    target = target if target in table.frame.columns and target not in kinds else None
+    names = [*kinds, *([] if target is None else [target])]
+    chosen = table._replace(frame=files.select(table, names))
+    read = typed(chosen, form.style, style_of_training(about), kinds, target)
+    rows = read.frame.select(list(kinds))
+    files.check_finite(table.name, rows)
+    units = about.get("units") or {}
+    for text in (*read.notes, *unseen(estimator, rows), *other_units(units, read.units, kinds)):
+        remark(text)
+    texts = chosen.frame[target] if target and table.separator else None
+    return Asked(estimator, about, table, rows, read.frame[target] if target else None, texts)
+
+
+def remark(text):
+    print(f"fastml: note: {one_line(text)}", file=sys.stderr)
+
+
+def unseen(estimator, rows):
+    """Remarks on columns many of whose values were not there in training."""
+    for column, encoding in zip(rows, estimator.encoder_._encodings if estimator.encoder_ else (), strict=False):
+        known = getattr(encoding, "categories", None)
+        present = column.drop_nulls()
+        if known is None or not len(present):
+            continue
+        share = 1 - present.cast(pl.String).is_in([label_text(category) for category in known]).mean()
+        if share >= UNSEEN:
+            rare = "" if encoding.encoding == "one-hot" else ", or once only"
+            some = present.filter(~present.cast(pl.String).is_in(known)).unique(maintain_order=True).head(3).to_list()
+            yield f"{column.name}: {share:.0%} of the values were never seen in training{rare}, such as {listing(some)}"
+
+
+def other_units(known, found, columns):
+    """Remarks on columns of numbers whose unit is not that of the training."""
+    for name in columns:
+        before, now = known.get(name, ""), found.get(name, "")
+        if before != now and (name in known or name in found):
+            yield f"{name}: numbers are in {now or 'no unit'} here, but were in {before or 'no unit'} in training"
+
+
+def compared(asked):
+    """Targets and what the model says, of the rows that have a target: class numbers and probabilities, or numbers."""
+    estimator, column = asked.estimator, asked.target
+    kept = column.is_not_null()
+    if not kept.any():
+        raise CommandError(f"{asked.table.name}: the target {column.name!r} has no values")
+    present, rows = column.filter(kept), asked.rows.filter(kept)
+    if not hasattr(estimator, "classes_"):
+        values = estimator.predict(rows)
+        if values.ndim > 1:
+            raise CommandError("a model of several targets cannot be compared with one column")
+        return numbers(present, constant=True), values.astype(np.float64)
+    places = class_numbers(asked, present, None if asked.texts is None else asked.texts.filter(kept))
+    return places, normalized(estimator.predict_proba(rows).astype(np.float64))
+
+
+def class_numbers(asked, column, texts):
+    """The classes of rows as numbers. CommandError where the model has no such class."""
+    detect(column)
+    known = {label_text(label): k for k, label in enumerate(asked.estimator.classes_)}
+    written = list(map(label_text, labels(column, texts).tolist()))
+    if not any(label in known for label in written):  # the census' test rows end in a dot
+        loose = {loosely(label): k for label, k in known.items()}
+        if len(loose) == len(known) and all(loosely(label) in loose for label in written):
+            remark(f"classes are written as {listing(sorted(set(written)))}, and taken for {listing(known)}")
+            return np.array([loose[loosely(label)] for label in written])
+    strange = sorted({label for label in written if label not in known})
+    if strange:
+        raise CommandError(
+            f"{asked.table.name}: the target {column.name!r} is {listing(strange, 5)} in some rows, "
+            f"but the model knows {listing(known)}"
+        )
+    return np.array([known[label] for label in written])
+
+
+def loosely(label):
+    """A class as it may be written elsewhere: in other cases, with a dot behind, 1.0 for 1."""
+    return label.casefold().strip().removesuffix(".0").rstrip(".").strip()
+
+
+def tell_score(asked):
+    """Says on standard error how right the predictions were, where the target is there."""
     try:
-        estimator = load(path)
-    except ModelFileError as error:
-        raise CommandError(one_line(error)) from error
-    except IsADirectoryError:
-        raise CommandError(f"{path} is a folder, not a file") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
-    if not hasattr(estimator, "predict_proba") and not hasattr(estimator, "n_features_in_"):
-        raise CommandError(f"{path} holds a network that knows no columns of tables: use fastml.load in Python")
-    if getattr(estimator, "feature_names_in_", None) is None or (estimator.encoder_ and not estimator.encoder_._named):
-        raise CommandError(f"{path} was trained with columns that have no names: use fastml.load in Python")
-    return estimator
-
-
-def columns_of_text(estimator, names):
-    """Names of columns whose values are text to the model, even where they look like numbers."""
-    if estimator.encoder_ is None:
-        return []
-    pairs = zip(names, estimator.encoder_._encodings, strict=True)
-    return [name for name, encoding in pairs if encoding.kind == "text"]
+        y, answer = compared(asked)
+    except CommandError as error:
+        remark(f"no score: {error}")
+        return
+    kind = "classification" if hasattr(asked.estimator, "classes_") else "regression"
+    told = ", ".join(f"{m.title} {m.text(m.of(y, answer))}" for m in list(METRICS[kind].values())[:2])
+    remark(f"the column {asked.target.name!r} tells that of {counted(len(y), 'row')}: {told}")
 
 
 def predictions(path, estimator, rows):

@@ -103,3 +103,12 @@ def baseline(estimator, y, rows):
         return np.full(rows, y.mean()), f"always the mean, {in_units(y.mean())}"
     shares = np.bincount(numbered(estimator, y), minlength=len(estimator.classes_)) / len(y)
     return np.tile(shares, (rows, 1)), f"always {label_text(estimator.classes_[shares.argmax()])}"
+
+
+def print_scores(scores, title, other):
+    """A table of scores, (Metric, value of the model, another value or None)."""
+    rows = [(title, "model", other)]
+    rows += [(m.title, m.text(a), "–" if b is None else m.text(b)) for m, a, b in scores]
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    print("\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fastml.commands import CommandError, listing
+from fastml.commands import CommandError, counted, listing
 
 FEW = 10  # different whole numbers, at most, that are taken for classes
 LEAST_ROWS = 20
@@ -25,26 +25,29 @@ class Target(NamedTuple):
     notes: list
 
 
-def read_target(column, task="auto"):
-    """The Target in a column of a table; CommandError where nothing can be learned from it."""
+def read_target(column, task="auto", texts=None):
+    """The Target in a column of a table; CommandError where nothing can be learned from it.
+
+    `texts` : the column as it stands in a file of text; classes keep these names, such as "01".
+    """
     name, kept, notes = column.name, column.is_not_null().to_numpy(), []
-    present = column.drop_nulls()
+    present, written = column.drop_nulls(), None if texts is None else texts.filter(kept)
     if not len(present):
         raise CommandError(f"the target {name!r} has no values")
     if len(present) < len(column):
-        notes.append(f"{len(column) - len(present)} rows without a target are left out")
+        notes.append(missing(column, texts))
     detected, told = detect(present)
     why = f"{'as' if task == 'auto' else 'as asked for;'} the target {name!r} {told}"
     task = detected if task == "auto" else task
     if task == "regression":
         return Target(task, why, numbers(present), kept, notes)
-    values = labels(present)
+    values = labels(present, written)
     counts = Counter(values.tolist())
     rare = [label for label, count in counts.items() if count < LEAST_OF_A_CLASS]
     if rare and len(counts) - len(rare) >= 2:
         lost = np.isin(values, rare)
         notes.append(
-            f"{lost.sum()} rows of classes with fewer than {LEAST_OF_A_CLASS} rows are left out: {listing(rare, 5)}"
+            f"{counted(lost.sum(), 'row')} of classes with fewer than {LEAST_OF_A_CLASS} left out: {listing(rare, 5)}"
         )
         kept = kept.copy()
         kept[np.flatnonzero(kept)[lost]] = False
@@ -52,6 +55,13 @@ def read_target(column, task="auto"):
         counts = Counter(values.tolist())
     check_classes(name, counts)
     return Target(task, why, values, kept, notes)
+
+
+def missing(column, texts):
+    """A remark on rows without a target, with the texts that were taken for a gap."""
+    signs = [] if texts is None else texts.filter(column.is_null()).drop_nulls().unique().sort().to_list()
+    told = f", where it is {listing(signs, 3)}; --na tells other signs of a gap" if signs else ""
+    return f"{counted(column.null_count(), 'row')} without a target left out{told}"
 
 
 def whole(column):
@@ -75,25 +85,32 @@ def detect(column):
     return "regression", f"holds whole numbers, {different} different ones"
 
 
-def numbers(column):
-    """A column as float64; CommandError where it cannot be, or is constant."""
+def numbers(column, constant=False):
+    """A column as float64; CommandError where it cannot be, or is constant, unless that is allowed."""
     if not column.dtype.is_numeric():
         raise CommandError(f"the target {column.name!r} holds no numbers, which regression needs")
     values = column.cast(pl.Float64).to_numpy()
     if not np.isfinite(values).all():
         raise CommandError(f"the target {column.name!r} holds an infinite value")
-    if values.min() == values.max():
+    if values.min() == values.max() and not constant:
         raise CommandError(f"the target {column.name!r} is always {values[0]:g}: there is nothing to learn")
     return values
 
 
-def labels(column):
-    """A column as an array of text, int64 or bool; CommandError where its values are no classes."""
-    if column.dtype.is_numeric():
-        if not whole(column):
-            raise CommandError(
-                f"the target {column.name!r} holds numbers with fractions, which are no classes: use --task regression"
-            )
+def labels(column, texts=None):
+    """A column as an array of text, int64 or bool; CommandError where its values are no classes.
+
+    `texts` : how they are written; numbers such as 1.0 and truth values stay so, unless one is written in two ways.
+    """
+    numeric = column.dtype.is_numeric()
+    if numeric and not whole(column):
+        raise CommandError(
+            f"the target {column.name!r} holds numbers with fractions, which are no classes: use --task regression"
+        )
+    if texts is not None and texts.n_unique() == column.n_unique():
+        numeric = numeric and column.dtype.is_integer()
+        column = column if numeric else texts
+    if numeric:
         return column.cast(pl.Int64).to_numpy()
     return column.to_numpy() if column.dtype == pl.Boolean else np.array(column.cast(pl.String).to_list())
 

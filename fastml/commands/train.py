@@ -1,21 +1,29 @@
 """``fastml train``: from a table in a file to a model in a file, with figures of what it is worth."""
 
+import platform
 import shutil
 import sys
 import time
 import warnings
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from fastml.commands import CommandError, check_column, files, one_line
-from fastml.commands.columns import choose, suspicious, tell, useless
-from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
+from fastml.commands import CommandError, check_column, counted, one_line
+from fastml.commands.columns import choose, counts_rows, suspicious, tell, tells, useless
+from fastml.commands.models import read_about
+from fastml.commands.outputs import check_output, write
+from fastml.commands.reading import files
+from fastml.commands.reading.source import PACKED, STDIN
+from fastml.commands.reading.typed import typed
+from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, print_scores, scorer
 from fastml.commands.target import read_target, share_out
 from fastml.compiled import warmup
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
+from fastml.version import __version__
 
 PATIENCE, BATCH = 20, 32  # epochs without a better score before the end, rows of a batch
 MOST_COLUMNS = 30  # that are listed on the screen
@@ -34,6 +42,8 @@ class Training:
     stop: object
     left_out: dict = field(default_factory=dict)
     columns: list = ()
+    style: object = None  # of the file
+    units: dict = field(default_factory=dict)
     rows: dict = ()
     estimator: object = None
     seconds: float = 0.0
@@ -46,36 +56,70 @@ class Training:
 
 def train(options):
     """Runs the command."""
-    table = files.read_table(options.data)
-    model = options.model or f"{Path(options.data).stem}.safetensors"
-    files.check_output(model, [".safetensors"], options.data)
+    table = files.open_table(options.data, files.form_of(options))
+    check_column(table.name, table.frame, options.target)
+    if options.target in table.twice:
+        raise CommandError(f"{table.name} has several columns called {options.target!r}: give each a name of its own")
+    model = options.model or f"{stem(options.data)}.safetensors"
+    check_output(model, [".safetensors"], options.data)
+    replaced = describe_replaced(model, options)
     if options.report:
-        files.check_output(options.report, [".html", ".htm"], options.data)
-    check_column(options.data, table, options.target)
+        check_output(options.report, [".html", ".htm"], options.data)
     training = learn(options, table)
-    print_scores(training)
+    print()
+    print_scores(training.scores, "on the test rows", "baseline")
+    print(f"baseline: {training.baseline}", flush=True)
+    training.estimator.about_ = about(training)
     with hold_interrupts(every=True):
         training.estimator.save(model)
-    print(f"\nModel   written to {model}", flush=True)
+    print(f"\nModel   written to {model}{replaced}", flush=True)
     if options.report:
         from fastml.commands.report import report
 
-        files.write(options.report, report(training, options.seed).encode())
+        write(options.report, report(training, options.seed).encode())
         print(f"Report  written to {options.report}")
 
 
+def stem(path):
+    """The name of a file without its folder and what tells its kind, such as "sales" for "old/sales.csv.gz"."""
+    if path == STDIN:
+        return "model"
+    name = Path(path)
+    return Path(name.stem).stem if name.suffix.lower() in PACKED and Path(name.stem).suffix else name.stem
+
+
+def describe_replaced(path, options):
+    """Words on the model that will be replaced; CommandError where it is of another target, or none, unless allowed."""
+    if not Path(path).exists():
+        return ""
+    try:
+        known = read_about(path)
+    except CommandError:
+        known = None
+    target = (known or {}).get("target")
+    if options.overwrite or target == options.target:
+        return ", in place of an older one"
+    what = f"a model of {target!r}" if target else "a file that this command has not written"
+    raise CommandError(f"{path} is {what}: give another name with --model, or allow to replace it with --overwrite")
+
+
 def learn(options, table):
-    """Trains with a table; returns the Training, and prints what it does."""
-    print(f"Data    {Path(options.data).name}: {table.height} rows, {table.width} columns")
-    goal = read_target(table[options.target], options.task)
+    """Trains with a Table; returns the Training, and prints what it does."""
+    print(f"Data    {Path(table.name).name}: {counted(table.frame.height, 'row')}, {table.frame.width} columns")
+    for name in options.drop:
+        check_column(table.name, table.frame, name)
+    table = table._replace(frame=table.frame.drop(set(options.drop) - {options.target}))
+    read = typed(table, files.form_of(options).style, target=options.target)
+    texts = None if table.separator is None else table.frame[options.target]
+    goal = read_target(read.frame[options.target], options.task, texts)
     metric, stop = metrics_of(options.metric, goal.task)
-    rest = choose(options.data, table, options.target, options.drop).filter(goal.kept)
+    rest = choose(table.name, read.frame, options.target).filter(goal.kept)
     train, test, validation = share_out(goal.values, options.test_size, goal.task == "classification", options.seed)
     print(f"Task    {goal.task}, {goal.why}")
-    training = Training(
-        Path(options.data).name, options.line, options.target, goal.task, goal.why, list(goal.notes), stop
-    )
-    rest = usable(options, rest, train, training)
+    notes = [*table.notes, *read.notes, *goal.notes]
+    training = Training(Path(table.name).name, options.line, options.target, goal.task, goal.why, notes, stop)
+    training.style, training.units = read.style, read.units
+    rest = usable(options, rest, train, training, table.frame.filter(goal.kept))
     checked = round(validation * len(train) + 0.5)
     training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
     for text in training.notes:
@@ -102,11 +146,11 @@ def metrics_of(name, task):
     return known[name], known[name]
 
 
-def usable(options, rest, train, training):
-    """The columns to learn from; notes what is left out."""
+def usable(options, rest, train, training, written):
+    """The columns to learn from, of a frame like `written`, as it stands in the file; notes what is left out."""
     training.left_out |= dict.fromkeys(options.drop, "as asked for")
     for column in rest.iter_columns():
-        why = useless(column[train])
+        why = useless(column[train]) or counts_rows(column) or tells(written[column.name], written[options.target])
         if why:
             training.left_out[column.name] = why
             training.notes.append(f"column {column.name!r} is left out: {why}")
@@ -117,6 +161,31 @@ def usable(options, rest, train, training):
         raise CommandError(f"{options.data} has no column to learn from: see the notes above")
     files.check_finite(options.data, rest)
     return rest
+
+
+def about(training):
+    """What the model file tells of the training, for `fastml predict`, `evaluate` and `info`."""
+    scores = {m.title: {"model": finite(a), "baseline": finite(b)} for m, a, b in training.scores}
+    libraries = ("numpy", "numba", "scikit-learn", "polars")
+    return {
+        "command": training.command,
+        "source": training.source,
+        "target": training.target,
+        "task": training.task,
+        "rows": training.rows,
+        "scores": scores,
+        "baseline": training.baseline,
+        "style": training.style._asdict(),
+        "units": training.units,
+        "when": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "versions": {"fastml": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in libraries},
+    }
+
+
+def finite(value):
+    """A score as a file holds it: None where it is not defined."""
+    return float(value) if np.isfinite(value) else None
 
 
 def fit(options, training, rows, validation):
@@ -183,13 +252,3 @@ def print_columns(training):
         print(shown(f"  {name:<{first}}  {kind:<{second}}  {becomes}", width))
     if more:
         print(f"  … and {len(more)} more")
-
-
-def print_scores(training):
-    """Model beside baseline, on the test rows."""
-    rows = [("on the test rows", "model", "baseline")]
-    rows += [(m.title, m.text(a), m.text(b)) for m, a, b in training.scores]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-    print("\n" + "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]))
-    print(f"baseline: {training.baseline}", flush=True)

@@ -12,7 +12,8 @@ from seeds import resumable
 
 import fastml
 from fastml import cli
-from fastml.commands import CommandError, files
+from fastml.commands import CommandError
+from fastml.commands.reading.typed import read_table
 from fastml.layers import codes_of
 
 # What `fit` may say of a model that Sequential itself lets one make.
@@ -229,7 +230,7 @@ def try_table(path, watch, text=("plan",)):
     """Reads a CSV or Parquet file."""
     try:
         with watch.over():
-            table = files.read_table(path, text)
+            table = read_table(path, kinds=dict.fromkeys(text, "text"))
     except CommandError as error:
         if "\n" in str(error):
             raise Fault(f"the error has several lines: {error}") from error

@@ -5,8 +5,6 @@ compact protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-
 fields are those of https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
 """
 
-import mmap
-
 # {field: fields of the structure, or of those in the list, that are asked for}; {} is a number
 COLUMN = {1: {}, 7: {}, 9: {}, 11: {}}  # type, compressed size, offsets of data pages and of the dictionary
 FOOTER = {4: {1: {3: COLUMN}}}  # row groups, their columns, what is known of a column
@@ -92,18 +90,17 @@ class Compact:
         return None
 
 
-def unpacked_size(path):
-    """Bytes that the columns of a Parquet file take in memory, about; ValueError where it is damaged."""
+def unpacked_size(data):
+    """Bytes that the columns of a Parquet file, given as bytes, take in memory, about; ValueError if it is damaged."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            length = int.from_bytes(data[-8:-4], "little")
-            if data[-4:] != b"PAR1" or length > len(data) - 12:
-                raise ValueError("it has no footer")
-            footer = Compact(data, len(data) - 8 - length).structure(FOOTER)
-            columns = [column[3] for group in footer[4] for column in group.get(1, ())]
-            if sum(column[7] for column in columns) > len(data) or any(column[7] < 0 for column in columns):
-                raise ValueError("its columns are larger than the file")
-            return sum(size_of(data, column) for column in columns)
+        length = int.from_bytes(data[-8:-4], "little")
+        if data[-4:] != b"PAR1" or length > len(data) - 12:
+            raise ValueError("it has no footer")
+        footer = Compact(data, len(data) - 8 - length).structure(FOOTER)
+        columns = [column[3] for group in footer[4] for column in group.get(1, ())]
+        if sum(column[7] for column in columns) > len(data) or any(column[7] < 0 for column in columns):
+            raise ValueError("its columns are larger than the file")
+        return sum(size_of(data, column) for column in columns)
     except (IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("its footer, or the header of a page, is damaged") from error
 

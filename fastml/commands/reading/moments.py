@@ -1,0 +1,141 @@
+"""Dates, times of day and durations as people and programs write them.
+
+31.01.2020, 1/31/2020 5:45 PM, 2020-01-31T17:45:00+01:00, 31-Jan-20, 17:45. Whether the day or the month comes first is
+told by a whole column, or where that is not enough, by the file's other columns.
+"""
+
+from typing import NamedTuple
+
+import polars as pl
+
+MONTHS = {m: k for k, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
+)
+ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+BEHIND = rf"(?:(?:[T\s]|,\s?)\s*{CLOCK}{ZONE})?$"
+BEFORE = r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
+MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)\.?"
+FORMS = (
+    rf"{BEFORE}(?P<year>\d{{4}})[-/.](?P<first>\d{{1,2}})[-/.](?P<second_place>\d{{1,2}}){BEHIND}",
+    rf"{BEFORE}(?P<first>\d{{1,2}})[-/. ]\s?(?P<second_place>\d{{1,2}})[-/. ]\s?(?P<year>\d{{4}}|\d{{2}}){BEHIND}",
+    rf"{BEFORE}(?P<day>\d{{1,2}})[-\s.]\s?{MONTH}[-\s,]\s?(?P<year>\d{{4}}|\d{{2}}){BEHIND}",
+    rf"{BEFORE}{MONTH}\s(?P<day>\d{{1,2}}),?\s(?P<year>\d{{4}}){BEHIND}",
+)
+COMPACT = r"^(?P<year>(?:19|20)\d{2})(?P<first>\d{2})(?P<second_place>\d{2})$"
+LENGTH = (
+    r"^(?P<minus>-?)(?P<days>\d+ days?,? )?(?P<hour>\d{1,4}):(?P<minute>[0-5]\d)"
+    r"(?::(?P<second>[0-5]\d)(?:[.,](?P<fraction>\d{1,9}))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?$"
+)
+PIVOT = 69  # two digits from here on are years of the last century, as POSIX has it
+PIECES = ("year", "first", "second_place", "day", "name", "hour", "minute", "second", "fraction", "half", "zone")
+
+
+class Dates(NamedTuple):
+    """Different texts that are dates, in pieces.
+
+    numeric : whether day and month stand before the year as numbers, and their order matters
+    day_first : whether the day comes first, None where both are possible
+    dotted : whether the parts stand between points, as where the day comes first
+    zoned : whether they have time zones
+    """
+
+    texts: pl.Series
+    parts: pl.DataFrame
+    numeric: bool
+    day_first: bool | None
+    dotted: bool
+    zoned: bool
+
+
+def dates(texts):
+    """Dates of a Series of different texts, or None where they are not all dates."""
+    for form in (*FORMS, COMPACT):
+        if not texts.head(20).str.contains(form).all():
+            continue
+        parts = texts.str.extract_groups(form).struct.unnest()
+        if parts["year"].null_count():
+            continue
+        missing = [pl.lit(None, pl.String).alias(piece) for piece in PIECES if piece not in parts.columns]
+        parts = parts.with_columns(missing)
+        zones = parts["zone"].null_count()
+        if 0 < zones < len(texts):
+            return None
+        order = order_of(parts, form)
+        if order is NotImplemented or build(parts, order is True).null_count():
+            return None
+        dotted = form is FORMS[1] and bool(texts.str.contains(r"^\d+\.").all())
+        return Dates(texts, parts, form is FORMS[1], order, dotted, not zones)
+    return None
+
+
+def order_of(parts, form):
+    """Whether the day comes first, None where both fit; NotImplemented where neither does."""
+    if form is not FORMS[1]:
+        return False
+    first, second = (parts[piece].cast(pl.Int32).max() for piece in ("first", "second_place"))
+    if first > 12 and second > 12:
+        return NotImplemented
+    return True if first > 12 else False if second > 12 else None
+
+
+def build(parts, day_first):
+    """The moments, (rows,) Datetime in microseconds, in UTC where there are zones; null for a day that is not there."""
+
+    def number(piece, default=0):
+        return pl.col(piece).cast(pl.Int32).fill_null(default)
+
+    year = number("year")
+    short = pl.col("year").str.len_chars() == 2
+    year = pl.when(short).then(year + pl.when(year >= PIVOT).then(1900).otherwise(2000)).otherwise(year)
+    named = (
+        pl.col("name").str.to_lowercase().str.slice(0, 3).replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
+    )
+    first, second = ("second_place", "first") if day_first else ("first", "second_place")
+    month = pl.coalesce(named, pl.col(first).cast(pl.Int32))
+    day = pl.coalesce(pl.col("day").cast(pl.Int32), pl.col(second).cast(pl.Int32))
+    pieces = (part.cast(pl.String).str.zfill(width) for part, width in ((year, 4), (month, 2), (day, 2)))
+    text = pl.concat_str(*pieces, separator="-")
+    date = text.str.to_date("%Y-%m-%d", strict=False)
+    moment = date.cast(pl.Datetime("us")) + clock(number) - offset()
+    return parts.select(moment).to_series()
+
+
+def clock(number):
+    """The time since midnight of pieces, a Duration; null where there is no such time."""
+    hour = number("hour")
+    late = pl.col("half").str.to_lowercase().str.starts_with("p").fill_null(False)
+    twelve = pl.col("half").is_not_null()
+    right = pl.when(twelve).then(hour.is_between(1, 12)).otherwise(True)
+    hour = pl.when(twelve).then(hour % 12 + pl.when(late).then(12).otherwise(0)).otherwise(hour)
+    fraction = pl.col("fraction").fill_null("0").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int32)
+    whole = pl.duration(hours=hour, minutes=number("minute"), seconds=number("second"), microseconds=fraction)
+    return pl.when(right).then(whole)
+
+
+def offset():
+    """How far the zone of pieces is from UTC."""
+    zone = pl.col("zone")
+    signs = zone.str.replace_all(r"[^0-9]", "")
+    hours = signs.str.slice(0, 2).cast(pl.Int32, strict=False).fill_null(0)
+    minutes = signs.str.slice(2, 2).cast(pl.Int32, strict=False).fill_null(0)
+    sign = pl.when(zone.str.starts_with("-")).then(-1).otherwise(1)
+    return pl.duration(minutes=pl.when(zone.is_null()).then(0).otherwise(sign * (60 * hours + minutes)))
+
+
+def times(texts):
+    """Times of day or durations, (rows,) Duration, of a Series of texts, or None where they are not all such."""
+    if not texts.head(20).str.contains(LENGTH).all():
+        return None
+    parts = texts.str.extract_groups(LENGTH).struct.unnest()
+    if parts["minute"].null_count():
+        return None
+
+    def number(piece):
+        return pl.col(piece).cast(pl.Int32).fill_null(0)
+
+    days = pl.col("days").str.extract(r"(\d+)").cast(pl.Int64).fill_null(0)
+    length = pl.duration(days=days) + clock(number)
+    found = parts.select(pl.when(pl.col("minus") == "-").then(-length).otherwise(length)).to_series()
+    return None if found.null_count() else found
