@@ -42,4 +42,6 @@ def check_column(path, table, name):
     folded = {column.casefold().strip(): column for column in table.columns}
     close = difflib.get_close_matches(name.casefold().strip(), folded, 3, 0.6)
     hint = f"did you mean {listing([folded[c] for c in close])}?" if close else f"it has {listing(table.columns)}"
+    if not close and any(column.replace(".", "", 1).isdecimal() for column in table.columns):
+        hint += "; if the first line is a row already, say --no-header"
     raise CommandError(f"{path} has no column {name!r}: {hint}")

@@ -47,4 +47,5 @@ def style_of_training(about):
     """The Style of the file that a model was trained with."""
     known = about.get("style") or {}
     gaps = known.get("gaps")
-    return Style(known.get("decimal"), known.get("day_first"), None if gaps is None else tuple(gaps))
+    signs = known.get("decimal"), known.get("day_first"), None if gaps is None else tuple(gaps)
+    return Style(*signs, known.get("separator"))

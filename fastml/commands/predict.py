@@ -41,7 +41,8 @@ def predict(options):
     ignored = [name for name in table.frame.columns if name not in used]
     if ignored:
         remark(f"columns that the model does not use: {listing(ignored)}")
-    found = predictions(table.name, asked.estimator, asked.rows)
+    answer = answer_of(asked)
+    found = predictions(asked.estimator, answer)
     kept = [name for name in options.keep if name not in found]
     if len(kept) < len(options.keep):
         raise CommandError(f"--keep {listing(set(options.keep) - set(kept))}: a column of predictions has this name")
@@ -53,7 +54,7 @@ def predict(options):
         sys.stdout.write(result.write_csv())
         sys.stdout.flush()
     if asked.target is not None:
-        tell_score(asked)
+        tell_score(asked, answer)
 
 
 def evaluate(options):
@@ -65,7 +66,7 @@ def evaluate(options):
             raise CommandError(f"{options.model} does not say what it predicts: give the column with --target")
         check_column(asked.table.name, asked.table.frame, name)
     known = METRICS["classification" if hasattr(asked.estimator, "classes_") else "regression"]
-    y, answer = compared(asked)
+    y, answer = compared(asked, answer_of(asked))
     print(f"Model   {options.model}, of {asked.about.get('when', 'an unknown day')}")
     print(f"Data    {asked.table.name}: {counted(len(y), 'row')} with {asked.target.name!r}")
     earlier = asked.about.get("scores") or {}
@@ -123,39 +124,53 @@ def other_units(known, found, columns):
             yield f"{name}: numbers are in {now or 'no unit'} here, but were in {before or 'no unit'} in training"
 
 
-def compared(asked):
+def answer_of(asked):
+    """What the model says: probabilities (rows, classes), or predictions (rows,) or (rows, targets)."""
+    estimator = asked.estimator
+    if estimator.encoder_ is None:  # an estimator that was made in Python, with numbers without gaps
+        gaps = [column.name for column in asked.rows.iter_columns() if column.null_count()]
+        if gaps:
+            where = f"{asked.table.name}: {listing(gaps)} with missing values"
+            raise CommandError(f"{where}, of which there were none in training")
+    try:
+        return estimator.predict_proba(asked.rows) if hasattr(estimator, "classes_") else estimator.predict(asked.rows)
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"{asked.table.name}: {one_line(error)}") from error
+
+
+def compared(asked, answer):
     """Targets and what the model says, of the rows that have a target: class numbers and probabilities, or numbers."""
     estimator, column = asked.estimator, asked.target
     kept = column.is_not_null()
     if not kept.any():
         raise CommandError(f"{asked.table.name}: the target {column.name!r} has no values")
-    present, rows = column.filter(kept), asked.rows.filter(kept)
+    present, answer = column.filter(kept), answer[kept.to_numpy()].astype(np.float64)
     if not hasattr(estimator, "classes_"):
-        values = estimator.predict(rows)
-        if values.ndim > 1:
+        if answer.ndim > 1:
             raise CommandError("a model of several targets cannot be compared with one column")
-        return numbers(present, constant=True), values.astype(np.float64)
+        return numbers(present, constant=True), answer
     places = class_numbers(asked, present, None if asked.texts is None else asked.texts.filter(kept))
-    return places, normalized(estimator.predict_proba(rows).astype(np.float64))
+    return places, normalized(answer)
 
 
 def class_numbers(asked, column, texts):
     """The classes of rows as numbers. CommandError where the model has no such class."""
     detect(column)
     known = {label_text(label): k for k, label in enumerate(asked.estimator.classes_)}
-    written = list(map(label_text, labels(column, texts).tolist()))
+    different, places = np.unique(labels(column, texts), return_inverse=True)
+    written = list(map(label_text, different.tolist()))
     if not any(label in known for label in written):  # the census' test rows end in a dot
         loose = {loosely(label): k for label, k in known.items()}
         if len(loose) == len(known) and all(loosely(label) in loose for label in written):
-            remark(f"classes are written as {listing(sorted(set(written)))}, and taken for {listing(known)}")
-            return np.array([loose[loosely(label)] for label in written])
-    strange = sorted({label for label in written if label not in known})
+            remark(f"classes are written as {listing(written)}, and taken for {listing(known)}")
+            return np.array([loose[loosely(label)] for label in written])[places]
+    strange = [label for label in written if label not in known]
     if strange:
         raise CommandError(
             f"{asked.table.name}: the target {column.name!r} is {listing(strange, 5)} in some rows, "
             f"but the model knows {listing(known)}"
         )
-    return np.array([known[label] for label in written])
+    return np.array([known[label] for label in written])[places]
 
 
 def loosely(label):
@@ -163,10 +178,10 @@ def loosely(label):
     return label.casefold().strip().removesuffix(".0").rstrip(".").strip()
 
 
-def tell_score(asked):
+def tell_score(asked, answer):
     """Says on standard error how right the predictions were, where the target is there."""
     try:
-        y, answer = compared(asked)
+        y, answer = compared(asked, answer)
     except CommandError as error:
         remark(f"no score: {error}")
         return
@@ -175,20 +190,16 @@ def tell_score(asked):
     remark(f"the column {asked.target.name!r} tells that of {counted(len(y), 'row')}: {told}")
 
 
-def predictions(path, estimator, rows):
-    """Columns of predictions, {name: (rows,) array}, of a table with the columns of the model in their order."""
-    if estimator.encoder_ is None:  # an estimator that was made in Python, with numbers without gaps
-        gaps = [column.name for column in rows.iter_columns() if column.null_count()]
-        if gaps:
-            raise CommandError(f"{path}: {listing(gaps)} with missing values, of which there were none in training")
-    try:
-        values = estimator.predict(rows)
-        found = columns("prediction", values, range(1, 1 + (values.shape[1] if values.ndim == 2 else 1)))
-        if hasattr(estimator, "classes_"):
-            found |= columns("probability", estimator.predict_proba(rows), map(label_text, estimator.classes_))
-    except (TypeError, ValueError) as error:
-        raise CommandError(f"{path}: {one_line(error)}") from error
-    return found
+def predictions(estimator, answer):
+    """Columns of predictions, {name: (rows,) array}, from what the model says."""
+    if not hasattr(estimator, "classes_"):
+        return columns("prediction", answer, range(1, 1 + (answer.shape[1] if answer.ndim == 2 else 1)))
+    if estimator._kind == "multilabel":
+        values = (answer > 0.5).astype(int)
+        found = columns("prediction", values, range(1, 1 + values.shape[1]))
+    else:
+        found = {"prediction": estimator.classes_[answer.argmax(axis=1)]}
+    return found | columns("probability", answer, map(label_text, estimator.classes_))
 
 
 def columns(word, values, names):

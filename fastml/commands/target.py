@@ -100,7 +100,7 @@ def numbers(column, constant=False):
 def labels(column, texts=None):
     """A column as an array of text, int64 or bool; CommandError where its values are no classes.
 
-    `texts` : how they are written; numbers such as 1.0 and truth values stay so, unless one is written in two ways.
+    `texts` : how they are written; 1.0, +1 and true stay so, unless one is written in two ways.
     """
     numeric = column.dtype.is_numeric()
     if numeric and not whole(column):
@@ -108,7 +108,7 @@ def labels(column, texts=None):
             f"the target {column.name!r} holds numbers with fractions, which are no classes: use --task regression"
         )
     if texts is not None and texts.n_unique() == column.n_unique():
-        numeric = numeric and column.dtype.is_integer()
+        numeric = numeric and column.dtype.is_integer() and bool((column.cast(pl.String) == texts).all())
         column = column if numeric else texts
     if numeric:
         return column.cast(pl.Int64).to_numpy()

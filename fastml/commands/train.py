@@ -119,7 +119,7 @@ def learn(options, table):
     notes = [*table.notes, *read.notes, *goal.notes]
     training = Training(Path(table.name).name, options.line, options.target, goal.task, goal.why, notes, stop)
     training.style, training.units = read.style, read.units
-    rest = usable(options, rest, train, training, table.frame.filter(goal.kept))
+    rest = usable(options, rest, train, training, table.frame)
     checked = round(validation * len(train) + 0.5)
     training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
     for text in training.notes:
@@ -147,7 +147,7 @@ def metrics_of(name, task):
 
 
 def usable(options, rest, train, training, written):
-    """The columns to learn from, of a frame like `written`, as it stands in the file; notes what is left out."""
+    """The columns to learn from; notes what is left out. `written` : the frame as it stands in the file."""
     training.left_out |= dict.fromkeys(options.drop, "as asked for")
     for column in rest.iter_columns():
         why = useless(column[train]) or counts_rows(column) or tells(written[column.name], written[options.target])

@@ -33,11 +33,15 @@ CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
 
 
 class Style(NamedTuple):
-    """How a file is written, where that is known: the decimal sign, whether days come before months, and its gaps."""
+    """How a file is written, where that is known.
+
+    decimal : "." or ","; day_first : whether days come before months; gaps : texts; separator : between its columns
+    """
 
     decimal: str | None = None
     day_first: bool | None = None
     gaps: tuple | None = None
+    separator: str | None = None
 
 
 AS_IT_IS = Style()  # of which nothing is known
@@ -218,16 +222,19 @@ def spread(texts, different, found):
 
 
 def style_of(guesses, given, prior, separator):
-    """The Style of a file: what is given, or what columns tell that can be read in one way only, or the prior one."""
+    """The Style of a file: what is given, or what columns tell that can be read in one way only, or the prior one.
+
+    Where commas separate the columns, and did not in the prior file, they are no decimal signs.
+    """
     decimals = {g.decimal for g in guesses} - {None}
     orders = {g.moments.day_first for g in guesses if g.moments and g.moments.numeric} - {None}
-    decimal = given.decimal or (decimals.pop() if len(decimals) == 1 else prior.decimal)
-    if decimal is None and separator == "," and not decimals:
-        decimal = "."
+    by_comma = "." if separator == "," else None
+    unknown = prior.decimal or by_comma if separator == prior.separator else by_comma or prior.decimal
+    decimal = given.decimal or (decimals.pop() if len(decimals) == 1 else prior.decimal if decimals else unknown)
     day_first = given.day_first
     if day_first is None:
         day_first = orders.pop() if len(orders) == 1 else prior.day_first
-    return Style(decimal, day_first, given.gaps)
+    return Style(decimal, day_first, given.gaps, separator)
 
 
 def finish(found, style):
@@ -270,7 +277,7 @@ def decimal_sign(found, style):
         return "."
     if told_apart(body) or body.str.contains(r",\d{3},").any():
         return "."
-    example = numbers.parts["text"].filter(body.str.contains(",", literal=True))[0]
+    example = numbers.parts["text"].filter(body.str.contains(",", literal=True)).min()
     raise CommandError(
         f"column {found.name!r} can be read in two ways, as {example!r} may be {example.replace(',', '')} or "
         f"{example.replace(',', '.')}: --decimal , or --decimal . tells which"

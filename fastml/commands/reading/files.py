@@ -126,8 +126,12 @@ def without_space_before_quotes(data, separator):
 def needs_stripping(data, separator):
     """Whether a field may begin or end with a space."""
     sign = separator.encode()
-    pairs = (b" " + sign, sign + b" ", b" \n", b"\n ", b" \r", b'" ', b' "', b"\t", b"\xc2\xa0", b"\xe2\x80")
-    return any(pair in data for pair in pairs if pair != sign) or data.endswith(b" ")
+    if separator != "\t" and b"\t" in data:
+        return True
+    if not data.isascii() and (b"\xc2\xa0" in data or b"\xe2\x80" in data):  # spaces that do not break, and others
+        return True
+    pairs = (b" " + sign, sign + b" ", b" \n", b"\n ", b" \r", b'" ', b' "')
+    return b" " in data and (any(pair in data for pair in pairs) or data.startswith(b" ") or data.endswith(b" "))
 
 
 def uneven(name, data, found):

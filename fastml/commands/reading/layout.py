@@ -131,12 +131,23 @@ def guess_separator(text):
         alike = sum(len(record.fields) == width for record in found[1:] or found) / max(1, len(found) - 1)
         start = start_of(found, 0, width)
         names = len(found[start].fields)
-        if separator == SPACE and (alike < 1 or start):
+        if separator == SPACE and not spaced(found, width, text):
             continue
         score = alike >= ALIKE, -start, names, alike
         if best is None or score > best:
             best, chosen = score, separator
     return chosen
+
+
+def spaced(found, width, text):
+    """Whether records that spaces separate are columns, as R writes them, and no words of a text."""
+    rows, quoted = [record.fields for record in found[1:]], text.startswith('"')
+    whole = all(len(fields) == width for fields in rows) and (quoted or len(found[0].fields) == width > 2)
+    return whole and all(any(map(is_number, fields)) for fields in rows)
+
+
+def is_number(field):
+    return field.replace(".", "", 1).lstrip("-").isdecimal()
 
 
 def passed_over(lines):

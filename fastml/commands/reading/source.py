@@ -4,6 +4,7 @@ import bz2
 import codecs
 import gzip
 import io
+import re
 import sys
 import zipfile
 import zlib
@@ -37,7 +38,10 @@ FOREIGN = {  # how files begin that hold tables of another kind, and what to do 
     b"7z\xbc\xaf": "a 7-Zip archive: unpack it first",
     b"Rar!": "a RAR archive: unpack it first",
 }
-MARKUP = {b"<": "a web page or XML: save the table as CSV", b"{": "JSON: write it as CSV or Parquet"}
+MARKUP = {  # the same, in text
+    rb"<[!?a-zA-Z]": "a web page or XML: save the table as CSV",
+    rb"[\[{]\s*[\[{\"]": "JSON: write it as CSV or Parquet",
+}
 
 
 class Source(NamedTuple):
@@ -146,7 +150,7 @@ def check_kind(name, data):
         if data.startswith(sign):
             raise CommandError(f"{name} is {what}")
     for sign, what in MARKUP.items():
-        if start.startswith(sign) and start[1:2] in b"!?h{[\"'\n\r ":
+        if re.match(sign, start):
             raise CommandError(f"{name} is {what}")
 
 

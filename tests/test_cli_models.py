@@ -1,0 +1,326 @@
+"""What a model file remembers: its target, how its table was written, its scores; `predict`, `evaluate` and `info`."""
+
+import gzip
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="needs scikit-learn, the extra train")
+pytest.importorskip("narwhals", reason="needs narwhals, the extra train")
+pytest.importorskip("polars", reason="needs polars, the extra train")
+
+import polars as pl
+from table_files import flats, people, write_csv
+
+import fastml
+from fastml import cli
+from fastml.sklearn import MLPClassifier
+
+FAST = ("--epochs", "3", "--hidden", "8")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """A function that runs a command line in an empty folder and returns its exit code and texts."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            code = cli.main(list(map(str, arguments)))
+        except SystemExit as end:
+            code = end.code
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    def refused(*arguments):
+        code, _, err = run(*arguments)
+        assert code == cli.FAILED and err.startswith("fastml") and err.count("\n") == 1
+        return err
+
+    return refused
+
+
+def rows(count=80, **columns):
+    """Rows of a table: the column n, and others by functions of it."""
+    return [{"n": k} | {name: of(k) for name, of in columns.items()} for k in range(count)]
+
+
+def letters(k):
+    return "abc"[k * k % 3]
+
+
+# A model is not replaced by one of another target
+
+
+def test_a_model_of_another_target_is_kept(run, refused):
+    write_csv("t.csv", rows(a=letters, b=lambda k: "xy"[k % 2]))
+    assert run("train", "t.csv", "--target", "a", *FAST)[0] == 0
+    assert "t.safetensors is a model of 'a': give another name with --model" in refused(
+        "train", "t.csv", "--target", "b"
+    )
+    assert fastml.load("t.safetensors").about_["target"] == "a"
+    code, out, _ = run("train", "t.csv", "--target", "a", *FAST)
+    assert code == 0 and "written to t.safetensors, in place of an older one" in out
+    assert run("train", "t.csv", "--target", "b", "--overwrite", *FAST)[0] == 0
+    assert fastml.load("t.safetensors").about_["target"] == "b"
+
+
+@pytest.mark.parametrize("content", ["network", "estimator", "nothing"])
+def test_a_file_that_no_command_has_written_is_kept(content, run, refused):
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    if content == "estimator":
+        MLPClassifier((4,), max_iter=500).fit(x, y).save("t.safetensors")
+    elif content == "network":
+        model = fastml.Sequential([fastml.Dense(1)], input_dim=2)
+        model.build()
+        model.save("t.safetensors")
+    else:
+        Path("t.safetensors").touch()
+    write_csv("t.csv", rows(a=letters))
+    before = Path("t.safetensors").read_bytes()
+    assert "a file that this command has not written" in refused("train", "t.csv", "--target", "a", *FAST)
+    assert Path("t.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("name, model", [("old.sales.csv", "old.sales"), ("sales.csv.gz", "sales"), ("sales", "sales")])
+def test_names_of_models(name, model, run):
+    content = Path(write_csv("t", rows(a=letters))).read_bytes()
+    with open(name, "wb") as file:
+        file.write(gzip.compress(content) if name.endswith("gz") else content)
+    assert f"written to {model}.safetensors" in run("train", name, "--target", "a", *FAST)[1]
+
+
+# Targets
+
+
+def test_a_target_that_is_there_twice_is_refused(refused):
+    with open("t.csv", "w") as file:
+        file.write("a,y,y\n" + "1,u,u\n2,v,v\n" * 20)
+    assert "has several columns called 'y': give each a name of its own" in refused("train", "t.csv", "--target", "y")
+
+
+@pytest.mark.parametrize("name", ["Y", "y again"])
+def test_a_column_that_is_the_target_is_left_out(name, run):
+    write_csv("t.csv", [row | {name: row["y"]} for row in rows(y=letters)])
+    code, out, _ = run("train", "t.csv", "--target", "y", *FAST)
+    assert code == 0 and f"column '{name}' is left out: it is the same as the target 'y'" in out
+
+
+CLASSES = {
+    "zeros in front": ["01", "02", "07"],
+    "one is None": ["None", "some", "all"],
+    "truth": ["TRUE", "FALSE", "TRUE"],
+    "with a point": ["1.0", "2.0", "3.0"],
+    "signs": ["+1", "-1", "+1"],
+    "percent": ["10%", "20%", "30%"],
+    "dashes": ["-", "+", "?!"],
+}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_classes_stay_as_they_are_written(kind, run):
+    names = CLASSES[kind]
+    write_csv("t.csv", rows(y=lambda k: names[k % 3]))
+    code, out, _ = run("train", "t.csv", "--target", "y", "--task", "classification", *FAST)
+    assert code == 0 and "without a target" not in out
+    assert fastml.load("t.safetensors").classes_.tolist() == sorted(set(names))
+    code, out, _ = run("predict", "t.safetensors", "t.csv")
+    assert set(pl.read_csv(io.StringIO(out), infer_schema=False)["prediction"]) <= set(names)
+    code, out, _ = run("evaluate", "t.safetensors", "t.csv")
+    assert code == 0 and "80 rows with 'y'" in out
+
+
+def test_signs_of_a_gap_in_the_target_are_told(run):
+    write_csv("t.csv", rows(y=lambda k: ["NA", "u", "v"][k % 3]))
+    code, out, _ = run("train", "t.csv", "--target", "y", *FAST)
+    assert code == 0 and "27 rows without a target left out, where it is 'NA'; --na tells other signs of a gap" in out
+    assert run("train", "t.csv", "--target", "y", "--na", "-", *FAST)[0] == 0
+    assert fastml.load("t.safetensors").classes_.tolist() == ["NA", "u", "v"]
+
+
+# Files as they come
+
+
+def census(dot, first=""):
+    """Rows as the census of UCI has them: no header, spaces after commas, gaps as question marks, a blank last line."""
+    work = ["Private", "State-gov", "?"]
+    lines = [
+        f"{20 + k % 40}, {work[k % 3]}, {k * 7 % 11}, {'>50K' if k % 40 > 18 else '<=50K'}{dot}" for k in range(120)
+    ]
+    return "\n".join([*filter(None, [first]), *lines, "", ""])
+
+
+def test_the_census_as_it_was_written(run):
+    with open("adult.data", "w") as data, open("adult.test", "w") as test:
+        data.write(census(""))
+        test.write(census(".", "|1x3 Cross validator"))
+    reading = "--no-header", "--names", "age,work,n,income"
+    code, out, _ = run("train", "adult.data", *reading, "--target", "income", "--epochs", "60", "--hidden", "16")
+    assert code == 0 and "adult.data: 120 rows, 4 columns" in out and "2 categories and missing" in out
+    code, out, err = run("evaluate", "adult.safetensors", "adult.test", *reading)
+    assert code == 0 and "120 rows with 'income'" in out
+    assert "1 line before the header passed over" in err
+    assert "classes are written as '<=50K.', '>50K.', and taken for '<=50K', '>50K'" in err
+    code, out, err = run("predict", "adult.safetensors", "adult.test", *reading)
+    assert len(out.splitlines()) == 121 and "the column 'income' tells that of 120 rows: accuracy" in err
+    write_csv("new.csv", [{"work": "Private", "age": 30, "n": 1}, {"work": "never met", "age": 31, "n": 2}])
+    code, out, err = run("predict", "adult.safetensors", "new.csv")
+    assert (
+        code == 0 and err == "fastml: note: work: 50% of the values were never seen in training, such as 'never met'\n"
+    )
+
+
+def test_without_a_header_columns_have_numbers(run, refused):
+    with open("t.csv", "w") as file:
+        file.writelines(f"{k},{k % 7},{'uv'[k % 2]}\n" for k in range(60))
+    assert "if the first line is a row already, say --no-header" in refused("train", "t.csv", "--target", "y")
+    code, out, _ = run("train", "t.csv", "--no-header", "--target", "3", *FAST)
+    assert code == 0 and "60 rows, 3 columns" in out
+
+
+def test_a_european_sensor_is_predicted_as_it_was_trained(run):
+    """In the new file alone, 20,125 could be twenty thousand."""
+    lines = [f"{1 + k % 28:02}.03.2021 {k % 24:02}:30;{20 + k / 8:.3f};{k % 5};{3 * k / 8:.1f}" for k in range(90)]
+    content = "\n".join(["Zeit;Temperatur;Kanal;Leistung", *lines])
+    content = "\n".join(
+        ";".join([line.split(";")[0], *(part.replace(".", ",") for part in line.split(";")[1:])])
+        for line in content.splitlines()
+    )
+    with open("sensor.csv", "w", encoding="cp1252") as file:
+        file.write(content)
+    code, out, _ = run("train", "sensor.csv", "--target", "Leistung", *FAST)
+    assert code == 0 and "Zeit        date" in out and "Temperatur  number" in out
+    with open("new.csv", "w") as file:
+        file.write("Zeit;Temperatur;Kanal\n01.03.2021 00:30;20,125;1\n01.03.2021 00:30;20,250;1\n")
+    _, new, err = run("predict", "sensor.safetensors", "new.csv")
+    assert not err
+    with open("plain.csv", "w") as file:
+        file.write("Zeit,Temperatur,Kanal\n2021-03-01 00:30,20.125,1\n2021-03-01 00:30,20.250,1\n")
+    assert run("predict", "sensor.safetensors", "plain.csv")[1] == new
+
+
+def test_an_american_spreadsheet(run):
+    lines = [
+        f'{k:05},"${1000 + 37 * k:,.2f}",{k % 12 + 1}/{k % 28 + 1}/2021,{k % 50}%,{"NY" if k % 3 else "CA"}'
+        for k in range(90)
+    ]
+    with open("sales.csv", "w", newline="") as file:
+        file.write("\r\n".join(["Zip,Amount,Sold on,Margin,State", *lines, ",,,,", "Total,,,,", ""]))
+    code, out, _ = run("train", "sales.csv", "--target", "State", *FAST)
+    assert code == 0 and "sales.csv: 9" in out
+    for line in ("Amount   number", "Sold on  date", "Margin   number"):
+        assert line in out
+    assert "column 'Zip' is left out: 7" in out, "a name, not a number"
+
+
+def test_text_is_kept_as_it_was(run):
+    write_csv("t.csv", rows(y=letters, id=lambda k: f"{k:06}"))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    _, out, _ = run("predict", "t.safetensors", "t.csv", "--keep", "id")
+    assert out.splitlines()[1].startswith("000000,")
+
+
+def test_units_that_are_others_than_in_training_are_told(run):
+    write_csv("t.csv", rows(y=letters, share=lambda k: f"{k}%"))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("new.csv", [{"n": 1, "share": 0.5}, {"n": 2, "share": 0.25}])
+    code, _, err = run("predict", "t.safetensors", "new.csv")
+    assert code == 0 and "share: numbers are in no unit here, but were in % in training" in err
+
+
+def test_standard_input(run, monkeypatch):
+    content = Path(write_csv("t.csv", people())).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, out, _ = run("train", "-", "--target", "leaves", *FAST)
+    assert code == 0 and "standard input: 200 rows" in out and "written to model.safetensors" in out
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, out, _ = run("predict", "model.safetensors", "-")
+    assert code == 0 and len(out.splitlines()) == 201
+
+
+# Evaluate and info
+
+
+def test_evaluate_has_the_figures_of_the_training(run):
+    """On the very rows that it was tested with, by the same seed, a model has the scores that its file tells."""
+    write_csv("flats.csv", flats())
+    assert run("train", "flats.csv", "--target", "price", "--epochs", "40")[0] == 0
+    told = fastml.load("flats.safetensors").about_
+    code, out, _ = run("evaluate", "flats.safetensors", "flats.csv")
+    assert code == 0 and "200 rows with 'price'" in out
+    table = pl.read_csv("flats.csv")
+    model = fastml.load("flats.safetensors")
+    line = next(line for line in out.splitlines() if line.startswith("R²"))
+    assert float(line.split()[1]) == pytest.approx(
+        model.score(table.drop("price"), table["price"].to_numpy()), abs=5e-4
+    )
+    assert float(line.split()[2]) == pytest.approx(told["scores"]["R²"]["model"], abs=5e-4)
+
+
+def test_what_cannot_be_evaluated(run, refused):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("new.csv", rows(z=letters))
+    assert "has no column 'y'" in refused("evaluate", "t.safetensors", "new.csv")
+    write_csv("new.csv", rows(y=lambda k: "dxy"[k % 3]))
+    assert "the target 'y' is 'd', 'x', 'y' in some rows, but the model knows" in refused(
+        "evaluate", "t.safetensors", "new.csv"
+    )
+    write_csv("new.csv", rows(y=lambda k: ""))
+    assert "the target 'y' has no values" in refused("evaluate", "t.safetensors", "new.csv")
+    MLPClassifier((4,), max_iter=500).fit(pl.DataFrame({"n": range(40)}), [0, 1] * 20).save("p.safetensors")
+    assert "does not say what it predicts: give the column with --target" in refused(
+        "evaluate", "p.safetensors", "t.csv"
+    )
+
+
+def test_info_tells_what_a_model_is(run, refused):
+    write_csv("people.csv", people())
+    assert run("train", "people.csv", "--target", "leaves", *FAST)[0] == 0
+    code, out, err = run("info", "people.safetensors")
+    assert code == 0 and not err
+    for text in (
+        "people.safetensors: MLPClassifier with",
+        "classification of 'leaves', from people.csv",
+        "144 to learn from, 16 to tell when to stop, 40 to test",
+        "Classes 'no', 'yes'",
+        "  plan: text, one-hot: 3 categories",
+        "  accuracy: 0.",
+        "by fastml train people.csv --target leaves",
+        f"fastml {fastml.__version__}, python 3.",
+    ):
+        assert text in out
+    model = fastml.Sequential([fastml.Dense(1)], input_dim=2)
+    model.build()
+    model.save("plain.safetensors")
+    assert "plain.safetensors: Sequential with 3 weights" in run("info", "plain.safetensors")[1]
+    assert "cannot be read: No such file" in refused("info", "none.safetensors")
+
+
+OPTIONS = [
+    ("--sep ab", "must be one sign, or tab or space"),
+    ("--encoding latin-99", "must be an encoding"),
+    ("--decimal ;", "invalid choice"),
+    ("--names a,,b", "must be different names"),
+    ("--names a,a", "must be different names"),
+    ("--day-first maybe", "invalid choice"),
+]
+
+
+@pytest.mark.parametrize("line, message", OPTIONS)
+def test_mistakes_in_options_of_text_files(line, message, refused):
+    assert message in refused("train", "t.csv", "--target", "y", *line.split())
+
+
+def test_layers_may_be_written_with_an_x(run):
+    write_csv("t.csv", rows(y=letters))
+    assert "Model   1-8x4" not in run("train", "t.csv", "--target", "y", "--epochs", "2", "--hidden", "8x4")[1]
+    assert fastml.load("t.safetensors").hidden_layer_sizes == (8, 4)
