@@ -4,33 +4,23 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import f1_score, log_loss, r2_score, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import f1_score, log_loss, r2_score
+
+from fastml.commands.figures import in_units, percent, plain
 
 
 class Metric(NamedTuple):
     """A name, how its values look, whether more is better, and its function.
 
     `of(y, p)` takes y : (rows,) and p : (rows,) predictions; for classes, y : (rows,) class numbers and
-    p : (rows, classes) probabilities.
+    p : (rows, classes) probabilities. It is NaN where these rows cannot tell.
     """
 
     title: str
     text: Callable
     larger: bool
     of: Callable
-
-
-def percent(value):
-    return f"{value:.1%}".replace("-0.0%", "0.0%")
-
-
-def plain(value):
-    return f"{value:.3f}".replace("-0.000", "0.000")
-
-
-def in_units(value):
-    """A number in the units of the target."""
-    return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e9 else f"{value:,.0f}"
 
 
 def balanced(y, p):
@@ -41,10 +31,22 @@ def balanced(y, p):
 
 def auc(y, p):
     """The area under the ROC curve, the mean over classes against the rest; NaN where there is one class only."""
-    if p.shape[1] == 2:
-        return roc_auc_score(y, p[:, 1]) if 0 < y.sum() < len(y) else float("nan")
-    areas = [roc_auc_score(y == k, p[:, k]) for k in range(p.shape[1]) if 0 < (y == k).sum() < len(y)]
+    classes = [1] if p.shape[1] == 2 else range(p.shape[1])
+    areas = [area(y == k, p[:, k]) for k in classes if 0 < (y == k).sum() < len(y)]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def area(y, p):
+    """The share of pairs of a row of a class, y : (rows,) of bool, and another that p puts in order; half for ties."""
+    if (p == p[0]).all():
+        return 0.5
+    rows, count = len(y), int(y.sum())
+    return float((rankdata(p)[y].sum() - count * (count + 1) / 2) / (count * (rows - count)))
+
+
+def r2(y, p):
+    """The share of the targets' variance that is explained; NaN where they have none."""
+    return float(r2_score(y, p)) if np.ptp(y) > 0 else float("nan")
 
 
 CLASSIFICATION = {
@@ -55,7 +57,7 @@ CLASSIFICATION = {
     "log_loss": Metric("log loss", plain, False, lambda y, p: log_loss(y, p, labels=range(p.shape[1]))),
 }
 REGRESSION = {
-    "r2": Metric("R²", plain, True, lambda y, p: float(r2_score(y, p))),
+    "r2": Metric("R²", plain, True, r2),
     "rmse": Metric("root mean squared error", in_units, False, lambda y, p: float(np.sqrt(((y - p) ** 2).mean()))),
     "mae": Metric("mean absolute error", in_units, False, lambda y, p: float(np.abs(y - p).mean())),
 }
@@ -88,7 +90,10 @@ def scorer(metric):
     """A function for scikit-learn that is larger for better models."""
 
     def score(estimator, table, y):
-        value = metric.of(numbered(estimator, y), normalized(outcome(estimator, table)))
+        y, p = numbered(estimator, y), normalized(outcome(estimator, table))
+        if metric.of is r2 and not np.ptp(y):  # a few rows that happen to be equal: the order of models is the same
+            return -float(((y - p) ** 2).mean())
+        value = metric.of(y, p)
         return value if metric.larger else -value
 
     return score

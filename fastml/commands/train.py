@@ -11,8 +11,12 @@ import numpy as np
 
 from fastml.commands import CommandError, check_column, files, one_line
 from fastml.commands.columns import choose, suspicious, tell, useless
+from fastml.commands.figures import count, many, span
+from fastml.commands.rivals import rivals
 from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
-from fastml.commands.target import read_target, share_out
+from fastml.commands.sharing import hints, share
+from fastml.commands.target import read_target
+from fastml.commands.worth import few, measure
 from fastml.compiled import warmup
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
@@ -23,7 +27,7 @@ MOST_COLUMNS = 30  # that are listed on the screen
 
 @dataclass
 class Training:
-    """What came of a training. Scores are (Metric, of the model, of the baseline), the one to report first."""
+    """What came of a training. `scores` are Scores, the one to report first at the front."""
 
     source: str
     command: str
@@ -42,6 +46,12 @@ class Training:
     answer: np.ndarray = None
     scores: list = ()
     baseline: str = ""
+    how: str = ""  # the test rows were chosen
+    ended: str = ""  # the training, why
+    numbers: np.ndarray = None  # of the test rows in the file, from 1 on
+    known: tuple = ()  # the rows to learn from and to tell when to stop, and their targets
+    rivals: list = ()
+    notes_of_rivals: list = ()
 
 
 def train(options):
@@ -70,25 +80,32 @@ def learn(options, table):
     goal = read_target(table[options.target], options.task)
     metric, stop = metrics_of(options.metric, goal.task)
     rest = choose(options.data, table, options.target, options.drop).filter(goal.kept)
-    train, test, validation = share_out(goal.values, options.test_size, goal.task == "classification", options.seed)
+    shares = share(options, table, goal)
+    train, test, validation = shares[:3]
     print(f"Task    {goal.task}, {goal.why}")
     training = Training(
         Path(options.data).name, options.line, options.target, goal.task, goal.why, list(goal.notes), stop
     )
     rest = usable(options, rest, train, training)
+    training.notes += [*shares.notes, *hints(options, rest, goal.values, shares)]
+    training.how, training.numbers = shares.how, np.flatnonzero(goal.kept)[test] + 1
     checked = round(validation * len(train) + 0.5)
     training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
+    training.notes += few(training.rows)
     for text in training.notes:
         note(text)
     counts = "{train} to learn from, {validate} to tell when to stop, {test} to test with".format(**training.rows)
+    counts += f", {training.how}" if options.split != "random" else ""
     print(f"Rows    {counts}", flush=True)
     fit(options, training, (rest[train], goal.values[train]), validation)
     training.table, training.truth = rest[test], numbered(training.estimator, goal.values[test])
     training.answer = normalized(outcome(training.estimator, training.table))
+    training.known = rest[train], numbered(training.estimator, goal.values[train])
     naive, training.baseline = baseline(training.estimator, goal.values[train], len(test))
-    known = METRICS[goal.task]
-    order = [metric, *(other for other in known.values() if other is not metric)]
-    training.scores = [(m, m.of(training.truth, training.answer), m.of(training.truth, naive)) for m in order]
+    order = [metric, *(other for other in METRICS[goal.task].values() if other is not metric)]
+    if options.report:
+        training.rivals, training.notes_of_rivals = rivals(training, options.seed)
+    training.scores = measure(training, naive, order, options.seed)
     return training
 
 
@@ -155,6 +172,8 @@ def fit(options, training, rows, validation):
     best = int(np.nanargmax(estimator.validation_scores_)) + 1
     print(f"Trained {estimator.n_iter_} epochs in {training.seconds:.2f} s; number {best} had the best", end=" ")
     print(f"{training.stop.title} and was kept")
+    training.ended = ending(estimator, training.stop)
+    print(f"        it ended as {training.ended}")
     print_columns(training)
     sizes = [estimator.model_.input_dim, *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
     print(f"Model   {'-'.join(map(str, sizes))}, {sum(w.size for w in estimator.model_.get_weights())} weights")
@@ -185,11 +204,25 @@ def print_columns(training):
         print(f"  … and {len(more)} more")
 
 
+def ending(estimator, metric):
+    """Why a training ended, in words."""
+    if not np.isfinite(estimator.validation_scores_[-1]):
+        return "its weights diverged: the last ones that did not were kept"
+    if estimator._patience.exhausted:
+        return f"{count(PATIENCE + 1)} epochs in a row did not better the {metric.title} by {estimator.tol:g}"
+    return f"all {many(estimator.max_iter, 'epoch')} were done" if estimator.max_iter > 1 else "there was to be 1 epoch"
+
+
 def print_scores(training):
-    """Model beside baseline, on the test rows."""
-    rows = [("on the test rows", "model", "baseline")]
-    rows += [(m.title, m.text(a), m.text(b)) for m, a, b in training.scores]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    """The model, an interval for it, and the baseline, on the test rows; and what else was trained to compare with."""
+    rows = [("on the test rows", "model", "95% interval", *(rival.name for rival in training.rivals), "baseline")]
+    for score in training.scores:
+        text, values = score.metric.text, (*score.others, score.theirs)
+        rows.append((score.metric.title, text(score.ours), span(text, *score.interval), *map(text, values)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"{row[0]:<{widths[0]}}" + "".join(f"  {t:>{w}}" for t, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
     print("\n" + "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]))
     print(f"baseline: {training.baseline}", flush=True)
