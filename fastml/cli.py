@@ -81,6 +81,13 @@ def names(text):
     raise argparse.ArgumentTypeError(f"must be different names with commas between them, got {text!r}")
 
 
+def split(text):
+    """How to choose the test rows, for argparse."""
+    if text in ("random", "time") or text.startswith("time:"):
+        return text
+    raise argparse.ArgumentTypeError(f"must be random, time or time:COLUMN, got {text!r}")
+
+
 def make_parser():
     parser = Parser(prog="fastml", description="Trains dense neural networks on the CPU, fast.")
     parser.add_argument("--version", action="version", version=f"fastml {__version__}")
@@ -137,6 +144,14 @@ def add_train(parser):
     add("--hidden", type=sizes, default=(100,), metavar="N,N", help="neurons of the hidden layers; default: 100")
     add("--epochs", type=whole_number(1, 10**6), default=300, metavar="N", help="at most; default: %(default)s")
     add("--test-size", type=share, default=0.2, metavar="SHARE", help="share of the rows to test with; default: 0.2")
+    add(
+        "--split",
+        type=split,
+        default="random",
+        metavar="HOW",
+        help="which rows test: random, or the latest with time:COLUMN, a column of dates or numbers; time alone takes "
+        "the only column of dates. Default: random",
+    )
     add(
         "--seed",
         type=whole_number(0, 2**32 - 1),
@@ -200,7 +215,7 @@ def run_predict(arguments):
 
 def run_evaluate(arguments):
     commands.require("polars", "narwhals", "sklearn")
-    from fastml.commands.predict import evaluate
+    from fastml.commands.evaluate import evaluate
 
     evaluate(arguments)
 

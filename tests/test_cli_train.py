@@ -57,7 +57,7 @@ def test_classes_from_the_table_to_predictions(here, capsys):
     assert code == 0 and not err
     assert "classification, as the target 'leaves' holds text, 2 different values" in out
     assert "column 'id' is left out: " in out and "column 'same' is left out" in out and "'empty' is left out" in out
-    ours, theirs = next(line.split()[1:] for line in out.splitlines() if line.startswith("accuracy"))
+    _, ours, *_, theirs = next(line.split() for line in out.splitlines() if line.startswith("accuracy"))
     assert float(ours.rstrip("%")) > float(theirs.rstrip("%")) + 10
     model = fastml.load("people.safetensors")
     assert isinstance(model, MLPClassifier) and model.classes_.tolist() == ["no", "yes"]
@@ -175,6 +175,8 @@ def test_metrics_are_those_of_scikit_learn():
     found = {name: metric.of(y, p) for name, metric in scores.CLASSIFICATION.items()}
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(y, p.argmax(axis=1)))
     assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(y, p.argmax(axis=1)))
+    assert found["f1"] == pytest.approx(metrics.f1_score(y, p.argmax(axis=1), average="macro"))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(y, p))
     assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, p, multi_class="ovr"))
     a, b = rng.normal(size=(2, 50))
     found = {name: metric.of(a, b) for name, metric in scores.REGRESSION.items()}

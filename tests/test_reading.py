@@ -29,7 +29,7 @@ def read(tmp_path):
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         table = open_table(path, form)
         found = typed(table, form.style, **options)
-        return found.frame.to_dict(as_series=False), [*table.notes, *found.notes]
+        return found.frame.to_dict(as_series=False), found.notes
 
     return read
 
@@ -239,7 +239,7 @@ def test_what_was_passed_over_is_told(read):
     _, notes = read(LAYOUTS["several lines before"])
     assert notes == ["2 lines before the header passed over, beginning with '# made by a logger'"]
     assert read(LAYOUTS["rows of separators at the end"])[1] == ["2 empty rows at the end left out"]
-    assert read(LAYOUTS["joined files"])[1] == ["1 row that repeat the header are left out"]
+    assert read(LAYOUTS["joined files"])[1] == ["1 row that repeat the header left out"]
     rows = "".join(f"{k},x,{k}\n" for k in range(30))
     found, notes = read(f"a,b,c\n{rows}Total of 30 rows,,\n")
     assert len(found["a"]) == 30 and notes == ["1 remark at the end left out, such as 'Total of 30 rows'"]

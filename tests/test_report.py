@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib", reason="needs matplotlib, the extra train")
 from table_files import flats, people, write_csv
 
 from fastml import cli
-from fastml.commands import page, pictures
+from fastml.commands.report import page, pictures
 
 EVIL = "<script>alert('1')</script> & \"$x_1$\""
 EMPTY = {"meta", "link", "img", "br", "hr", "input", "use", "path"}
@@ -97,7 +97,16 @@ def test_ids_are_unique_and_what_is_used_is_there(made):
 def test_pictures_say_what_they_show(made):
     kind, _, page = made
     pictures = page.all("svg")
-    assert len(pictures) == {"classes": 3, "numbers": 3, "several": 2, "crowd": 2, "evil": 3}[kind]
+    labels = " ".join(svg["aria-label"] for svg in pictures)
+    expected = {
+        "classes": ("ROC curve", "Precision-recall curve", "Partial dependence", "Loss by epoch"),
+        "numbers": ("Predictions against true", "Residuals by", "Histogram of residuals", "Partial", "Loss by epoch"),
+        "several": ("ROC curve", "Precision-recall curve", "Calibration", "Loss by epoch"),
+        "crowd": ("ROC curve", "Precision-recall curve", "Calibration", "Loss by epoch"),
+        "evil": ("ROC curve", "Precision-recall curve", "Loss by epoch"),
+    }
+    for word in expected[kind]:
+        assert word in labels
     assert all(svg["role"] == "img" and len(svg["aria-label"]) > 20 for svg in pictures)
     assert page.elements[0] == ("html", {"lang": "en"}) and len(page.all("h1")) == 1
     assert len(page.all("caption")) == len(page.all("table"))
@@ -115,10 +124,17 @@ def test_it_holds_what_matters(made):
     for word in ("baseline", "Permutation importance", "Loss by epoch", "Columns", "Versions", "random_state"):
         assert word in text
     expected = {
-        "classes": ["accuracy of the model", "true \\ predicted", "ROC curve", "Calibration", "recall", "'id' is left"],
-        "numbers": ["R² of the model", "Predicted and true", "Residuals", "nine in ten to within"],
+        "classes": [
+            "accuracy of the model",
+            "true \\ predicted",
+            "ROC curve",
+            "Calibration",
+            "threshold",
+            "'id' is left",
+        ],
+        "numbers": ["R² of the model", "Predicted and true", "Residuals", "nine in ten to within", "ridge regression"],
         "several": ["true \\ predicted", "of the class that the model chooses", "kind 2"],
-        "crowd": ["The most frequent mistakes", "kind 14"],
+        "crowd": ["most frequent of", "kinds of mistakes", "kind 14"],
         "evil": [EVIL, "F1, mean of classes of the model"],
     }
     for word in expected[kind]:
@@ -140,11 +156,15 @@ def test_pictures_are_the_same_each_time():
 
 def test_bins_of_a_calibration():
     p = np.linspace(0, 1, 100)
-    predicted, observed, error = pictures.bins(p > 0.5, p)
-    assert len(predicted) == 4 and observed.tolist() == [0, 0, 1, 1] and (error > 0).all()
-    assert predicted.tolist() == sorted(predicted)
+    predicted, observed, low, high = pictures.bins(p > 0.5, p)
+    assert len(predicted) == 4 and observed.tolist() == [0, 0, 1, 1] and predicted.tolist() == sorted(predicted)
+    assert (low <= observed).all() and (observed <= high).all() and (high - low > 0.1).all()
 
 
-def test_bars_are_drawn_for_losses_only():
-    text = page.bars("c", ("column", "loss"), [("a", 2.0, "2"), ("b", 1.0, "1"), ("c", -1.0, "-1")])
-    assert re.findall(r"width:([\d.]+)%", text) == ["100.0", "50.0", "0.0"]
+def test_bars_have_their_uncertainty():
+    """From 0 on, a bar to the value, and a line as long as low and high are apart, on one scale for all."""
+    rows = [("a", 2.0, 1.5, 2.5, "2 ± 0.5"), ("b", -0.5, -0.5, -0.5, "-0.5")]
+    text = page.bars("c", ("column", "loss"), rows)
+    assert re.findall(r"<i style=\"left:([\d.]+)%;width:([\d.]+)%", text) == [("16.7", "66.7"), ("0.0", "16.7")]
+    assert re.findall(r"<u style=\"left:([\d.]+)%;width:([\d.]+)%", text) == [("66.7", "33.3")]
+    assert "2 ± 0.5" in text and "−0.5" in text

@@ -15,11 +15,6 @@ def one_line(text):
     return " ".join(str(text).split())
 
 
-def counted(count, word, words=None):
-    """A number and what it counts, such as "1 row" or "2 rows"."""
-    return f"{count} {word if count == 1 else words or word + 's'}"
-
-
 def require(*modules):
     """CommandError unless these modules can be imported."""
     for module in modules:

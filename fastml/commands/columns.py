@@ -44,7 +44,7 @@ def counts_rows(column):
 
 
 def tells(column, target):
-    """Why a column of all rows is the target itself, or None. Both are as they stand in the file."""
+    """Why a column of all rows is the target itself, or None."""
     if column.dtype != target.dtype or not column.equals(target):
         return None
     return f"it is the same as the target {target.name!r}"

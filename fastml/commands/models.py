@@ -1,9 +1,18 @@
 """Models in files, as the commands use them."""
 
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
 from fastml import load
 from fastml.commands import CommandError, one_line
 from fastml.commands.reading.cells import Style
+from fastml.commands.reading.source import PACKED, STDIN
 from fastml.saving import ModelFileError
+from fastml.version import __version__
 
 
 def read_any(path):
@@ -49,3 +58,51 @@ def style_of_training(about):
     gaps = known.get("gaps")
     signs = known.get("decimal"), known.get("day_first"), None if gaps is None else tuple(gaps)
     return Style(*signs, known.get("separator"))
+
+
+def stem(path):
+    """The name of a file without its folder and what tells its kind, such as "sales" for "old/sales.csv.gz"."""
+    if path == STDIN:
+        return "model"
+    name = Path(path)
+    return Path(name.stem).stem if name.suffix.lower() in PACKED and Path(name.stem).suffix else name.stem
+
+
+def describe_replaced(path, options):
+    """Words on the model that will be replaced; CommandError where it is of another target, or none, unless allowed."""
+    if not Path(path).exists():
+        return ""
+    try:
+        known = read_about(path)
+    except CommandError:
+        known = None
+    target = (known or {}).get("target")
+    if options.overwrite or target == options.target:
+        return ", in place of an older one"
+    what = f"a model of {target!r}" if target else "a file that this command has not written"
+    raise CommandError(f"{path} is {what}: give another name with --model, or allow to replace it with --overwrite")
+
+
+def about(training):
+    """What the model file tells of the training, for `fastml predict`, `evaluate` and `info`."""
+    scores = {s.metric.title: {"model": finite(s.ours), "baseline": finite(s.theirs)} for s in training.scores}
+    libraries = ("numpy", "numba", "scikit-learn", "polars")
+    return {
+        "command": training.command,
+        "source": training.source,
+        "target": training.target,
+        "task": training.task,
+        "rows": training.rows,
+        "scores": scores,
+        "baseline": training.baseline,
+        "style": training.style._asdict(),
+        "units": training.units,
+        "when": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "versions": {"fastml": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in libraries},
+    }
+
+
+def finite(value):
+    """A score as a file holds it: None where it is not defined."""
+    return float(value) if np.isfinite(value) else None

@@ -4,33 +4,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import f1_score, log_loss, r2_score, roc_auc_score
+
+from fastml.commands.figures import in_units, percent, plain
 
 
 class Metric(NamedTuple):
     """A name, how its values look, whether more is better, and its function.
 
     `of(y, p)` takes y : (rows,) and p : (rows,) predictions; for classes, y : (rows,) class numbers and
-    p : (rows, classes) probabilities.
+    p : (rows, classes) probabilities. It is NaN where these rows cannot tell.
     """
 
     title: str
     text: Callable
     larger: bool
     of: Callable
-
-
-def percent(value):
-    return f"{value:.1%}".replace("-0.0%", "0.0%")
-
-
-def plain(value):
-    return f"{value:.3f}".replace("-0.000", "0.000")
-
-
-def in_units(value):
-    """A number in the units of the target."""
-    return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e9 else f"{value:,.0f}"
 
 
 def balanced(y, p):
@@ -41,21 +29,53 @@ def balanced(y, p):
 
 def auc(y, p):
     """The area under the ROC curve, the mean over classes against the rest; NaN where there is one class only."""
-    if p.shape[1] == 2:
-        return roc_auc_score(y, p[:, 1]) if 0 < y.sum() < len(y) else float("nan")
-    areas = [roc_auc_score(y == k, p[:, k]) for k in range(p.shape[1]) if 0 < (y == k).sum() < len(y)]
+    classes = [1] if p.shape[1] == 2 else range(p.shape[1])
+    areas = [area(y == k, p[:, k]) for k in classes if 0 < (y == k).sum() < len(y)]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def area(y, p):
+    """The share of pairs of a row of a class, y : (rows,) of bool, and another that p puts in order; half for ties."""
+    if (p == p[0]).all():
+        return 0.5
+    rows, count = len(y), int(y.sum())
+    return float((ranks(p)[y].sum() - count * (count + 1) / 2) / (count * (rows - count)))
+
+
+def ranks(values):
+    """The place of each value in their order, from 1 on; equal ones share the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def f1(y, p):
+    """The mean over the classes that occur of 2·TP / (2·TP + FP + FN)."""
+    found, size = p.argmax(axis=1), p.shape[1]
+    hits, true, said = (np.bincount(part, minlength=size) for part in (y[found == y], y, found))
+    there = true + said > 0
+    return float((2 * hits[there] / (true + said)[there]).mean())
+
+
+def log_loss(y, p):
+    """The mean of -log p of the true class, with p kept from 0 by the precision of float64."""
+    least = np.finfo(np.float64).eps
+    return float(-np.log(np.clip(p[np.arange(len(y)), y], least, 1 - least)).mean())
+
+
+def r2(y, p):
+    """The share of the targets' variance that is explained; NaN where they have none."""
+    return float(1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum()) if np.ptp(y) > 0 else float("nan")
 
 
 CLASSIFICATION = {
     "accuracy": Metric("accuracy", percent, True, lambda y, p: float((p.argmax(axis=1) == y).mean())),
     "balanced_accuracy": Metric("balanced accuracy", percent, True, balanced),
-    "f1": Metric("F1, mean of classes", plain, True, lambda y, p: f1_score(y, p.argmax(axis=1), average="macro")),
+    "f1": Metric("F1, mean of classes", plain, True, f1),
     "roc_auc": Metric("area under ROC", plain, True, auc),
-    "log_loss": Metric("log loss", plain, False, lambda y, p: log_loss(y, p, labels=range(p.shape[1]))),
+    "log_loss": Metric("log loss", plain, False, log_loss),
 }
 REGRESSION = {
-    "r2": Metric("R²", plain, True, lambda y, p: float(r2_score(y, p))),
+    "r2": Metric("R²", plain, True, r2),
     "rmse": Metric("root mean squared error", in_units, False, lambda y, p: float(np.sqrt(((y - p) ** 2).mean()))),
     "mae": Metric("mean absolute error", in_units, False, lambda y, p: float(np.abs(y - p).mean())),
 }
@@ -88,7 +108,10 @@ def scorer(metric):
     """A function for scikit-learn that is larger for better models."""
 
     def score(estimator, table, y):
-        value = metric.of(numbered(estimator, y), normalized(outcome(estimator, table)))
+        y, p = numbered(estimator, y), normalized(outcome(estimator, table))
+        if metric.of is r2 and not np.ptp(y):  # a few rows that happen to be equal: the order of models is the same
+            return -float(((y - p) ** 2).mean())
+        value = metric.of(y, p)
         return value if metric.larger else -value
 
     return score
@@ -103,12 +126,3 @@ def baseline(estimator, y, rows):
         return np.full(rows, y.mean()), f"always the mean, {in_units(y.mean())}"
     shares = np.bincount(numbered(estimator, y), minlength=len(estimator.classes_)) / len(y)
     return np.tile(shares, (rows, 1)), f"always {label_text(estimator.classes_[shares.argmax()])}"
-
-
-def print_scores(scores, title, other):
-    """A table of scores, (Metric, value of the model, another value or None)."""
-    rows = [(title, "model", other)]
-    rows += [(m.title, m.text(a), "–" if b is None else m.text(b)) for m, a, b in scores]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-    print("\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]))

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fastml.commands import CommandError, counted, listing
+from fastml.commands import CommandError, listing
+from fastml.commands.figures import many
 
 FEW = 10  # different whole numbers, at most, that are taken for classes
 LEAST_ROWS = 20
@@ -47,7 +48,7 @@ def read_target(column, task="auto", texts=None):
     if rare and len(counts) - len(rare) >= 2:
         lost = np.isin(values, rare)
         notes.append(
-            f"{counted(lost.sum(), 'row')} of classes with fewer than {LEAST_OF_A_CLASS} left out: {listing(rare, 5)}"
+            f"{many(lost.sum(), 'row')} of classes with fewer than {LEAST_OF_A_CLASS} left out: {listing(rare, 5)}"
         )
         kept = kept.copy()
         kept[np.flatnonzero(kept)[lost]] = False
@@ -61,7 +62,7 @@ def missing(column, texts):
     """A remark on rows without a target, with the texts that were taken for a gap."""
     signs = [] if texts is None else texts.filter(column.is_null()).drop_nulls().unique().sort().to_list()
     told = f", where it is {listing(signs, 3)}; --na tells other signs of a gap" if signs else ""
-    return f"{counted(column.null_count(), 'row')} without a target left out{told}"
+    return f"{many(column.null_count(), 'row')} without a target left out{told}"
 
 
 def whole(column):

@@ -1,37 +1,36 @@
 """``fastml train``: from a table in a file to a model in a file, with figures of what it is worth."""
 
-import platform
-import shutil
 import sys
 import time
 import warnings
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from fastml.commands import CommandError, check_column, counted, one_line
+from fastml.commands import CommandError, check_column, one_line
 from fastml.commands.columns import choose, counts_rows, suspicious, tell, tells, useless
-from fastml.commands.models import read_about
+from fastml.commands.figures import count, many
+from fastml.commands.models import about, describe_replaced, stem
 from fastml.commands.outputs import check_output, write
 from fastml.commands.reading import files
-from fastml.commands.reading.source import PACKED, STDIN
 from fastml.commands.reading.typed import typed
-from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, print_scores, scorer
-from fastml.commands.target import read_target, share_out
+from fastml.commands.rivals import rivals
+from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
+from fastml.commands.sharing import hints, share
+from fastml.commands.target import read_target
+from fastml.commands.terminal import note, print_columns, print_scores
+from fastml.commands.worth import few, measure
 from fastml.compiled import warmup
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
-from fastml.version import __version__
 
 PATIENCE, BATCH = 20, 32  # epochs without a better score before the end, rows of a batch
-MOST_COLUMNS = 30  # that are listed on the screen
 
 
 @dataclass
 class Training:
-    """What came of a training. Scores are (Metric, of the model, of the baseline), the one to report first."""
+    """What came of a training. `scores` are Scores, the one to report first at the front."""
 
     source: str
     command: str
@@ -52,11 +51,18 @@ class Training:
     answer: np.ndarray = None
     scores: list = ()
     baseline: str = ""
+    how: str = ""  # the test rows were chosen
+    ended: str = ""  # the training, why
+    numbers: np.ndarray = None  # of the test rows in the file, from 1 on
+    known: tuple = ()  # the rows to learn from and to tell when to stop, and their targets
+    rivals: list = ()
+    notes_of_rivals: list = ()
 
 
 def train(options):
     """Runs the command."""
-    table = files.open_table(options.data, files.form_of(options))
+    form = files.form_of(options)
+    table = files.open_table(options.data, form)
     check_column(table.name, table.frame, options.target)
     if options.target in table.twice:
         raise CommandError(f"{table.name} has several columns called {options.target!r}: give each a name of its own")
@@ -65,10 +71,13 @@ def train(options):
     replaced = describe_replaced(model, options)
     if options.report:
         check_output(options.report, [".html", ".htm"], options.data)
-    training = learn(options, table)
-    print()
-    print_scores(training.scores, "on the test rows", "baseline")
-    print(f"baseline: {training.baseline}", flush=True)
+    print(f"Data    {Path(table.name).name}: {many(table.frame.height, 'row')}, {table.frame.width} columns")
+    for name in options.drop:
+        check_column(table.name, table.frame, name)
+    read = typed(table.without(set(options.drop) - {options.target}), form.style, target=options.target)
+    del table  # which takes more memory than what it became
+    training = learn(options, read)
+    print_scores(training)
     training.estimator.about_ = about(training)
     with hold_interrupts(every=True):
         training.estimator.save(model)
@@ -80,59 +89,39 @@ def train(options):
         print(f"Report  written to {options.report}")
 
 
-def stem(path):
-    """The name of a file without its folder and what tells its kind, such as "sales" for "old/sales.csv.gz"."""
-    if path == STDIN:
-        return "model"
-    name = Path(path)
-    return Path(name.stem).stem if name.suffix.lower() in PACKED and Path(name.stem).suffix else name.stem
-
-
-def describe_replaced(path, options):
-    """Words on the model that will be replaced; CommandError where it is of another target, or none, unless allowed."""
-    if not Path(path).exists():
-        return ""
-    try:
-        known = read_about(path)
-    except CommandError:
-        known = None
-    target = (known or {}).get("target")
-    if options.overwrite or target == options.target:
-        return ", in place of an older one"
-    what = f"a model of {target!r}" if target else "a file that this command has not written"
-    raise CommandError(f"{path} is {what}: give another name with --model, or allow to replace it with --overwrite")
-
-
-def learn(options, table):
-    """Trains with a Table; returns the Training, and prints what it does."""
-    print(f"Data    {Path(table.name).name}: {counted(table.frame.height, 'row')}, {table.frame.width} columns")
-    for name in options.drop:
-        check_column(table.name, table.frame, name)
-    table = table._replace(frame=table.frame.drop(set(options.drop) - {options.target}))
-    read = typed(table, files.form_of(options).style, target=options.target)
-    texts = None if table.separator is None else table.frame[options.target]
-    goal = read_target(read.frame[options.target], options.task, texts)
+def learn(options, read):
+    """Trains with the Typed columns of a table; returns the Training, and prints what it does."""
+    goal = read_target(read.frame[options.target], options.task, read.texts)
     metric, stop = metrics_of(options.metric, goal.task)
-    rest = choose(table.name, read.frame, options.target).filter(goal.kept)
-    train, test, validation = share_out(goal.values, options.test_size, goal.task == "classification", options.seed)
+    rest = choose(read.name, read.frame, options.target).filter(goal.kept)
+    shares = share(options, read.frame, goal)
+    train, test, validation = shares[:3]
     print(f"Task    {goal.task}, {goal.why}")
-    notes = [*table.notes, *read.notes, *goal.notes]
-    training = Training(Path(table.name).name, options.line, options.target, goal.task, goal.why, notes, stop)
+    notes = [*read.notes, *goal.notes]
+    training = Training(Path(read.name).name, options.line, options.target, goal.task, goal.why, notes, stop)
     training.style, training.units = read.style, read.units
-    rest = usable(options, rest, train, training, table.frame)
+    rest = usable(options, rest, train, training, read.frame[options.target].filter(goal.kept))
+    training.notes += [*shares.notes, *hints(options, rest, goal.values, shares)]
+    training.how, training.numbers = shares.how, np.flatnonzero(goal.kept)[test] + 1
     checked = round(validation * len(train) + 0.5)
     training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
+    training.notes += few(training.rows)
     for text in training.notes:
         note(text)
     counts = "{train} to learn from, {validate} to tell when to stop, {test} to test with".format(**training.rows)
+    counts += f", {training.how}" if options.split != "random" else ""
     print(f"Rows    {counts}", flush=True)
-    fit(options, training, (rest[train], goal.values[train]), validation)
-    training.table, training.truth = rest[test], numbered(training.estimator, goal.values[test])
+    known, training.table = rest[train], rest[test]
+    del rest, read
+    fit(options, training, (known, goal.values[train]), validation)
+    training.truth = numbered(training.estimator, goal.values[test])
     training.answer = normalized(outcome(training.estimator, training.table))
+    training.known = known, numbered(training.estimator, goal.values[train])
     naive, training.baseline = baseline(training.estimator, goal.values[train], len(test))
-    known = METRICS[goal.task]
-    order = [metric, *(other for other in known.values() if other is not metric)]
-    training.scores = [(m, m.of(training.truth, training.answer), m.of(training.truth, naive)) for m in order]
+    order = [metric, *(other for other in METRICS[goal.task].values() if other is not metric)]
+    if options.report:
+        training.rivals, training.notes_of_rivals = rivals(training, options.seed)
+    training.scores = measure(training, naive, order, options.seed)
     return training
 
 
@@ -146,11 +135,11 @@ def metrics_of(name, task):
     return known[name], known[name]
 
 
-def usable(options, rest, train, training, written):
-    """The columns to learn from; notes what is left out. `written` : the frame as it stands in the file."""
+def usable(options, rest, train, training, target):
+    """The columns to learn from; notes what is left out. `target` : the column to predict, in the same rows."""
     training.left_out |= dict.fromkeys(options.drop, "as asked for")
     for column in rest.iter_columns():
-        why = useless(column[train]) or counts_rows(column) or tells(written[column.name], written[options.target])
+        why = useless(column[train]) or counts_rows(column) or tells(column, target)
         if why:
             training.left_out[column.name] = why
             training.notes.append(f"column {column.name!r} is left out: {why}")
@@ -161,31 +150,6 @@ def usable(options, rest, train, training, written):
         raise CommandError(f"{options.data} has no column to learn from: see the notes above")
     files.check_finite(options.data, rest)
     return rest
-
-
-def about(training):
-    """What the model file tells of the training, for `fastml predict`, `evaluate` and `info`."""
-    scores = {m.title: {"model": finite(a), "baseline": finite(b)} for m, a, b in training.scores}
-    libraries = ("numpy", "numba", "scikit-learn", "polars")
-    return {
-        "command": training.command,
-        "source": training.source,
-        "target": training.target,
-        "task": training.task,
-        "rows": training.rows,
-        "scores": scores,
-        "baseline": training.baseline,
-        "style": training.style._asdict(),
-        "units": training.units,
-        "when": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "versions": {"fastml": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in libraries},
-    }
-
-
-def finite(value):
-    """A score as a file holds it: None where it is not defined."""
-    return float(value) if np.isfinite(value) else None
 
 
 def fit(options, training, rows, validation):
@@ -224,31 +188,17 @@ def fit(options, training, rows, validation):
     best = int(np.nanargmax(estimator.validation_scores_)) + 1
     print(f"Trained {estimator.n_iter_} epochs in {training.seconds:.2f} s; number {best} had the best", end=" ")
     print(f"{training.stop.title} and was kept")
+    training.ended = ending(estimator, training.stop)
+    print(f"        it ended as {training.ended}")
     print_columns(training)
     sizes = [estimator.model_.input_dim, *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
     print(f"Model   {'-'.join(map(str, sizes))}, {sum(w.size for w in estimator.model_.get_weights())} weights")
 
 
-def note(text):
-    """Prints a remark, in one line."""
-    print(f"        note: {one_line(text)}")
-
-
-def shown(text, width):
-    """A text in so many characters at most, without those that would harm a terminal."""
-    text = "".join(c if c.isprintable() else "·" for c in text)
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def print_columns(training):
-    """What becomes of the columns, in lines that fit."""
-    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 120
-    rows = [row for row in training.columns if row[0] not in training.left_out]
-    rows, more = rows[:MOST_COLUMNS], rows[MOST_COLUMNS:]
-    rows = [(shown(name, 24), kind, becomes) for name, kind, becomes in rows]
-    first, second = (max(len(row[k]) for row in rows) for k in (0, 1))
-    print(f"Columns {training.estimator.n_features_in_}, which become {training.estimator.model_.input_dim} features:")
-    for name, kind, becomes in rows:
-        print(shown(f"  {name:<{first}}  {kind:<{second}}  {becomes}", width))
-    if more:
-        print(f"  … and {len(more)} more")
+def ending(estimator, metric):
+    """Why a training ended, in words."""
+    if not np.isfinite(estimator.validation_scores_[-1]):
+        return "its weights diverged: the last ones that did not were kept"
+    if estimator._patience.exhausted:
+        return f"{count(PATIENCE + 1)} epochs in a row did not better the {metric.title} by {estimator.tol:g}"
+    return f"all {many(estimator.max_iter, 'epoch')} were done" if estimator.max_iter > 1 else "there was to be 1 epoch"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fastml.commands import CommandError, counted, listing
+from fastml.commands import CommandError, listing
+from fastml.commands.figures import many
 from fastml.commands.reading.moments import Dates, build, dates, times
 from fastml.commands.reading.numerals import Numerals, numerals, told_apart, values
 
@@ -180,7 +181,7 @@ def read_numerals(found, texts, style):
         if len(odd) <= (1 - MOSTLY) * len(present):
             count = texts.is_in(odd.to_list()).sum()
             found.notes.append(
-                f"column {found.name!r} is taken as text, as it holds numbers and {counted(count, 'other value')}: "
+                f"column {found.name!r} is taken as text, as it holds numbers and {many(count, 'other value')}: "
                 f"{listing(sorted(odd.to_list()), 3)}; if these stand for gaps, --na says so"
             )
         return False

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fastml.commands import CommandError, counted, listing, one_line
+from fastml.commands import CommandError, listing, one_line
+from fastml.commands.figures import many
 from fastml.commands.reading.cells import AS_IT_IS, Style
 from fastml.commands.reading.layout import layout_of
 from fastml.commands.reading.parquet import unpacked_size
@@ -52,6 +53,10 @@ class Table(NamedTuple):
     separator: str | None
     twice: tuple
     notes: list
+
+    def without(self, names):
+        """The Table without these columns."""
+        return self._replace(frame=self.frame.drop(names))
 
 
 def open_table(path, form=ANY):
@@ -157,7 +162,7 @@ def rows_of(frame, data, separator, notes):
         bare = frame.width > 1 and not re.search(rb"^[ \t]*" + sign + rb"[ \t" + sign + rb"]*\r?$", data, re.MULTILINE)
         kept = ~empty if bare else pl.Series(range(frame.height)) < last
         if not bare and frame.height > last:
-            notes.append(f"{counted(frame.height - last, 'empty row')} at the end left out")
+            notes.append(f"{many(frame.height - last, 'empty row')} at the end left out")
         frame = frame.filter(kept)
     return without_footer(frame, notes)
 
@@ -168,7 +173,7 @@ def without_headers(frame, notes):
     if len(titles) == frame.width > 1:
         again = frame.select(pl.all_horizontal(pl.col(c) == c for c in frame.columns)).to_series()
         if again.any():
-            notes.append(f"{counted(again.sum(), 'row')} that repeat the header are left out")
+            notes.append(f"{many(again.sum(), 'row')} that repeat the header left out")
             frame = frame.filter(~again)
     return frame
 
@@ -182,7 +187,7 @@ def without_footer(frame, notes):
     count = alone.sum()
     if not 0 < count <= FOOTERS or not alone.tail(count).all():
         return frame
-    notes.append(f"{counted(count, 'remark')} at the end left out, such as {frame[-1, 0][:40]!r}")
+    notes.append(f"{many(count, 'remark')} at the end left out, such as {frame[-1, 0][:40]!r}")
     return frame.head(frame.height - count)
 
 

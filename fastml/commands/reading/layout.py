@@ -5,7 +5,8 @@ import io
 from collections import Counter
 from typing import NamedTuple
 
-from fastml.commands import CommandError, counted, one_line
+from fastml.commands import CommandError, one_line
+from fastml.commands.figures import many
 
 SEPARATORS = ",;\t|"
 SPACE = " "  # which R writes between columns: only where no other separator makes columns
@@ -153,7 +154,7 @@ def is_number(field):
 def passed_over(lines):
     """A remark on lines before the header."""
     shown = one_line(" ".join(lines[0].fields))[:40]
-    return f"{counted(len(lines), 'line')} before the header passed over, beginning with {shown!r}"
+    return f"{many(len(lines), 'line')} before the header passed over, beginning with {shown!r}"
 
 
 def titled(fields, width, rows):

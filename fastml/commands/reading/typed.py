@@ -14,11 +14,16 @@ HOLDS = {"number": "numbers", "boolean": "true and false", "date": "dates", "tim
 
 
 class Typed(NamedTuple):
-    """A frame of typed columns, how its file is written, the units of its numbers, {column: unit}, and remarks."""
+    """A frame of typed columns, and what is known of its file.
 
+    units : of numbers, {column: unit}; texts : the target as it stands in a file of text, or None; notes : remarks
+    """
+
+    name: str
     frame: pl.DataFrame
     style: Style
     units: dict
+    texts: pl.Series | None
     notes: list
 
 
@@ -30,18 +35,19 @@ def typed(table, given=AS_IT_IS, prior=AS_IT_IS, kinds=None, target=None):
     """
     kinds = kinds or {}
     if table.separator is None:
-        return Typed(table.frame, given, {}, [])
+        return Typed(table.name, table.frame, given, {}, None, table.notes)
     given = given._replace(gaps=prior.gaps if given.gaps is None else given.gaps)
     guesses = [guess(c, given, wanted(kinds.get(c.name)), c.name == target) for c in table.frame.iter_columns()]
     style = style_of(guesses, given, prior, table.separator)
-    columns, units, notes = [], {}, []
+    columns, units, notes = [], {}, [*table.notes]
     for found in guesses:
         check(table.name, found)
         columns.append(finish(found, style).alias(found.name))
         notes += found.notes
         if found.unit:
             units[found.name] = found.unit
-    return Typed(pl.DataFrame(columns), style, units, notes)
+    texts = None if target is None else table.frame[target]
+    return Typed(table.name, pl.DataFrame(columns), style, units, texts, notes)
 
 
 def wanted(kind):
