@@ -159,7 +159,7 @@ def find(resume, callbacks, sequential):
         try:
             state = TrainingState(path, sequential)
         except (ModelFileError, OSError) as error:
-            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=3)
+            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=5)
             failed = error
             continue
         if state.described is not None:

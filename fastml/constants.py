@@ -61,6 +61,19 @@ class Constant(Checked):
         return {name: instance.__dict__[name] for name in dict.fromkeys(names)}
 
 
+class Finite(Checked):
+    """Any finite float, or None."""
+
+    def check(self, value):
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{self.name} must be a number or None, got {type(value).__name__}")
+        if not math.isfinite(value):
+            raise ValueError(f"{self.name} must be finite, got {value}")
+        return float(value)
+
+
 class Whole(Checked):
     """An int from `least` to 2**53, which floats hold exactly; or None if `optional`."""
 

@@ -84,7 +84,7 @@ class Engine(WeightAccess):
 
     def freeze(self, trainable):
         """Has the training leave out layers; `trainable` says of each whether it takes part. Not while one runs."""
-        for layer, takes_part in zip(self.layers, trainable, strict=True):
+        for layer, takes_part in zip(self.layers, trainable, strict=False):
             layer.trainable = takes_part
         program = self.program
         sizes = {"weighted": program.weighted, "height": program.height, "plan": program.plan}

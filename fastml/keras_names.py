@@ -211,8 +211,10 @@ def canonical(name, registry):
     return name
 
 
-def nearest(name, registry):
-    """The entry of a registry that comes closest to a name, or None."""
+def hint(name, registry):
+    """A sentence on the entry of a registry that comes closest to a name, with a space in front, or nothing."""
     known = NEAREST.get(name.lower()) or NEAREST.get(snake(name))
-    close = [known] if known in registry else difflib.get_close_matches(name, registry, n=1)
-    return close[0] if close else None
+    if known in registry:
+        return f" The nearest is '{known}'."
+    close = difflib.get_close_matches(name, registry, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -4,7 +4,7 @@ import math
 import operator
 
 from fastml.callback import Callback
-from fastml.constants import Constant, Flag, Whole
+from fastml.constants import Constant, Finite, Flag, Whole
 from fastml.keras_names import canonical
 from fastml.metrics import more_is_better
 from fastml.set_metrics import SET_METRICS
@@ -107,7 +107,7 @@ class EarlyStopping(Monitor):
 
     restore_best_weights = Flag()
     start_from_epoch = Whole(0)
-    baseline = Constant(-math.inf, optional=True)
+    baseline = Finite()
     remembered = Monitor.remembered | {
         "best_epoch": (int, type(None)),
         "stopped_epoch": (int, type(None)),

@@ -1,6 +1,6 @@
 """Registries: plain dicts from the name that users write to what it means."""
 
-from fastml.keras_names import canonical, nearest
+from fastml.keras_names import canonical, hint
 
 
 def lookup(registry, name, kind):
@@ -14,7 +14,6 @@ def lookup(registry, name, kind):
         raise TypeError(f"{kind} must be a name, one of {', '.join(registry)}; got {type(name).__name__}{own}")
     name = canonical(name, registry)
     if name not in registry:
-        close = nearest(name, registry)
-        hint = f" Did you mean '{close}'?" if close else ""
-        raise ValueError(f"unknown {kind} '{name}'.{hint} There are: {', '.join(sorted(registry))}")
+        told = hint(name, registry)
+        raise ValueError(f"unknown {kind} '{name}'.{told} There are: {', '.join(sorted(registry))}")
     return registry[name]
