@@ -49,8 +49,8 @@ class Contents:
             )
         if layer.input_dim is not None and not self.layers:
             self._set_input_dim(layer.input_dim)
-        layer._join(self, names)
         self.layers.append(layer)
+        layer._join(self, names)
 
     def pop(self) -> Layer:
         """Takes the last layer away and returns it. Not possible once the model has weights."""

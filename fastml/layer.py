@@ -3,6 +3,7 @@
 import inspect
 import weakref
 from collections.abc import Callable
+from itertools import count
 from math import prod
 from typing import NamedTuple
 
@@ -194,11 +195,10 @@ class Layer(Told):
     def _join(self, model, names):
         """Notes that it is now in this model, in which these names are taken."""
         self._models = (*(reference for reference in self._models if reference() is not None), weakref.ref(model))
-        base, k = snake(type(self).__name__), 0
-        self._label = base
-        while self._label in names:
-            k += 1
-            self._label = f"{base}_{k}"
+        base = snake(type(self).__name__)
+        before = [layer for layer in model.layers[: model.layers.index(self)] if type(layer) is type(self)]
+        labels = (f"{base}_{k}" if k else base for k in count(len(before)))
+        self._label = next(label for label in labels if label not in names)
 
     def _leave(self, model):
         """Notes that it is no longer in this model."""

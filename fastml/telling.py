@@ -14,38 +14,45 @@ def told(function):
     Arguments that mean one of its own under another name, see `SAME`, are taken.
     """
     parameters = inspect.signature(function).parameters
-    rest = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
     @functools.wraps(function)
     def call(*args, **options):
-        if not (rest or options.keys() <= parameters.keys()):
-            owner = type(args[0]).__name__ if function.__name__ == "__init__" else function.__name__
-            options = translated(owner, options, parameters)
+        if not options.keys() <= parameters.keys():
+            made = type(args[0]) if function.__name__ == "__init__" else None
+            others = inspect.signature(made).parameters if made else {}
+            options = translated(made.__name__ if made else function.__name__, options, parameters, others)
         return function(*args, **options)
 
     return call
 
 
-def translated(owner, options, parameters):
-    """The options under their names here; TypeError for one that there is not."""
+def translated(owner, options, parameters, others=()):
+    """The options under their names here; TypeError for one that there is not, which tells of `others` as well."""
     own = [name for name, p in parameters.items() if name != "self" and p.kind is not p.VAR_KEYWORD]
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     found = {}
-    if owner == "CosineDecay" and "alpha" in options:  # the last rate as a share of the first
-        first = options.get("initial_learning_rate", options.get("learning_rate"))
-        if first is None or "final" in options:
-            raise TypeError("CosineDecay: alpha needs initial_learning_rate by name, and no final; or pass final")
-        options = {**options, "final": options["alpha"] * first}
-        del options["alpha"]
+    if owner == "CosineDecay" and "alpha" in options:
+        options = with_final(**options)
     for name, value in options.items():
         here = SAME.get(owner, {}).get(name, name)
-        if here not in own:
-            close = difflib.get_close_matches(name, own, n=1)
-            why = ARGUMENTS.get(name) or (f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(own)}")
+        if here not in own and not passes_on:
+            every = [*own, *(other for other in others if other not in (*own, "common"))]
+            close = difflib.get_close_matches(name, every, n=1)
+            why = f"there are: {', '.join(every)}" if every else "it takes no arguments"
+            why = ARGUMENTS.get(name) or (f"did you mean '{close[0]}'?" if close else why)
             raise TypeError(f"{owner} has no argument '{name}': {why}")
         if here in found:
             raise TypeError(f"{owner} got {here} twice, also as '{name}'")
         found[here] = value
     return found
+
+
+def with_final(alpha, **options):
+    """Arguments of a CosineDecay with the last rate itself, where Keras's alpha is its share of the first."""
+    first = options.get("initial_learning_rate", options.get("learning_rate"))
+    if first is None or "final" in options:
+        raise TypeError("CosineDecay: alpha needs initial_learning_rate by name, and no final; or pass final")
+    return options | {"final": alpha * first}
 
 
 class Told:

@@ -139,13 +139,15 @@ CALLS = [
     ("loss hinge", "binary().compile(loss='hinge')", "The nearest is 'binary_crossentropy'"),
     (
         "BinaryCrossentropy(from_logits=True)",
-        "s = fastml.Sequential([layers.Dense(1)]); s.compile('adam', fastml.losses.BinaryCrossentropy(from_logits=True))\n"
+        "s = fastml.Sequential([layers.Dense(1)])\n"
+        "s.compile('adam', fastml.losses.BinaryCrossentropy(from_logits=True))\n"
         "s.fit(X, y, verbose=0)",
         "",
     ),
     (
         "SparseCategoricalCrossentropy(from_logits=True)",
-        "s = fastml.Sequential([layers.Dense(3)]); s.compile('adam', fastml.SparseCategoricalCrossentropy(from_logits=True))\n"
+        "s = fastml.Sequential([layers.Dense(3)])\n"
+        "s.compile('adam', fastml.SparseCategoricalCrossentropy(from_logits=True))\n"
         "s.fit(X, Y1, verbose=0)",
         "",
     ),
