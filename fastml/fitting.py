@@ -49,6 +49,8 @@ class Fit:
                 if self.steps is None:
                     raise ValueError("steps_per_epoch is needed with an iterator: how many batches make an epoch?")
                 self.feed = Feed(x, self.steps)
+            elif not len(x):
+                raise ValueError("x gave no batches")
             elif not isinstance(x, (list, tuple)):  # a Sequence, a DataLoader: what it gives may change
                 self.feed = Feed(repeated(x), self.steps or len(x))
             elif self.steps not in (None, len(x)):
@@ -122,7 +124,9 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     loop["statistics"] = None if resumed else found
     loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, intake))
     loop["stopped"] = lambda: model.stop_training
-    loop["refill"] = args.feed and (lambda data: refill(data, args.feed, fed, class_weight))
+    loop["refill"] = args.feed and partial(
+        refill, feed=args.feed, intake=fed._replace(d_in=x.shape[1]), class_weight=class_weight
+    )
     model._engine.fit(x, y, weights, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
     return model.history
 
