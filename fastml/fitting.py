@@ -42,7 +42,7 @@ class Fit:
         """x, y, sample_weight and batch_size as arrays to begin with, and `feed` where each epoch has others."""
         if y is None:
             if not holds_batches(x):
-                raise TypeError("y is missing: fit(x, y), or x as batches (x, y)")
+                raise TypeError("y is None: pass numbers, fit(x, y), or x as batches (x, y)")
             if sample_weight is not None or split:
                 raise ValueError("with batches, sample_weight is their third entry, and validation_split does not go")
             if hasattr(x, "__next__"):

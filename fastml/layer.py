@@ -1,5 +1,6 @@
 """The base of all layers: what they say of themselves, and the way from a layer to the model it is in."""
 
+import functools
 import inspect
 import weakref
 from collections.abc import Callable
@@ -23,6 +24,15 @@ class Weights(NamedTuple):
         str  # "weight": decays; "bias": does not; "statistic": is not trained at all; "constant": 0, and nobody sees it
     )
     regularizer: L1L2 | None = None
+
+
+@functools.cache
+def settable(kind):
+    """The names of the attributes that may be set on layers of this class of fastml's; of users' classes, all."""
+    if kind.__module__.partition(".")[0] != "fastml":
+        return None
+    others = {name for name in dir(kind) if not callable(getattr(kind, name))}
+    return frozenset(inspect.signature(kind).parameters) | others - {"weights", "kernel", "bias"}
 
 
 def width_of(shape, name):
@@ -220,20 +230,21 @@ class Layer(Told):
         raise TypeError(f"{self!r} cannot be called on data or layers: a model is one chain, Sequential([…])")
 
     def __setattr__(self, name, value):
-        """Refuses what would have no effect: unknown names, and arguments once the model has its weights."""
-        kind = type(self)
-        if not name.startswith("_") and kind.__module__.partition(".")[0] == "fastml":
-            known = name in inspect.signature(kind).parameters or hasattr(kind, name)
-            if name in ("weights", "kernel", "bias") or callable(getattr(kind, name, None)):
-                raise AttributeError(f"{name} of {kind.__name__} cannot be set: use set_weights([…])")
-            if not known:
-                why = f": {LAYER[name]}" if name in LAYER else "; it would have no effect"
-                raise AttributeError(f"{kind.__name__} has no {name}{why}")
-            if name not in ("name", "trainable") and any(model._engine for model in self._living()):
-                raise AttributeError(
-                    f"{name} of {kind.__name__} cannot be changed once the model has its weights: make a new model"
-                )
+        if not name.startswith("_"):
+            known = settable(type(self))
+            if known is not None and (self._models or name not in known):
+                self._check_attribute(name, known)
         super().__setattr__(name, value)
+
+    def _check_attribute(self, name, known):
+        """AttributeError for what would have no effect: unknown names, and arguments once the model has its weights."""
+        kind = type(self).__name__
+        if name not in known:
+            if name in ("weights", "kernel", "bias") or hasattr(type(self), name):
+                raise AttributeError(f"{name} of {kind} cannot be set: use set_weights([…])")
+            raise AttributeError(f"{kind} has no {name}{f': {LAYER[name]}' if name in LAYER else '; it has no effect'}")
+        if name not in ("name", "trainable") and any(model._engine for model in self._living()):
+            raise AttributeError(f"{name} of {kind} cannot be changed once the model has its weights: make a new model")
 
     def __getattr__(self, name):
         if name in LAYER:

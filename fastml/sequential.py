@@ -257,7 +257,7 @@ class Sequential(Contents, Stepwise, Buildable):
         check_verbose(verbose)
         if y is None:
             if not holds_batches(x):
-                raise TypeError("y is missing: evaluate(x, y), or x as batches (x, y)")
+                raise TypeError("y is None: pass numbers, evaluate(x, y), or x as batches (x, y)")
             (x, y, sample_weight), _ = collected(x)
         logs = self._on_rows("evaluate", lambda to: (*to.weighted(*to.rows(x, y, sample_weight)), to), self._logs)
         if return_dict:

@@ -257,7 +257,7 @@ REFUSED = {
     "sample_weight beside": (lambda: [ONE], {"sample_weight": W[:8]}, "sample_weight is their third entry"),
     "a split": (lambda: [ONE], {"validation_split": 0.5}, "validation_split does not go"),
     "a split of steps": (lambda: X, {"y": Y, "steps_per_epoch": 9, "validation_split": 0.5}, "give validation_data"),
-    "nothing": (lambda: [], {}, "y is missing"),
+    "nothing": (lambda: [], {}, "y is None"),
     "an empty Sequence": (lambda: Sequence([]), {}, "gave no batches"),
     "lengths": (lambda: X, {"y": Y[:7], "steps_per_epoch": 9}, "y must have one row for each row of x"),
     "NaN later": (
@@ -286,5 +286,5 @@ def test_a_list_of_rows_is_no_list_of_batches():
     model.fit(X.tolist(), Y.tolist(), verbose=0)
     twin.fit(X, Y, verbose=0)
     assert same_bits(model.get_weights(), twin.get_weights())
-    with pytest.raises(TypeError, match="y is missing"):
+    with pytest.raises(TypeError, match="y is None"):
         model.fit(X.tolist())
