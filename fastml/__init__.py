@@ -5,14 +5,35 @@ runs the programs of all models. Start with `Sequential`, or with ``fastml demo`
 """
 
 from fastml import sources, plots  # isort: skip (the sources are read before the kernels are imported)
+from fastml import utils
 from fastml.activations import ACTIVATIONS
-from fastml.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ReduceLROnPlateau
+from fastml.callback import Callback
+from fastml.callbacks import (
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from fastml.compiled import warmup
 from fastml.datasets import load_digits
 from fastml.embedding import Embedding
 from fastml.gradient_check import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
-from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Layer, Normalization
+from fastml.keras_names import MISSING
+from fastml.layer import Input, Layer
+from fastml.layers import (
+    ELU,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    LeakyReLU,
+    Normalization,
+    ReLU,
+    Softmax,
+)
 from fastml.learning_rates import LearningRates, find_learning_rate
 from fastml.losses import (
     LOSSES,
@@ -26,19 +47,32 @@ from fastml.losses import (
     SparseCategoricalCrossentropy,
 )
 from fastml.metrics import METRICS
+from fastml.models import load_model
 from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastml.random import set_random_seed
 from fastml.records import CSVLogger, ModelCheckpoint, TensorBoard
 from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
 from fastml.saving import ModelFileError
-from fastml.schedules import SCHEDULES, CosineDecay, ExponentialDecay, OneCycle, Schedule, StepDecay
+from fastml.schedules import (
+    SCHEDULES,
+    CosineDecay,
+    ExponentialDecay,
+    OneCycle,
+    PiecewiseConstantDecay,
+    Schedule,
+    StepDecay,
+)
 from fastml.sequential import Sequential, load
 from fastml.set_metrics import SET_METRICS
 from fastml.tables import TableEncoder
+from fastml.telling import missing
 from fastml.threads import get_num_threads, set_num_threads
 from fastml.training import DivergenceError
 from fastml.version import __version__
 
 sources.KERNELS.confirm()
+
+__getattr__ = missing("fastml", MISSING)
 
 __all__ = [
     "ACTIVATIONS",
@@ -101,5 +135,16 @@ __all__ = [
     "load_digits",
     "plots",
     "set_num_threads",
+    "utils",
     "warmup",
+    "LambdaCallback",
+    "TerminateOnNaN",
+    "Input",
+    "ELU",
+    "LeakyReLU",
+    "ReLU",
+    "Softmax",
+    "load_model",
+    "set_random_seed",
+    "PiecewiseConstantDecay",
 ]

@@ -1,14 +1,20 @@
 """Building: how a model comes from the description of its layers to an engine with weights."""
 
+from __future__ import annotations
+
 import copy
 import os
+from threading import get_ident
 
 from fastml import saving
+from fastml.constants import positive_integer
 from fastml.engine import Engine
 from fastml.intake import Intake
 from fastml.losses import name_of
 from fastml.metrics import named, resolve_metric
 from fastml.rest import Rest
+
+TRIES = 100  # to use rows while other threads change what they were checked for
 
 
 class Buildable:
@@ -27,6 +33,23 @@ class Buildable:
         self.__dict__.update(state, _rest=Rest())
         if self._engine:
             self._engine.rest = self._rest
+        names = []
+        for layer in self.layers:
+            if not layer._models:  # else it is a shallow copy, with the layers of the other model
+                layer._join(self, names)
+            names.append(layer.name)
+
+    def build(self, input_dim: int | tuple[None, int] | None = None) -> None:
+        """Makes the start values of the weights, for data of this width, or of Keras's shape (None, width)."""
+        if isinstance(input_dim, (tuple, list)) and len(input_dim) == 2:  # rows, which do not matter, and features
+            input_dim = input_dim[1]
+        if input_dim is not None:
+            input_dim = positive_integer("input_dim", input_dim)
+            if self.input_dim not in (None, input_dim):
+                raise ValueError(f"input_dim is {self.input_dim} already, got {input_dim}")
+        elif self.input_dim is None:
+            raise ValueError("the width of the data is not known yet: give input_dim, or fit or predict first")
+        self._build(input_dim or self.input_dim)
 
     def save(self, path: str | os.PathLike, include_optimizer: bool = True) -> None:
         """Writes the model to a safetensors file, from which `fastml.load` makes it again.
@@ -55,6 +78,16 @@ class Buildable:
         """The layers as the engine has copied them, once there is one."""
         return self._engine.layers if self._engine else self.layers
 
+    def _check_idle(self, method):
+        if self._rest.trainer == get_ident():
+            raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
+
+    def _freeze(self):
+        """Has training change the layers that are to be trained, and no others."""
+        with self._rest.turn:
+            if self._engine:
+                self._engine.freeze([layer.trainable for layer in self.layers])
+
     def _check_layers(self):
         if not self.layers:
             raise ValueError("the model has no layers: add one, such as Dense(10)")
@@ -64,10 +97,18 @@ class Buildable:
         with self._rest.lock:
             if not self._engine:
                 self._check_layers()
+                self._check_widths(input_dim)
                 engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest, initialize)
                 if self.loss:
                     self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
                 self._engine, self.input_dim = engine, input_dim
+
+    def _check_widths(self, width):
+        """ValueError where a layer was told another input_dim than it gets."""
+        for layer in self.layers:
+            if layer.input_dim not in (None, width):
+                raise ValueError(f"input_dim of {layer!r} is {layer.input_dim}, but it gets {width} columns")
+            width = layer.units_out(width)
 
     def _aim(self, engine, optimizer, loss, metrics, executor):
         """Hands what `compile` takes to the engine."""
@@ -84,10 +125,30 @@ class Buildable:
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""
         return named(self.metrics, self._engine.aim["metrics"], means, outputs, y)
 
-    def _logs(self, x, y, weights, intake, prefix=""):
-        """A dict from the names of loss and metrics, with a prefix, to their values for rows that an Intake has taken.
+    def _logs(self, x, y, weights, intake):
+        """A dict from the names of loss and metrics to their values for rows that an Intake has taken.
 
         None where another thread has compiled the model since, see `Engine.evaluate`.
         """
         found = self._engine.evaluate(x, y, weights, intake.loss)
-        return found and {prefix + name: value for name, value in named(intake.metrics, *found, y).items()}
+        return found and named(intake.metrics, *found, y)
+
+    def _on_rows(self, method, rows, use):
+        """What `use` gives for the rows, which the function `rows` takes from an Intake, x first.
+
+        Once more where another thread has meanwhile changed what is subtracted from the data at first, or the loss, for
+        which `use` gives None.
+        """
+        for _ in range(TRIES):
+            intake = self._intake()
+            found = rows(intake)
+            self._build(found[0].shape[1])
+            self._check_fitted(method)
+            result = use(*found)
+            if result is not None and self._engine.shift is intake.shift:
+                return result
+        raise RuntimeError(f"{method}: the loss of the model is not the one that it was compiled for; call compile")
+
+    def _check_compiled(self, method):
+        if self.loss is None:
+            raise RuntimeError(f"call compile(optimizer, loss) before {method}")

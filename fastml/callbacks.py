@@ -1,76 +1,29 @@
 """Callbacks: what happens between epochs."""
 
-import math
-import operator
+import inspect
 from collections.abc import Callable
-from typing import NamedTuple
 
-from fastml.constants import Constant, Flag, Whole
-from fastml.data import as_list
-from fastml.metrics import more_is_better
+from fastml.callback import Callback
+from fastml.callback import Limit as Limit
+from fastml.constants import Constant, Whole
+from fastml.keras_names import MISSING
+from fastml.monitors import EarlyStopping as EarlyStopping
+from fastml.monitors import Monitor, check_verbose
 from fastml.schedules import Schedule
-from fastml.set_metrics import SET_METRICS
-
-
-class Limit(NamedTuple):
-    """Where training ends by its loss alone: after `patience` epochs whose loss, times `scale`, made no progress.
-
-    Progress is to be at least `tolerance` below the `best` before; `waited` epochs had none. patience 0 is no limit.
-    """
-
-    patience: int
-    waited: int = 0
-    best: float = math.inf
-    tolerance: float = 0.0
-    scale: float = 1.0
-
-
-class Callback:
-    """Called while `fit` runs. Any object with some of these methods will do; this class only lists them.
-
-    `fit` gives the model first. A callback may set ``model.stop_training = True`` to end the training after the epoch.
-    Where the only one has a Limit as its `limit`, epochs pass until that is reached: it is told of them one after the
-    other, when the weights are those of the last. It costs less than to stop after each.
-    """
-
-    limit = None
-
-    def set_model(self, model):
-        self.model = model
-
-    def on_train_begin(self, logs: dict) -> None:
-        """Before the first epoch; `logs` is an empty dict."""
-
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        """After each epoch, counted from 0; `logs` maps loss, metrics and their val_ twins to floats."""
-
-    def on_chunk_end(self) -> None:
-        """Some twenty times a second, between two steps, after all callbacks have seen the epochs that have ended."""
-
-    def on_exception(self, exception: BaseException) -> None:
-        """Where an error or Ctrl-C ends the training between two steps; the model has the weights of the last one.
-
-        Not where it comes while an epoch is validated or told to callbacks, nor in a divergence.
-        """
-
-    def on_train_end(self, logs: dict) -> None:
-        """After the last epoch, with its logs; not called when an error or Ctrl-C ends the training."""
-
-    def state_dict(self) -> dict:
-        """What this callback has to remember where a training is resumed: numbers, texts, arrays, lists and dicts."""
-        return {}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Takes back what `state_dict` gave, in place of `on_train_begin`, where a training is resumed."""
-        self.on_train_begin({})
+from fastml.telling import missing
 
 
 class History(Callback):
-    """What `fit` returns: ``history`` maps each name to its values, one an epoch; ``epoch`` counts them."""
+    """What `fit` returns: ``history`` maps each name to its values, one an epoch; ``epoch`` has the epochs' numbers.
+
+    ``params`` is a dict with the arguments of `fit`: epochs, initial_epoch, steps an epoch, verbose, metrics, which are
+    the names that are logged, validation_freq. With validation_freq, values of validation are fewer than epochs.
+    """
 
     def __init__(self):
         self.epoch = []
         self.history = {}
+        self.params = {}
 
     def on_epoch_end(self, epoch, logs):
         self.epoch.append(epoch)
@@ -90,125 +43,6 @@ class History(Callback):
         return f"History({len(self.epoch)} epochs, last: {last})"
 
 
-class Monitor(Callback):
-    """Watches one of the logs: whether it has become better than ever, by more than min_delta."""
-
-    min_delta = Constant(0)
-    patience = Whole(0)
-    remembered = {"best": (float, int), "wait": int}  # attributes that a resumed training needs, and their types
-
-    def __init__(self, monitor, min_delta, patience, mode):
-        if not isinstance(monitor, str):
-            raise TypeError(f"monitor must be the name of a loss or metric, got {monitor!r}")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
-        self.monitor, self.min_delta, self.patience = monitor, min_delta, patience
-        self.mode = ("max" if more_is_better(monitor) else "min") if mode == "auto" else mode
-
-    def on_train_begin(self, logs):
-        """Forgets what an earlier training had as its best."""
-        self.best = math.inf if self.mode == "min" else -math.inf
-        self.wait = 0
-
-    def state_dict(self):
-        return {name: getattr(self, name) for name in self.remembered}
-
-    def load_state_dict(self, state):
-        self.on_train_begin({})
-        for name, types in self.remembered.items():
-            if name in state:
-                if not isinstance(state[name], types):
-                    raise TypeError(f"{name} is {state[name]!r}")
-                setattr(self, name, state[name])
-
-    def improved(self, logs):
-        """Whether this epoch's value is the best so far; ValueError where nobody logs it."""
-        if self.monitor not in logs:
-            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
-            if self.monitor in SET_METRICS:
-                hint = f"; {self.monitor} is of validation rows alone: watch 'val_{self.monitor}'"
-            raise ValueError(f"{type(self).__name__} watches '{self.monitor}', but there are: {', '.join(logs)}{hint}")
-        value = logs[self.monitor]
-        better = operator.lt if self.mode == "min" else operator.gt
-        margin = self.min_delta if self.mode == "min" else -self.min_delta
-        if not better(value + margin, self.best):  # a NaN is never better
-            return False
-        self.best = value
-        return True
-
-
-class EarlyStopping(Monitor):
-    """Ends the training when the monitored value has not become better for `patience` epochs.
-
-    Parameters
-    ----------
-    monitor : str
-        A name in the logs: val_loss, val_accuracy, loss, …
-    min_delta : float
-        What counts as better: more than this much, in the units of the value.
-    patience : int
-        Epochs without a better value before the end; 0 ends at the first.
-    mode : "auto", "min" or "max"
-        Which way is better; "auto" is "max" for accuracies, auc, precision, recall, f1 and r2, "min" for all else.
-    restore_best_weights : bool
-        Whether the model gets the weights of its best epoch when the training ends, also where it ends because all
-        epochs are done; not after Ctrl-C or an error. Keras has False as its default.
-    start_from_epoch : int
-        Epochs at the start that do not count.
-
-    After the training, ``best`` is the best value, ``best_epoch`` its epoch, ``stopped_epoch`` the epoch of the early
-    end or None; epochs are counted from 0.
-    """
-
-    restore_best_weights = Flag()
-    start_from_epoch = Whole(0)
-    remembered = Monitor.remembered | {
-        "best_epoch": (int, type(None)),
-        "stopped_epoch": (int, type(None)),
-        "best_weights": (list, type(None)),
-    }
-
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0.0,
-        patience: int = 10,
-        mode: str = "auto",
-        restore_best_weights: bool = True,
-        start_from_epoch: int = 0,
-    ) -> None:
-        super().__init__(monitor, min_delta, patience, mode)
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
-
-    def on_train_begin(self, logs):
-        super().on_train_begin(logs)
-        self.best_epoch = self.stopped_epoch = self.best_weights = None
-
-    def load_state_dict(self, state):
-        super().load_state_dict(state)
-        if self.best_weights is not None:  # a file may be forged
-            self.best_weights = self.model._engine.checked(self.best_weights)
-
-    def on_epoch_end(self, epoch, logs):
-        if epoch < self.start_from_epoch:
-            return
-        if self.improved(logs):
-            self.best_epoch, self.wait = epoch, 0
-            if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
-        else:
-            self.wait += 1
-            if self.wait >= max(1, self.patience):
-                self.stopped_epoch = epoch
-                self.model.stop_training = True
-
-    def on_train_end(self, logs):
-        if self.best_weights is not None:
-            self.model.set_weights(self.best_weights)
-            self.best_weights = None
-
-
 def constant_rate(changer, optimizer):
     """The learning rate of an optimizer; ValueError where `changer`, whose name this is, cannot change it."""
     rate = getattr(optimizer, "learning_rate", None)
@@ -219,19 +53,21 @@ def constant_rate(changer, optimizer):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate of each epoch to ``schedule(epoch, learning_rate)``, epochs counted from 0.
+    """Sets the learning rate of each epoch to ``schedule(epoch, learning_rate)``, or to ``schedule(epoch)``.
 
-    `schedule` gets the rate as it is and returns a number from 0 on. A `Schedule` given to the optimizer goes by steps
-    instead and needs no callback. The last rate stays after the training.
+    Epochs count from 0. `schedule` gets the rate as it is and returns a number from 0 on. A `Schedule` given to the
+    optimizer goes by steps instead and needs no callback. The last rate stays after the training. With `verbose` 1 it
+    prints each rate.
     """
 
-    def __init__(self, schedule: Callable[[int, float], float]) -> None:
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):
             raise TypeError(f"schedule must be a function of epoch and learning rate, got {schedule!r}")
-        self.schedule = schedule
+        self.schedule, self.verbose = schedule, check_verbose(verbose)
+        self.alone = takes_one(schedule)
 
     def on_train_begin(self, logs):
-        self._set(0)
+        self._set(self.params.get("initial_epoch", 0))
 
     def load_state_dict(self, state):
         """The optimizer has the rate already."""
@@ -241,7 +77,21 @@ class LearningRateScheduler(Callback):
 
     def _set(self, epoch):
         optimizer = self.model.optimizer
-        optimizer.learning_rate = self.schedule(epoch, constant_rate(type(self).__name__, optimizer))
+        rate = constant_rate(type(self).__name__, optimizer)
+        optimizer.learning_rate = self.schedule(epoch) if self.alone else self.schedule(epoch, rate)
+        if self.verbose:
+            print(f"epoch {epoch + 1}: the learning rate is {optimizer.learning_rate:.6g}", flush=True)
+
+
+def takes_one(function):
+    """Whether a function takes a single positional argument, and no second one."""
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except TypeError:
+        return True
+    except ValueError:  # it does not tell
+        return False
+    return False
 
 
 class ReduceLROnPlateau(Monitor):
@@ -260,6 +110,8 @@ class ReduceLROnPlateau(Monitor):
         Epochs after a reduction that do not count.
     min_lr : float
         The rate does not fall below this.
+    verbose : 0 or 1
+        Whether to print a line when it changes the rate.
     """
 
     factor = Constant(0, 1, open_low=True)
@@ -276,8 +128,9 @@ class ReduceLROnPlateau(Monitor):
         mode: str = "auto",
         cooldown: int = 0,
         min_lr: float = 0.0,
+        verbose: int = 0,
     ) -> None:
-        super().__init__(monitor, min_delta, patience, mode)
+        super().__init__(monitor, min_delta, patience, mode, verbose)
         self.factor = factor
         self.cooldown = cooldown
         self.min_lr = min_lr
@@ -288,6 +141,8 @@ class ReduceLROnPlateau(Monitor):
         constant_rate(type(self).__name__, self.model.optimizer)
 
     def on_epoch_end(self, epoch, logs):
+        if self.unseen(logs):
+            return
         better, cooling = self.improved(logs), self.cooling > 0
         self.cooling = max(0, self.cooling - 1)
         if better or cooling:
@@ -298,32 +153,39 @@ class ReduceLROnPlateau(Monitor):
             optimizer = self.model.optimizer
             if optimizer.learning_rate > self.min_lr:
                 optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
+                self.say(f"epoch {epoch + 1}: the learning rate becomes {optimizer.learning_rate:.6g}")
             self.cooling, self.wait = self.cooldown, 0
 
 
-HOOKS = ("on_train_begin", "on_epoch_end", "on_chunk_end", "on_exception", "on_train_end")
+class LambdaCallback(Callback):
+    """Calls functions: ``LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))``.
+
+    Each argument is a function with the arguments of the method of its name in `Callback`, or None.
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_begin: Callable | None = None,
+        on_train_end: Callable | None = None,
+        on_train_batch_begin: Callable | None = None,
+        on_train_batch_end: Callable | None = None,
+    ) -> None:
+        functions = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+            setattr(self, name, function)
 
 
-def check_callbacks(callbacks):
-    """The callbacks as a list; TypeError for what is none."""
-    if any(hasattr(callbacks, hook) for hook in HOOKS):
-        raise TypeError("callbacks must be a list of callbacks, got a single one")
-    callbacks = as_list(callbacks, "callbacks", "callbacks")
-    for callback in callbacks:
-        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
-            raise TypeError(f"a callback is an object with one of {', '.join(HOOKS)}; got {callback!r}")
-    return callbacks
+class TerminateOnNaN(Callback):
+    """Lets a training that diverges end with a RuntimeWarning, where `fit` would raise `DivergenceError` without it.
+
+    The model keeps the last finite weights either way, and the history the epochs that are complete.
+    """
+
+    ends_divergence = True
 
 
-def call(callbacks, method, *args):
-    """Calls the method of each callback that has it."""
-    for callback in callbacks:
-        hook = getattr(callback, method, None)
-        if hook is not None:
-            hook(*args)
-
-
-def watches_chunks(callback):
-    """Whether a callback has an `on_chunk_end` of its own."""
-    hook = getattr(callback, "on_chunk_end", None)
-    return hook is not None and getattr(hook, "__func__", hook) is not Callback.on_chunk_end
+__getattr__ = missing("fastml.callbacks", MISSING)

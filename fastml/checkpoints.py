@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastml import saving
-from fastml.callbacks import call
+from fastml.callback import call
 from fastml.description import describe
 from fastml.file_checks import count
 from fastml.interrupts import hold_interrupts
@@ -43,13 +43,15 @@ class TrainingState:
         self.arguments = {name: described[name] for name in ("batch_size", "shuffle")}
         self.history = {name: [number(v) for v in values] for name, values in dict(described["history"]).items()}
         self.totals = np.array(described["totals"], np.float64)
+        self.initial = count(described, "initial_epoch") if "initial_epoch" in described else 0
         self.stopped, self.data = described["stopped"] is True, described["data"]
         self.callbacks = [(entry["class"], decoded(entry["state"], tensors)) for entry in described["callbacks"]]
         if not all(isinstance(kind, str) for kind, _ in self.callbacks):
             raise TypeError("a callback's class is no text")
         done, batch = divmod(self.step, self.steps_per_epoch)
-        if self.step > self.epochs * self.steps_per_epoch or any(len(v) != done for v in self.history.values()):
-            raise ValueError(f"step {self.step} and a history of {set(map(len, self.history.values()))} epochs")
+        lengths = set(map(len, self.history.values()))  # shorter where only some epochs were validated
+        if self.step > self.epochs * self.steps_per_epoch or max(lengths, default=done) != done:
+            raise ValueError(f"step {self.step} and a history of {lengths} epochs")
         if batch and self.totals.shape != (columns := columns_of(self.model._engine.aim["metrics"]),):
             raise ValueError(f"totals of shape {self.totals.shape} for {columns} columns")
 
@@ -58,12 +60,14 @@ class TrainingState:
         """Epochs that the training had completed."""
         return self.step // self.steps_per_epoch
 
-    def check(self, model, callbacks, epochs, rows, batch_size, shuffle):
+    def check(self, model, callbacks, epochs, initial, rows, batch_size, shuffle):
         """ValueError where this is no state of such a training, on these rows: x, y, weights; nothing is changed."""
         steps, _ = batches(len(rows[0]), batch_size, all(layer.alone for layer in self.model._built_layers()))
         arguments = {"batch_size": batch_size, "shuffle": shuffle}
         differing = [f"{name}={self.arguments[name]}, got {value}" for name, value in arguments.items()
                      if self.arguments[name] != value]  # fmt: skip
+        if initial != self.initial:
+            differing.append(f"initial_epoch={self.initial}, got {initial}")
         rate = rate_of(model)
         if epochs != self.epochs and isinstance(rate, Schedule) and rate.steps is None:
             differing.append(f"epochs={self.epochs}, over which {rate!r} goes, got {epochs}")
@@ -98,7 +102,8 @@ class TrainingState:
             engine.inference = None
             engine.epochs, engine.seed, model.seed = self.began, twin.seed, self.model.seed
             vars(model.optimizer).update(vars(self.model.optimizer))  # which a callback may have changed
-            model.history.epoch, model.history.history = list(range(self.done)), self.history
+            model.history.epoch = list(range(self.initial, self.initial + self.done))
+            model.history.history = self.history
             model.stop_training = self.stopped
 
     def enter_run(self, run):
@@ -154,7 +159,7 @@ def find(resume, callbacks, sequential):
         try:
             state = TrainingState(path, sequential)
         except (ModelFileError, OSError) as error:
-            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=3)
+            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=5)
             failed = error
             continue
         if state.described is not None:
@@ -170,7 +175,7 @@ def candidates(resume, callbacks):
     """Paths of files that may hold a training to resume, the newest first."""
     patterns = [resume]
     if resume is True:
-        patterns = [c.filepath for c in callbacks if isinstance(c, ModelCheckpoint) and not c.save_best_only]
+        patterns = [c.filepath for c in callbacks if isinstance(c, ModelCheckpoint) and c.resumable]
         if not patterns:
             raise ValueError("resume=True needs a ModelCheckpoint that saves each epoch among the callbacks")
     paths = []

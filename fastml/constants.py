@@ -3,8 +3,22 @@
 import inspect
 import math
 import numbers
+import operator
 
 import numpy as np
+
+
+def positive_integer(name, value, most=2**31 - 1, least=1):
+    """The value as an int from `least` to `most`; TypeError or ValueError otherwise."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}") from None
+    if not least <= count <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, got {count}")
+    return count
 
 
 class Checked:
@@ -47,6 +61,19 @@ class Constant(Checked):
         return {name: instance.__dict__[name] for name in dict.fromkeys(names)}
 
 
+class Finite(Checked):
+    """Any finite float, or None."""
+
+    def check(self, value):
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{self.name} must be a number or None, got {type(value).__name__}")
+        if not math.isfinite(value):
+            raise ValueError(f"{self.name} must be finite, got {value}")
+        return float(value)
+
+
 class Whole(Checked):
     """An int from `least` to 2**53, which floats hold exactly; or None if `optional`."""
 
@@ -77,9 +104,9 @@ class Flag(Checked):
 def call_of(thing):
     """The call that makes the like of an object: its class with the arguments that are not the default."""
     arguments = []
-    for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
+    for name, parameter in inspect.signature(type(thing)).parameters.items():
         value = getattr(thing, name, parameter.default)
-        if name != "self" and (value != parameter.default or not arguments):
+        if value != parameter.default or not arguments:
             arguments.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value!r}")
     return f"{type(thing).__name__}({', '.join(arguments)})"
 

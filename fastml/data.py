@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+TEXTS = "; of texts, numpy.unique(…, return_inverse=True) makes numbers, and fastml.sklearn takes them as they are"
+
 
 class _Alias:
     """Shares an array's memory with NumPy as writable: Numba compiles anew for arrays that are marked read-only."""
@@ -31,7 +33,7 @@ def as_array(values, name):
                 where = ", ".join(map(str, index))
                 raise TypeError(
                     f"{name} has dtype object and holds {type(value).__name__} {value!r} at [{where}]: "
-                    "fastml takes numbers"
+                    "fastml takes numbers" + TEXTS * isinstance(value, str)
                 )
             if isinstance(value, numbers.Integral) and not exact_in_float64(value):
                 raise ValueError(f"{name} holds the integer {value}, which float64 cannot hold exactly")
@@ -41,7 +43,8 @@ def as_array(values, name):
         except OverflowError:
             raise ValueError(f"{name} has dtype object and holds a number beyond the range of float64") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool")
+        hint = TEXTS * (array.dtype.kind in "US")
+        raise TypeError(f"{name} has dtype {array.dtype}; fastml takes numbers: float, integer or bool{hint}")
     return array
 
 
@@ -199,6 +202,7 @@ def as_targets(y, name, dtype, loss_name, targets, units, rows):
         got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
         raise ValueError(f"{name} must have one row for each of the {rows} rows of x, got {got}")
     width = 1 if targets == "labels" else units
+    array = as_classes(array, targets, units)
     if array.ndim == 1 and width == 1:
         array = array.reshape(-1, 1)
     if array.shape != (rows, width):
@@ -234,6 +238,20 @@ def as_targets(y, name, dtype, loss_name, targets, units, rows):
                 "or a distribution that sums to 1"
             )
     return converted
+
+
+def as_classes(array, targets, units):
+    """One-hot rows for class numbers, and the reverse, where targets can be nothing else; any other array as it is."""
+    if targets == "labels" and array.ndim == 2 and array.shape[1] == units > 1:
+        ones = array == 1
+        if (ones | (array == 0)).all() and (ones.sum(axis=1) == 1).all():
+            return ones.argmax(axis=1)
+    single = array.ndim == 1 or array.shape[1:] == (1,)
+    if targets == "distributions" and single and units > 1:
+        numbers = array.reshape(-1, 1)
+        if ((numbers >= 0) & (numbers < units) & (numbers == np.floor(numbers))).all():
+            return (numbers == np.arange(units)).astype(np.int8)
+    return array
 
 
 def check_labels(array, name, units):

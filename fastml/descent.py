@@ -6,6 +6,16 @@ import numpy as np
 
 from fastml.constants import Constant, Flag, call_of
 from fastml.schedules import Schedule
+from fastml.telling import Told
+
+
+class Number(float):
+    """A learning rate that is a number, to be set where it stands."""
+
+    def __getattr__(self, name):
+        if name in ("assign", "numpy", "value"):
+            raise AttributeError(f"learning_rate is a plain number, without {name}: set optimizer.learning_rate = …")
+        raise AttributeError(f"'float' object has no attribute '{name}'")
 
 
 class Rate(Constant):
@@ -17,21 +27,22 @@ class Rate(Constant):
         if isinstance(value, str):
             raise TypeError(f"{self.name} must be a number or a Schedule such as CosineDecay(0.01), got {value!r}")
         if not isinstance(value, Schedule):
-            return super().check(value)
+            return Number(super().check(value))
         if type(value).at is Schedule.at:
             raise TypeError(f"{self.name} is a bare Schedule: pass one of its subclasses, which say what the rates are")
         return value
 
 
-class Optimizer:
+class Optimizer(Told):
     """How gradients change parameters. Its hyper-parameters may be set at any time, also while `fit` runs.
 
-    Only what needs more state needs a new `compile`: a momentum where it was 0, backtracking where there was none.
+    Only what needs more state or other instructions needs a new `compile`: a momentum where it was 0, backtracking or
+    clipnorm where there was none.
     """
 
     full_batch = False  # whether it only works on all rows at once
     decay_all = False
-    clipvalue = global_clipnorm = None
+    clipvalue = clipnorm = global_clipnorm = None
 
     @property
     def op(self):
@@ -92,14 +103,16 @@ class GradientDescent(Optimizer):
     weight_decay = Constant(0)
     decay_all = Flag()
     clipvalue = Constant(0, open_low=True, optional=True)
+    clipnorm = Constant(0, open_low=True, optional=True)
     global_clipnorm = Constant(0, open_low=True, optional=True)
 
-    def _set(self, learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **constants):
+    def _set(self, learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **constants):
         """Sets what all of them take and their own constants."""
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.decay_all = decay_all
         self.clipvalue = clipvalue
+        self.clipnorm = clipnorm
         self.global_clipnorm = global_clipnorm
         for name, value in constants.items():
             setattr(self, name, value)

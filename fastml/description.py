@@ -7,6 +7,7 @@ import numpy as np
 
 from fastml.embedding import Embedding
 from fastml.initializers import INITIALIZERS
+from fastml.layer import Layer
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
 from fastml.losses import LOSSES
 from fastml.optimizers import OPTIMIZERS
@@ -14,6 +15,7 @@ from fastml.registry import lookup
 from fastml.regularizers import L1, L1L2, L2
 from fastml.schedules import SCHEDULES
 
+LATER = {"name": None, "trainable": True, "use_bias": True, "from_logits": None, "clipnorm": None}  # and its default
 LAYERS = (Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization)
 CLASSES = {
     kind.__name__: kind for kind in (*LAYERS, *LOSSES.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), L1, L2, L1L2)
@@ -23,7 +25,7 @@ CLASSES = {
 def describe(thing):
     """A number, string, None or object of `CLASSES` as what JSON holds: objects by class and constructor's arguments.
 
-    So are dicts by column, whose keys JSON would make strings.
+    So are dicts by column, whose keys JSON would make strings; tuples are lists.
     TypeError for anything else, such as an object of a user's own class.
     """
     if thing is None or isinstance(thing, (bool, int, float, str)):
@@ -33,6 +35,8 @@ def describe(thing):
     if isinstance(thing, partial):  # an initializer that the user gave as a number or an array
         return thing.keywords["values"].tolist()
     name = type(thing).__name__
+    if isinstance(thing, tuple):
+        return [describe(entry) for entry in thing]
     if isinstance(thing, dict):
         return {"class": "dict", "arguments": {str(column): describe(value) for column, value in thing.items()}}
     if CLASSES.get(name) is not type(thing):
@@ -41,9 +45,16 @@ def describe(thing):
 
 
 def arguments_of(thing):
-    """The arguments that make the like of an object, by name: its attributes, where it does not say others."""
-    names = list(inspect.signature(type(thing)).parameters)
-    return {name: getattr(thing, name) for name in names} | getattr(thing, "arguments", {})
+    """The arguments that make the like of an object, by name: its attributes, where it does not say others.
+
+    Those of `LATER`, which the first version of the format does not know, only where they are not as usual.
+    """
+    parameters = inspect.signature(type(thing)).parameters.values()
+    found = {p.name: getattr(thing, p.name) for p in parameters if p.kind is not p.VAR_KEYWORD}
+    if isinstance(thing, Layer):
+        found |= {"name": thing._name, "trainable": thing.trainable}
+    found |= getattr(thing, "arguments", {})
+    return {name: value for name, value in found.items() if name not in LATER or value != LATER[name]}
 
 
 def restore(description):

@@ -1,12 +1,15 @@
 """The layer of embeddings: learned vectors for categories."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
+from fastml.constants import positive_integer
 from fastml.initializers import resolve_initializer
 from fastml.kernels import instruction
-from fastml.layers import Layer, Weights, positive_integer
+from fastml.layer import Layer, Weights
 from fastml.regularizers import L1L2, resolve_regularizer
 
 MOST = 2**24  # categories of a column: float32 holds codes up to there exactly
@@ -59,7 +62,9 @@ class Embedding(Layer):
         widths: int | dict[int, int] | None = None,
         embeddings_initializer: str | ArrayLike = "random_uniform",
         embeddings_regularizer: L1L2 | str | None = None,
+        **common,
     ) -> None:
+        super().__init__(**common)
         if not isinstance(columns, dict):
             raise TypeError(
                 "columns must be a dict from column of the data to number of categories, such as {3: 10}; "
@@ -101,7 +106,7 @@ class Embedding(Layer):
             raise ValueError(f"Embedding is for column {last}, from 0 on, but the data has {d_in} columns")
         return d_in + sum(table.width - 1 for table in self._tables)
 
-    def weights(self, d_in):
+    def parameters(self, d_in):
         how = self.embeddings_initializer, "weight", self.embeddings_regularizer
         return [Weights(f"table_{t.column}", (t.categories, t.width), *how) for t in self._tables]
 
@@ -125,7 +130,7 @@ class Embedding(Layer):
         to.keep(x)
 
         def backward(da, inputs):
-            for table in tables:
+            for table in tables if self.trainable else ():
                 to.sum(instruction.EMBED_BACKWARD, da=da, size=to.trained, **table)
 
         return a, backward
@@ -133,6 +138,6 @@ class Embedding(Layer):
     def __repr__(self):
         columns, widths = self.columns, self.widths
         if widths == {column: usual_width(categories) for column, categories in columns.items()}:
-            return f"Embedding({columns})"
+            return f"Embedding({columns}{self._shown()})"
         same = len(set(widths.values())) == 1
-        return f"Embedding({columns}, widths={self._tables[0].width if same else widths})"
+        return f"Embedding({columns}, widths={self._tables[0].width if same else widths}{self._shown()})"

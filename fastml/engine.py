@@ -9,22 +9,21 @@ import numpy as np
 
 from fastml import compiled, reference
 from fastml.constants import Constant, check_range
-from fastml.data import as_array, convert
 from fastml.inference import BLOCK, Inference, fits
 from fastml.interrupts import hold_interrupts
 from fastml.layers import method_of
 from fastml.lowering import lower
 from fastml.metrics import columns_of
-from fastml.normalization import shift_of
 from fastml.plan import WHOLE, batches, make_plan
 from fastml.program import Buffers, aligned_zeros
 from fastml.rest import Rest
 from fastml.training import Data, Run, TrainingRun, train
+from fastml.weight_access import WeightAccess
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
 
 
-class Engine:
+class Engine(WeightAccess):
     """Runs a model of layers over data of width d_in. What comes in has been checked and converted.
 
     One thread trains at a time, as `rest.turn` says. Others may predict and evaluate beside it, with the weights that
@@ -83,6 +82,22 @@ class Engine:
             self._take(program, buffers._replace(params=self.buffers.params))
             self.inference = None
 
+    def freeze(self, trainable):
+        """Has the training leave out layers; `trainable` says of each whether it takes part. Not while one runs."""
+        for layer, takes_part in zip(self.layers, trainable, strict=False):
+            layer.trainable = takes_part
+        program = self.program
+        sizes = {"weighted": program.weighted, "height": program.height, "plan": program.plan}
+        program = lower(self.layers, self.d_in, program.batch, self.dtype, **self.aim, **sizes)
+        with self.rest.lock:
+            self._take(program, self.buffers.with_work(program))
+            self.inference = None
+
+    @property
+    def frozen(self):
+        """Whether no layer is trained."""
+        return not any(parameter.trained for parameter in self.program.parameters)
+
     def own(self):
         """Before parameters change: gives those who read them an array of their own, the one that there is."""
         with self.rest.lock:
@@ -90,72 +105,6 @@ class Engine:
                 params = aligned_zeros(self.buffers.params.size, self.dtype)
                 params[:] = self.buffers.params
                 self.buffers = self.buffers._replace(params=params)
-
-    def weights(self):
-        """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before."""
-        weights = [parameter.view(self.buffers.params) for parameter in self.program.parameters]
-        return weights if self.shift is None else [self.statistics()["mean"], *weights[1:]]
-
-    def checked(self, weights):
-        """Weights as arrays that fit, the first one in float64 where it is the mean of data; ValueError for others."""
-        targets = self.weights()
-        if len(weights) != len(targets):
-            raise ValueError(f"weights must be {len(targets)} arrays, got {len(weights)}")
-        arrays = [as_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
-        for k, (array, target) in enumerate(zip(arrays, targets, strict=True)):
-            if array.shape != target.shape:
-                raise ValueError(f"weights[{k}] has shape {array.shape}, but the model has {target.shape}")
-        wide = [np.float64] * bool(method_of(self.layers))  # a mean may be what is subtracted before the cast
-        dtypes = wide + [self.dtype] * len(arrays)
-        arrays = [convert(a, f"weights[{k}]", dtypes[k]) for k, a in enumerate(arrays)]
-        for k, (array, parameter) in enumerate(zip(arrays, self.program.parameters, strict=True)):
-            if parameter.name == "variance" and (array < 0).any():
-                raise ValueError(f"weights[{k}] is the variance of layer {parameter.layer}: it must not be negative")
-        return arrays
-
-    def set_weights(self, weights):
-        """Overwrites all weights, or raises ValueError and leaves them."""
-        arrays, wide = self.checked(weights), bool(method_of(self.layers))
-        with hold_interrupts(), self.rest.visit():  # all or none
-            shift = self.shift  # which the rows of a training under way have lost already
-            if wide and self.run is None:
-                shift = shift_of(*arrays[:2], self.dtype)
-            if wide:
-                arrays[0] = convert(arrays[0] - (0 if shift is None else shift), "weights[0]", self.dtype)
-            self.own()
-            for array, parameter in zip(arrays, self.program.parameters, strict=True):
-                parameter.view(self.buffers.params)[...] = array
-            self._shift_by(shift)
-            self.loss, self.rest.touched = math.inf, True
-
-    def _shift_by(self, shift):
-        """Takes data from which this has been subtracted, from now on, with the parameters as they are from now on."""
-        if shift is not None or self.shift is not None:
-            self.inference = None  # whose predictors subtract the one before
-        self.shift, self.fitted, self.rest.published = shift, True, None
-
-    def names(self):
-        """Names of the weights: the position of the layer, and its name in the layer."""
-        return [f"{parameter.layer}.{parameter.name}" for parameter in self.program.parameters]
-
-    def statistics(self):
-        """Mean, float64, and scale of the columns, (d_in,), with which data are normalized; None if they are not."""
-        if not (self.fitted and method_of(self.layers)):
-            return None
-        mean, scale = (parameter.view(self.buffers.params) for parameter in self.program.parameters[:2])
-        return {"mean": mean.astype(np.float64) + (0.0 if self.shift is None else self.shift), "scale": scale}
-
-    def adapt(self, statistics):
-        """Normalizes data by these from now on, {"mean", "scale"} of `fastml.normalization`; None changes nothing."""
-        if statistics:
-            mean, scale = statistics["mean"], statistics["scale"]
-            shift = shift_of(mean, scale, self.dtype)
-            left = mean if shift is None else np.where(shift, 0, mean)
-            with hold_interrupts(), self.rest.lock:
-                self.own()
-                for parameter, values in zip(self.program.parameters, (left, scale), strict=False):
-                    parameter.view(self.buffers.params)[...] = values
-                self._shift_by(shift)
 
     def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, **loop):
         """Trains, or goes on from a TrainingState; see `fastml.training.train` for the rest of the arguments."""

@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from fastml.layers import Layer, Normalization, positive_integer
+from fastml.constants import positive_integer
+from fastml.layers import Layer, Normalization
 
 MOST_TENSORS = 2**17  # in a file: each takes time and memory, also an empty one
 MOST_BRACKETS = 10**5  # in a description, beside one for each number in the tensors: objects take 20 times their text
@@ -82,7 +83,9 @@ def expected_tensors(layers, width, optimizer):
     for position, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise ValueError(f"layer {position} is {layer!r}")
-        for weights in layer.weights(width):
+        for weights in layer.parameters(width):
+            if weights.role == "constant":
+                continue
             if isinstance(weights.initializer, partial):  # an array, which must fit
                 weights.initializer(None, weights.shape)
             name = f"{position}.{weights.name}"

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastml import reference
+from fastml.constants import positive_integer
 from fastml.engine import EXECUTORS
 from fastml.kernels.instruction import JOB
-from fastml.layers import positive_integer
 from fastml.lowering import lower
 from fastml.program import Buffers
 from fastml.sequential import Sequential
@@ -79,7 +79,7 @@ def gradient_check(
 
     checks = []
     for parameter, gradient, name in zip(engine.program.parameters, gradients, engine.names(), strict=True):
-        if parameter.role == "statistic":
+        if not parameter.trained:
             continue
         random = np.random.default_rng(parameter.offset)
         for k in np.sort(random.choice(parameter.size, size=min(most, parameter.size), replace=False)):

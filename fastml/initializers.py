@@ -12,6 +12,7 @@ import numpy as np
 
 from fastml.data import as_array
 from fastml.registry import lookup
+from fastml.telling import constructors
 
 
 def zeros(random, shape):
@@ -100,6 +101,8 @@ def given(random, shape, values, argument):
 
 def resolve_initializer(initializer, argument):
     """A function of a random stream and a shape, from a name, a number or an array."""
+    if callable(initializer) and initializer in INITIALIZERS.values():
+        return initializer
     if callable(initializer) or initializer is None:
         raise TypeError(f"{argument} must be a name, a number or an array, got {initializer!r}")
     if isinstance(initializer, str):
@@ -108,3 +111,6 @@ def resolve_initializer(initializer, argument):
     if not np.isfinite(values).all():
         raise ValueError(f"{argument} holds a value that is not finite")
     return partial(given, values=values, argument=argument)
+
+
+__getattr__ = constructors("fastml.initializers", INITIALIZERS, INITIALIZERS.get)

@@ -105,7 +105,7 @@ class Intake(NamedTuple):
                 f"{name} goes by the signs of the gradient over all rows: on a batch of some of them they are mostly "
                 f"noise, which does not average out. Pass batch_size={rows}",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=5,  # where fit is called
             )
         if min(rows, batch_size) == 1 and not all(layer.alone for layer in self.layers):
             raise ValueError(

@@ -1,32 +1,21 @@
 """Layers: descriptions that can lower themselves to instructions."""
 
-import operator
-from collections.abc import Callable
-from math import prod
-from typing import NamedTuple
+from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
 from fastml.activations import ACTIVATIONS
-from fastml.constants import Constant
+from fastml.batch_normalization import BatchNormalization as BatchNormalization
+from fastml.constants import Constant, Flag, positive_integer
 from fastml.initializers import ones, resolve_initializer, zeros
+from fastml.keras_names import MISSING, canonical
 from fastml.kernels import instruction
 from fastml.kernels.activations import EPILOGUES
+from fastml.layer import Input as Input
+from fastml.layer import Layer, Weights
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
-
-
-def positive_integer(name, value, most=2**31 - 1, least=1):
-    """The value as an int from `least` to `most`; TypeError or ValueError otherwise."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}") from None
-    if not least <= count <= most:
-        raise ValueError(f"{name} must be from {least} to {most}, got {count}")
-    return count
+from fastml.telling import missing, told
 
 
 def codes_of(layers):
@@ -37,49 +26,6 @@ def codes_of(layers):
 def method_of(layers):
     """How a model of these layers normalizes the columns of its data, or None where it does not."""
     return layers[0].method if layers and isinstance(layers[0], Normalization) else None
-
-
-class Weights(NamedTuple):
-    """What a layer wants to keep: an array of this shape, what it starts as, and what training does to it."""
-
-    name: str
-    shape: tuple
-    initializer: Callable
-    role: str  # "weight": decays; "bias": does not; "statistic": is not trained at all
-    regularizer: L1L2 | None = None
-
-
-class Layer:
-    """One step of a model. A subclass says how wide its output is, what it keeps, and which instructions it becomes."""
-
-    alone = True  # whether each row's output depends on that row alone, also while training
-    first = ""  # why the layer must be the first one of a model, for those that must
-    codes = {}  # columns of the data that hold codes of categories, which must be checked: their number by column
-
-    def units_out(self, d_in):
-        """Width of the output for inputs of width d_in."""
-        return d_in
-
-    def expand(self):
-        """The layer as the list of elementary layers that it abbreviates."""
-        return [self]
-
-    def weights(self, d_in):
-        """The Weights that the layer keeps, for inputs of width d_in."""
-        return []
-
-    def products(self, d_in):
-        """Multiplications of matrix products for each row: as many as there are weights."""
-        return sum(prod(weights.shape) for weights in self.weights(d_in) if weights.role == "weight")
-
-    def lower(self, to, x, d_in):
-        """Emits the forward instructions for the rows at x : (n, d_in), those of training if `to.training`.
-
-        Returns the place of the output rows and a function ``backward(da, inputs) -> dx`` that emits the backward
-        instructions: da is the place of the output's gradient, dx that of the input's. With ``inputs`` false nobody
-        asks for dx: the layer may leave it out and return None.
-        """
-        raise NotImplementedError
 
 
 class Dense(Layer):
@@ -96,17 +42,27 @@ class Dense(Layer):
         family take he_normal, for selu lecun_normal.
     kernel_regularizer, bias_regularizer : None, L1, L2 or L1L2
         Penalties on W and on b, part of the loss.
+    use_bias : bool
+        Whether there is a b; without one, `get_weights` has W alone.
+    name, trainable, input_dim, input_shape
+        See `Layer`.
     """
+
+    function = None  # the Activation
+    use_bias = Flag()
 
     def __init__(
         self,
         units: int,
-        activation: "str | Activation | None" = "linear",
+        activation: str | Activation | None = "linear",
         kernel_initializer: str | ArrayLike = "glorot_uniform",
         bias_initializer: str | ArrayLike = "zeros",
         kernel_regularizer: L1L2 | str | None = None,
         bias_regularizer: L1L2 | str | None = None,
+        use_bias: bool = True,
+        **common,
     ) -> None:
+        super().__init__(**common)
         self.units = positive_integer("units", units)
         if not isinstance(activation, Activation):
             activation = Activation("linear" if activation is None else activation)
@@ -115,6 +71,9 @@ class Dense(Layer):
         self.bias_initializer = resolve_initializer(bias_initializer, "bias_initializer")
         self.kernel_regularizer = resolve_regularizer(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = resolve_regularizer(bias_regularizer, "bias_regularizer")
+        self.use_bias = use_bias
+        if self.bias_regularizer and not self.use_bias:
+            raise ValueError("bias_regularizer is for a bias, but use_bias is False")
 
     @property
     def activation(self):
@@ -132,21 +91,38 @@ class Dense(Layer):
     def expand(self):
         return [self, *self.function.expand()]
 
-    def weights(self, d_in):
-        return [
-            Weights("W", (d_in, self.units), self.kernel_initializer, "weight", self.kernel_regularizer),
-            Weights("b", (self.units,), self.bias_initializer, "bias", self.bias_regularizer),
-        ]
+    def parameters(self, d_in):
+        W = Weights("W", (d_in, self.units), self.kernel_initializer, "weight", self.kernel_regularizer)
+        if not self.use_bias:
+            return [W, Weights("b", (self.units,), zeros, "constant")]
+        return [W, Weights("b", (self.units,), self.bias_initializer, "bias", self.bias_regularizer)]
+
+    @property
+    def kernel(self):
+        """W as it is, (d_in, units), read-only."""
+        return self._array(0)
+
+    @property
+    def bias(self):
+        """b as it is, (units,), read-only; None where there is none."""
+        return self._array(1) if self.use_bias else None
+
+    def _array(self, k):
+        array = self.get_weights()[k]
+        array.flags.writeable = False
+        return array
 
     def lower(self, to, x, d_in):
         W, b, z = to.place("W"), to.place("b"), to.rows(self.units)
-        to.keep(x)
+        if self.trainable:
+            to.keep(x)
         sizes = {"d_in": d_in, "d_out": self.units}
         to.emit(instruction.DENSE_FORWARD, x=x, W=W, b=b, z=z, room=to.copies, **sizes)
 
         def backward(dz, inputs):
             operands = {"x": x, "dz": dz, "W": W, "b": b, "size": to.trained, "room": to.copies}
-            to.sum(instruction.DENSE_BACKWARD_WEIGHTS, **operands, **sizes)
+            if self.trainable:
+                to.sum(instruction.DENSE_BACKWARD_WEIGHTS, **operands, **sizes)
             if not inputs:
                 return None
             dx = to.rows(d_in)
@@ -157,7 +133,7 @@ class Dense(Layer):
 
     def __repr__(self):
         shown = repr(self.activation) if self.function.alpha is None else repr(self.function)
-        return f"Dense({self.units}, activation={shown})"
+        return f"Dense({self.units}, activation={shown}{'' if self.use_bias else ', use_bias=False'}{self._shown()})"
 
 
 class Activation(Layer):
@@ -171,12 +147,13 @@ class Activation(Layer):
         The slope of leaky_relu, or the scale of elu, for z < 0; from 0 on. If not given: 0.01 and 1.
     """
 
-    def __init__(self, activation: str, alpha: float | None = None) -> None:
+    def __init__(self, activation: str, alpha: float | None = None, **common) -> None:
+        super().__init__(**common)
         function = lookup(ACTIVATIONS, activation, "activation")
         if alpha is not None and function.alpha is None:
             parametric = ", ".join(name for name, entry in ACTIVATIONS.items() if entry.alpha is not None)
             raise ValueError(f"activation '{activation}' has no alpha; these have: {parametric}")
-        self.activation = activation
+        self.activation = canonical(activation, ACTIVATIONS)
         self.alpha = None if function.alpha is None else _Alpha(function.alpha if alpha is None else alpha).alpha
 
     def expand(self):
@@ -205,7 +182,8 @@ class Activation(Layer):
 
     def __repr__(self):
         default = ACTIVATIONS[self.activation].alpha
-        return f"Activation({self.activation!r}{'' if self.alpha == default else f', alpha={self.alpha:g}'})"
+        alpha = "" if self.alpha == default else f", alpha={self.alpha:g}"
+        return f"Activation({self.activation!r}{alpha}{self._shown()})"
 
 
 class _Alpha:
@@ -215,6 +193,30 @@ class _Alpha:
 
     def __init__(self, alpha):
         self.alpha = alpha
+
+
+@told
+def ReLU(**common) -> Activation:
+    """``Activation("relu")``, under Keras's name; `common` is what each `Layer` takes."""
+    return Activation("relu", **common)
+
+
+@told
+def LeakyReLU(negative_slope: float = 0.3, **common) -> Activation:
+    """``Activation("leaky_relu", alpha=negative_slope)``, with Keras's default slope for this layer, 0.3."""
+    return Activation("leaky_relu", negative_slope, **common)
+
+
+@told
+def ELU(alpha: float = 1.0, **common) -> Activation:
+    """``Activation("elu", alpha)``, under Keras's name."""
+    return Activation("elu", alpha, **common)
+
+
+@told
+def Softmax(**common) -> Activation:
+    """``Activation("softmax")``, over each row, under Keras's name."""
+    return Activation("softmax", **common)
 
 
 class Dropout(Layer):
@@ -227,7 +229,8 @@ class Dropout(Layer):
 
     rate = Constant(0, 1, why=": a rate of 1 would leave nothing to learn from")
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, **common) -> None:
+        super().__init__(**common)
         self.rate = rate
 
     def lower(self, to, x, d_in):
@@ -244,7 +247,7 @@ class Dropout(Layer):
         return a, backward
 
     def __repr__(self):
-        return f"Dropout({self.rate:g})"
+        return f"Dropout({self.rate:g}{self._shown()})"
 
 
 class Normalization(Layer):
@@ -268,11 +271,12 @@ class Normalization(Layer):
 
     first = "it is fitted to the data; use BatchNormalization"
 
-    def __init__(self, method: str = "standard") -> None:
+    def __init__(self, method: str = "standard", **common) -> None:
+        super().__init__(**common)
         lookup(dict.fromkeys(self.METHODS), method, "method")
         self.method = method
 
-    def weights(self, d_in):
+    def parameters(self, d_in):
         return [Weights("mean", (d_in,), zeros, "statistic"), Weights("scale", (d_in,), ones, "statistic")]
 
     def lower(self, to, x, d_in):
@@ -280,62 +284,7 @@ class Normalization(Layer):
         return x, lambda da, inputs: None
 
     def __repr__(self):
-        return f"Normalization({self.method!r})"
+        return f"Normalization({self.method!r}{self._shown()})"
 
 
-class BatchNormalization(Layer):
-    """Normalizes each column by the batch, ``a = γ·(x - mean) / √(variance + epsilon) + β``; γ and β are trained.
-
-    While training, mean and variance (biased, in two passes) are those of the batch, which must have at least 2 rows;
-    a single last row joins the batch before it. Predictions and evaluations use running statistics, which each update
-    moves: ``running = momentum·running + (1 - momentum)·batch``, with the unbiased variance. That is PyTorch's way with
-    momentum 0.1 meaning 1 - momentum here; Keras has this meaning of momentum, but 0.99, epsilon 1e-3 and the biased
-    variance. Weights of the rows do not matter. `get_weights` has γ, β, mean and variance, all (units,). Source: Ioffe
-    & Szegedy, ICML 2015.
-
-    Parameters
-    ----------
-    momentum : float
-        Share of the running statistics that an update keeps, from 0 to below 1.
-    epsilon : float
-        Added to the variance, above 0.
-    """
-
-    momentum = Constant(0, 1)
-    epsilon = Constant(0, open_low=True)
-
-    alone = False
-
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
-        self.momentum = momentum
-        self.epsilon = epsilon
-
-    def weights(self, d_in):
-        roles = {"gamma": (ones, "bias"), "beta": (zeros, "bias")}
-        roles |= {"mean": (zeros, "statistic"), "variance": (ones, "statistic")}
-        return [Weights(name, (d_in,), *role) for name, role in roles.items()]
-
-    def lower(self, to, x, d_in):
-        statistics = {"mean": to.place("mean"), "variance": to.place("variance"), "d_in": d_in}
-        shared = {"gamma": to.place("gamma"), "beta": to.place("beta"), "d_in": d_in}
-        a = to.rows(d_in) if x in to.kept else x
-        if not to.training:
-            to.emit(instruction.BATCHNORM_INFERENCE, x=x, a=a, epsilon=self.epsilon, **(shared | statistics))
-            return a, None
-        batch = {"batch_mean": to.room(d_in), "batch_variance": to.room(d_in)}
-        shared |= {"inverse": to.room(d_in), "x_hat": to.rows(d_in)}
-        to.meet()  # rows are shared out, then columns, then rows again
-        to.emit(instruction.BATCHNORM_FORWARD, x=x, a=a, epsilon=self.epsilon, **batch, **shared)
-        to.meet()
-        to.track(instruction.BATCHNORM_TRACK, momentum=self.momentum, **batch, **statistics)
-
-        def backward(da, inputs):
-            to.meet()
-            to.emit(instruction.BATCHNORM_BACKWARD, da=da, dx=da, **shared)
-            to.meet()
-            return da
-
-        return a, backward
-
-    def __repr__(self):
-        return f"BatchNormalization(momentum={self.momentum:g}, epsilon={self.epsilon:g})"
+__getattr__ = missing("fastml.layers", MISSING)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastml.callbacks import constant_rate
-from fastml.constants import Constant, Whole
+from fastml.constants import Constant, Whole, positive_integer
 from fastml.data import as_matrix
-from fastml.layers import positive_integer
 from fastml.training import DivergenceError
 
 MEMORY = 0.9  # of the running mean of the loss

@@ -31,8 +31,10 @@ import numpy as np
 
 from fastml.activations import magnitude, sigmoid, softmax, softplus
 from fastml.constants import Constant, call_of
+from fastml.keras_names import MISSING
 from fastml.kernels import losses as kernels
 from fastml.registry import lookup
+from fastml.telling import Told, missing
 
 
 def double(values):
@@ -40,12 +42,14 @@ def double(values):
     return values.astype(np.result_type(values, np.float64))
 
 
-class Loss:
+class Loss(Told):
     """What training minimizes. `s` below has the hyper-parameters by name: s["delta"]."""
 
     code = 0  # what the kernels call it
     link = "linear"  # the output activation that is fused into the loss
     targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
+
+    from_logits = None
 
     def constants(self):
         """The hyper-parameters by name."""
@@ -143,18 +147,26 @@ class CrossEntropy(Loss):
 
     K is the number of classes, 2 for binary targets (Szegedy et al., "Rethinking the Inception Architecture", 2016).
     Training and evaluation smooth; metrics see the targets as they are.
+
+    from_logits : bool or None
+        What the output layer is said to give: True for logits, which takes activation "linear", False for
+        probabilities, which takes the activation that the loss is fused with; None for either. The loss is the same.
     """
 
     label_smoothing = Constant(0, 1)
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, from_logits: bool | None = None) -> None:
         self.label_smoothing = label_smoothing
+        if from_logits is not None and not isinstance(from_logits, bool):
+            raise TypeError(f"from_logits must be True, False or None, got {from_logits!r}")
+        self.from_logits = from_logits
 
 
 class BinaryCrossentropy(CrossEntropy):
     """-y·log a - (1 - y)·log(1 - a) with a = sigmoid z, the mean over outputs and rows: -log of a Bernoulli law.
 
     Targets y from 0 to 1, several independent ones in a row or one. label_smoothing in [0, 1): y → (1 - ε)·y + ε / 2.
+    from_logits: see `CategoricalCrossentropy`.
     """
 
     code = kernels.BINARY_CROSSENTROPY
@@ -173,8 +185,9 @@ class BinaryCrossentropy(CrossEntropy):
 class CategoricalCrossentropy(CrossEntropy):
     """-Σₖ yₖ·log aₖ with a = softmax z, the mean over rows: -log of a categorical distribution.
 
-    Targets are one-hot rows, or distributions. label_smoothing in [0, 1): y → (1 - ε)·y + ε / K. The Jacobian of
-    softmax is aᵢ·(δᵢₖ - aₖ); with the loss it becomes a - y.
+    Targets are one-hot rows, or distributions, or class numbers. label_smoothing in [0, 1): y → (1 - ε)·y + ε / K. The
+    Jacobian of softmax is aᵢ·(δᵢₖ - aₖ); with the loss it becomes a - y. from_logits says what the output layer gives:
+    True for logits, with activation "linear", False for probabilities, None for either; the loss is the same.
     """
 
     code = kernels.CATEGORICAL_CROSSENTROPY
@@ -195,7 +208,7 @@ class CategoricalCrossentropy(CrossEntropy):
 class SparseCategoricalCrossentropy(CrossEntropy):
     """-log of aₖ at the class k with a = softmax z, the mean over rows: CategoricalCrossentropy for class numbers.
 
-    label_smoothing in [0, 1) as there.
+    label_smoothing in [0, 1) and from_logits as there. One-hot rows are taken for their class numbers.
     """
 
     code = kernels.SPARSE_CATEGORICAL_CROSSENTROPY
@@ -239,3 +252,6 @@ def resolve_loss(loss):
 def name_of(loss):
     """The name of a Loss in `LOSSES`."""
     return next(name for name, kind in LOSSES.items() if type(loss) is kind)
+
+
+__getattr__ = missing("fastml.losses", MISSING)

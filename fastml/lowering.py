@@ -8,7 +8,7 @@ from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
 from fastml.plan import WHOLE
-from fastml.program import ALIGNMENT, Program, joined, layout, padded, table, update_instructions
+from fastml.program import ALIGNMENT, Program, joined, layout, padded, spans_of, table, update_instructions
 
 
 class Lowering:
@@ -144,13 +144,13 @@ class Objective:
     def penalty_gradients(self):
         """What the penalties add to the gradient, once it is complete."""
         self.penalties(instruction.PENALTY_BACKWARD)
-        if any(p.regularizer for p in self.to.parameters):
+        if any(p.regularizer and not p.frozen for p in self.to.parameters):
             self.to.meet()
         return self.to.take()
 
     def penalties(self, op, **operands):
         for p in self.to.parameters:
-            if p.regularizer is not None:
+            if p.regularizer is not None and not p.frozen:
                 l1, l2 = p.regularizer.l1, p.regularizer.l2
                 self.to.emit(op, W=p.offset, size=p.size, l1=l1, l2=l2, **operands)
 
@@ -161,7 +161,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     `layers` are Layer objects, `d_in` the width of the data, `batch` the most rows that a step takes, `loss` a Loss,
     `metrics` what `resolve_metric` gives, `optimizer` an Optimizer, `weighted` whether the rows have weights, `height`
     the rows that the workspace is for if they are not `batch`, `plan` the Plan of training. Without a loss, only
-    prediction has a table.
+    prediction has a table; without a layer that is trained, neither training has one.
     """
     line = ALIGNMENT // np.dtype(dtype).itemsize
     parameters, groups = layout(layers, d_in, line)
@@ -183,14 +183,15 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     nothing, meet = table([]), table([{"op": instruction.MEET}])
     shared = end = to.work_size
     tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), nothing)
-    updates = 0
+    updates, spans = 0, spans_of(parameters, groups, line)
     if loss:
-        trained = {p.layer for p in parameters if p.role != "statistic"}
-        if not trained:
+        if not spans["each"] and not any(p.frozen for p in parameters):
             raise ValueError("the model has no weights to train: add a Dense layer")
+        trained = {p.layer for p in parameters if p.trained}
         a, backwards = to.chain(chain, x, d_in)
         forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
-        first = next(k for k, (position, _) in enumerate(chain) if position in trained)  # below, nobody asks
+        found = (k for k, (position, _) in enumerate(chain) if position in trained)
+        first = next(found, len(chain))  # below, nobody asks
         backward = objective.backward(backwards, first)
         again = shards = nothing
         if plan.block:
@@ -200,7 +201,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
         guard = table([{"op": instruction.STOP_UNLESS_FINITE}])
         rows, summed = joined(backward, again, meet, total), joined(table(to.sums), meet)
         step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
-        tables["training"] = joined(step, table(update_instructions(optimizer, groups)))
+        if trained:
+            tables["training"] = joined(step, table(update_instructions(optimizer, spans)))
         tables["gradient"] = joined(forward, rows, summed, shards, penalties)
         tables["value"] = joined(forward, again, meet, total)
         updates, end = len(step), to.work_size
@@ -222,7 +224,8 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
         **tables,
         prediction=joined(forward, to.take(), meet),  # before anyone takes the next batch
         updates=updates,
-        parameters=parameters,
+        spans=spans,
+        parameters=[p for p in parameters if p.role != "constant"],
         groups=groups,
         batch=batch,
         height=to.height,
@@ -253,6 +256,12 @@ def check_output(layers, loss, units=None):
         raise ValueError(
             f"{name} takes logits: the last layer's activation must be '{loss.link}', which is fused with the loss, or "
             f"'linear', not '{activation}'"
+        )
+    wanted = {True: "linear", False: loss.link, None: activation}[loss.from_logits]
+    if layers and activation != wanted:
+        raise ValueError(
+            f"{name} was given from_logits={loss.from_logits}: the last layer's activation must be '{wanted}', not "
+            f"'{activation}'"
         )
     if units == 1 and loss.link == "softmax":
         raise ValueError(f"{name} needs an output for each class, at least 2; for one output use binary_crossentropy")

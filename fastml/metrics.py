@@ -7,6 +7,9 @@ outputs, as in Keras; scikit-learn takes the mean of the outputs' roots.
 
 The executor sums these up while it trains, so that `fit` logs them for training rows as for validation rows. What
 needs a data set as a whole is in `fastml.set_metrics`.
+
+Short names are taken too, such as "mse", "mae", "acc" or "AUC"; `fit` logs a metric by the name that it was given.
+``fastml.metrics.AUC()``, and so on for each metric by the name of Keras's class, is the same as its name.
 """
 
 import math
@@ -15,9 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastml.keras_names import canonical
 from fastml.kernels import metrics as kernels
 from fastml.registry import lookup
 from fastml.set_metrics import SET_METRICS, for_targets
+from fastml.telling import constructors
 
 
 class Metric(NamedTuple):
@@ -57,11 +62,15 @@ METRICS = {
 }
 
 
+NAMES = {**METRICS, **SET_METRICS, "accuracy": None}
+
+
 def resolve_metric(name, loss_name, loss, units):
     """The Metric or SetMetric that `name` means beside this loss and number of outputs.
 
     Raises ValueError for an unknown name and for a metric whose targets are not the loss's.
     """
+    name = canonical(name, NAMES)
     of_set = SET_METRICS.get(name) if isinstance(name, str) else None
     if loss.targets == "counts" and (name == "accuracy" or (of_set and of_set.classes)):
         raise ValueError(f"metric '{name}' is for classes, but {loss_name} takes counts: use 'mean_absolute_error'")
@@ -73,7 +82,7 @@ def resolve_metric(name, loss_name, loss, units):
             "probabilities": "binary_accuracy",
             "numbers": several,
         }[loss.targets]
-    metric = lookup({**METRICS, **SET_METRICS, "accuracy": None}, name, "metric")
+    metric = lookup(NAMES, name, "metric")
     if of_set and of_set.classes:
         return for_targets(of_set, loss.targets, units)
     labels = not of_set and metric.labels
@@ -113,4 +122,8 @@ def named(names, metrics, means, a=None, y=None):
 
 def more_is_better(name):
     """Whether a metric of this name in the logs, also a user's own, such as val_macro_f1, is the better the higher."""
+    name = canonical(name.removeprefix("val_"), NAMES)
     return "accuracy" in name or any(word in SET_METRICS for word in name.split("_"))
+
+
+__getattr__ = constructors("fastml.metrics", NAMES, str)

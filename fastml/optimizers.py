@@ -11,10 +11,13 @@ decay_all : bool
     Whether biases and the γ, β of batch normalization decay too, as in PyTorch; if not, only weights of layers do.
 clipvalue : float or None
     Cut each element of the gradient at ± this.
+clipnorm : float or None
+    Scale the gradient of each weight matrix, bias vector and so on by itself to this norm where it is longer.
 global_clipnorm : float or None
     Scale the gradient of all parameters together to this norm where it is longer.
 
-Clipping comes first where both are given, by value and then by norm. A penalty counts as part of the gradient.
+Clipping comes first, where several are given in this order: by value, each norm, the norm of all. A penalty counts as
+part of the gradient.
 """
 
 import math
@@ -23,9 +26,12 @@ import numpy as np
 
 from fastml.constants import Constant, Flag
 from fastml.descent import GradientDescent, Optimizer, decay
+from fastml.keras_names import MISSING
 from fastml.kernels import instruction
 from fastml.registry import lookup
+from fastml.rprop import Rprop
 from fastml.schedules import Schedule
+from fastml.telling import missing
 
 
 class SGD(GradientDescent):
@@ -33,8 +39,7 @@ class SGD(GradientDescent):
 
     With momentum, v = momentum · v + dW and W -= learning_rate · v, as in PyTorch; with nesterov in addition
     W -= learning_rate · (dW + momentum · v) (Sutskever et al., ICML 2013). Keras has the rate inside of v: the same
-    path as long as the rate is constant. See `fastml.optimizers` for weight_decay, decay_all, clipvalue and
-    global_clipnorm.
+    path as long as the rate is constant. See `fastml.optimizers` for weight_decay, decay_all and clipping.
     """
 
     momentum = Constant(0, 1)
@@ -49,10 +54,11 @@ class SGD(GradientDescent):
         weight_decay: float = 0.0,
         decay_all: bool = False,
         clipvalue: float | None = None,
+        clipnorm: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
         own = {"momentum": momentum, "nesterov": nesterov}
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
 
     def check(self):
         if self.nesterov and not self.momentum:
@@ -90,7 +96,7 @@ class Adam(GradientDescent):
     m and v are running means of dW and dW² with decays beta_1 and beta_2; the hats correct their start from zero.
     epsilon is added after that correction, as in the paper's algorithm 1 and PyTorch; Keras adds it before.
     Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. See `fastml.optimizers` for
-    weight_decay, decay_all, clipvalue and global_clipnorm.
+    weight_decay, decay_all and clipping.
     """
 
     beta_1 = Constant(0, 1)
@@ -112,10 +118,11 @@ class Adam(GradientDescent):
         weight_decay: float = 0.0,
         decay_all: bool = False,
         clipvalue: float | None = None,
+        clipnorm: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
 
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
@@ -145,10 +152,11 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
         decay_all: bool = False,
         clipvalue: float | None = None,
+        clipnorm: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
 
 
 class RMSprop(GradientDescent):
@@ -156,7 +164,7 @@ class RMSprop(GradientDescent):
 
     v = rho · v + (1 - rho) · dW². Source: Tieleman & Hinton, lecture 6e, 2012. epsilon stands outside of the root, as
     in PyTorch (whose rho, "alpha", is 0.99 by default); Keras has it inside. See `fastml.optimizers` for weight_decay,
-    decay_all, clipvalue and global_clipnorm.
+    decay_all and clipping.
     """
 
     rho = Constant(0, 1)
@@ -176,9 +184,11 @@ class RMSprop(GradientDescent):
         weight_decay: float = 0.0,
         decay_all: bool = False,
         clipvalue: float | None = None,
+        clipnorm: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, rho=rho, epsilon=epsilon)
+        own = {"rho": rho, "epsilon": epsilon}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
 
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
@@ -193,7 +203,7 @@ class Adagrad(GradientDescent):
     """Steps scaled by the root of all squared gradients so far: W -= learning_rate · dW / (√v + epsilon), v += dW².
 
     v starts at initial_accumulator_value. Source: Duchi, Hazan & Singer, JMLR 12, 2011. epsilon stands outside of the
-    root, as in PyTorch. See `fastml.optimizers` for weight_decay, decay_all, clipvalue and global_clipnorm.
+    root, as in PyTorch. See `fastml.optimizers` for weight_decay, decay_all and clipping.
     """
 
     initial_accumulator_value = Constant(0)
@@ -212,10 +222,11 @@ class Adagrad(GradientDescent):
         weight_decay: float = 0.0,
         decay_all: bool = False,
         clipvalue: float | None = None,
+        clipnorm: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
         own = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
-        self._set(learning_rate, weight_decay, decay_all, clipvalue, global_clipnorm, **own)
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
 
     @property
     def start(self):
@@ -228,84 +239,6 @@ class Adagrad(GradientDescent):
         v += dW * dW
         decay(s, W, rate)
         W -= real(rate) * dW / (np.sqrt(v) + real(s["epsilon"]))
-
-
-class Rprop(Optimizer):
-    """Resilient backpropagation: of the gradient only the signs count, and each weight has a step of its own.
-
-    While the sign of a weight's slope stays, its step grows by the factor eta_plus; where it turns, the step shrinks by
-    eta_minus and the weight rests once (iRprop-). With `backtrack`, where it turned and the loss grew, the last move is
-    taken back as well (iRprop+). Steps start at initial_step (PyTorch's lr) and stay from step_min to step_max.
-
-    For full batches, ``fit(…, batch_size=len(x))``: the sign of a slope on a sample of the rows is mostly noise, and a
-    warning says so. Source: Riedmiller & Braun, 1993; Igel & Hüsken, "Improving the Rprop Learning Algorithm", 2000.
-    """
-
-    eta_minus = Constant(0, 1, open_low=True)
-    eta_plus = Constant(1, open_low=True)
-    initial_step = Constant(0, open_low=True)
-    step_min = Constant(0)
-    step_max = Constant(0, open_low=True)
-
-    backtrack = Flag()
-
-    full_batch = True
-
-    def __init__(
-        self,
-        initial_step: float = 0.01,
-        eta_minus: float = 0.5,
-        eta_plus: float = 1.2,
-        step_min: float = 1e-6,
-        step_max: float = 50.0,
-        backtrack: bool = False,
-    ) -> None:
-        self.initial_step = initial_step
-        self.eta_minus = eta_minus
-        self.eta_plus = eta_plus
-        self.step_min = step_min
-        self.step_max = step_max
-        self.backtrack = backtrack
-        self.check()
-
-    def check(self):
-        if not self.step_min <= self.initial_step <= self.step_max:
-            bounds = f"step_min to step_max, {self.step_min} to {self.step_max}"
-            raise ValueError(f"initial_step must be from {bounds}, got {self.initial_step}")
-
-    @property
-    def op(self):
-        return instruction.RPROP_BACKTRACK_UPDATE if self.backtrack else instruction.RPROP_UPDATE
-
-    @property
-    def powers(self):
-        return (1, -1, -1)[: len(self.start)]
-
-    @property
-    def start(self):
-        return (0.0, self.initial_step, 0.0) if self.backtrack else (0.0, self.initial_step)
-
-    @property
-    def bounds(self):
-        steps = self.step_min, self.step_max
-        return tuple(steps if k == 1 else (-math.inf, math.inf) for k in range(len(self.start)))
-
-    def rates(self, t, count, first, total):
-        return np.array([math.nan])  # nobody reads it
-
-    @staticmethod
-    def update(s, W, dW, state, t, rate, worse):
-        real = W.dtype.type
-        previous, step = state[:2]
-        turned = np.sign(dW) * np.sign(previous)
-        step[turned > 0] = np.minimum(step[turned > 0] * real(s["eta_plus"]), real(s["step_max"]))
-        step[turned < 0] = np.maximum(step[turned < 0] * real(s["eta_minus"]), real(s["step_min"]))
-        previous[:] = np.where(turned < 0, 0, dW)
-        move = -np.sign(previous) * step
-        if s["op"] == instruction.RPROP_BACKTRACK_UPDATE:
-            move = np.where(turned < 0, -state[2] if worse else 0, move)
-            state[2][:] = move
-        W += move
 
 
 OPTIMIZERS = {
@@ -338,3 +271,6 @@ def resolve_optimizer(optimizer):
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         raise TypeError(f"optimizer is the class {optimizer.__name__}: pass {optimizer.__name__}() or its name")
     return lookup(OPTIMIZERS, optimizer, "optimizer")()
+
+
+__getattr__ = missing("fastml.optimizers", MISSING)

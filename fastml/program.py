@@ -14,7 +14,7 @@ from fastml.regularizers import L1L2
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 BLANK = dict.fromkeys(instruction.INSTRUCTION.names, 0)  # the fields of an instruction, before it has operands
-ROLES = ("weight", "bias", "statistic")  # in this order they stand in the parameters
+ROLES = ("weight", "bias", "statistic", "constant")  # in this order they stand in the parameters
 
 
 class Parameter(NamedTuple):
@@ -27,6 +27,11 @@ class Parameter(NamedTuple):
     initializer: Callable
     role: str
     regularizer: L1L2 | None
+    frozen: bool = False  # whether training leaves it as it is, though others of its role are trained
+
+    @property
+    def trained(self):
+        return self.role in ("weight", "bias") and not self.frozen
 
     @property
     def size(self):
@@ -50,6 +55,7 @@ class Program(NamedTuple):
     evaluation: np.ndarray  # forward, loss, metrics
     prediction: np.ndarray  # forward, outputs
     updates: int  # where in the training table the instructions of the optimizer start
+    spans: dict  # of the parameters that are trained, see `spans_of`
     parameters: list
     groups: dict  # size of the parameters of each role
     batch: int
@@ -81,7 +87,10 @@ class Program(NamedTuple):
         check_range(optimizer, optimizer.constants(), buffers.state.dtype)
         if len(optimizer.start) * self.params_size > buffers.state.size:
             raise RuntimeError(f"{optimizer!r} needs more state than when it was compiled: compile again")
-        write(self.training[self.updates :], update_instructions(optimizer, self.groups))
+        rows = update_instructions(optimizer, self.spans)
+        if len(rows) != len(self.training) - self.updates:
+            raise RuntimeError(f"{optimizer!r} has clipnorm set or unset since it was compiled: compile again")
+        write(self.training[self.updates :], rows)
 
 
 class Buffers(NamedTuple):
@@ -123,7 +132,7 @@ def layout(layers, d_in, line):
     """The Parameters of a model in the order of its layers, and the size of each role's part, multiples of `line`."""
     wanted = []
     for position, layer in enumerate(layers):
-        wanted += [(position, weights) for weights in layer.weights(d_in)]
+        wanted += [(position, weights) for weights in layer.parameters(d_in)]
         d_in = layer.units_out(d_in)
     places, end, groups = {}, 0, {}
     for role in ROLES:
@@ -133,11 +142,28 @@ def layout(layers, d_in, line):
                 places[position, weights.name] = end
                 end += padded(int(np.prod(weights.shape)), line)
         groups[role] = end - start
-    parameters = [
-        Parameter(position, w.name, places[position, w.name], w.shape, w.initializer, w.role, w.regularizer)
-        for position, w in wanted
-    ]
+    parameters = []
+    for position, w in wanted:
+        frozen = w.role in ("weight", "bias") and not layers[position].trainable
+        place = places[position, w.name]
+        parameters.append(Parameter(position, w.name, place, w.shape, w.initializer, w.role, w.regularizer, frozen))
     return parameters, groups
+
+
+def spans_of(parameters, groups, line):
+    """Where the trained parameters stand, as pairs of place and size: "weight", "bias", "each" one by itself, "all".
+
+    Frozen ones leave gaps, and else neighbours are one span; sizes are multiples of `line`.
+    """
+    trained = sorted((p.offset, padded(p.size, line), p.role) for p in parameters if p.trained)
+    spans = {"weight": [], "bias": [], "each": [(offset, size) for offset, size, _ in trained]}
+    for offset, size, role in trained:
+        before = spans[role]
+        if before and sum(before[-1]) == offset:
+            before[-1] = before[-1][0], before[-1][1] + size
+        else:
+            before.append((offset, size))
+    return spans | {"all": [(0, groups["weight"] + groups["bias"])]}
 
 
 def padded(size, line):
@@ -162,25 +188,32 @@ def joined(*tables):
     return words.view(instruction.INSTRUCTION)
 
 
-def update_instructions(optimizer, groups):
-    """Clipping and the update, in two instructions where weights decay and the rest does not.
+def update_instructions(optimizer, spans):
+    """Clipping and the update, in two instructions where weights decay and the rest does not, or in more around gaps.
 
-    There are always as many instructions, as weight_decay and clipping may be set at any time. Threads meet where the
-    next instruction shares out the weights in another way, or reads them all.
+    There are always as many instructions, as weight_decay and clipping may be set at any time; but for clipnorm, which
+    has one for each parameter. Threads meet where the next instruction shares out the weights in another way, or reads
+    them all. The gradients of frozen weights are 0.
     """
-    decayed, trained = groups["weight"], groups["weight"] + groups["bias"]
     nothing, meet, rows = {"op": instruction.NOTHING}, {"op": instruction.MEET}, []
-    for op, clip in (
-        (instruction.CLIP_VALUE, optimizer.clipvalue),
-        (instruction.CLIP_NORM, optimizer.global_clipnorm),
-    ):
-        rows += [nothing] * 2 if clip is None else [{"op": op, "W": 0, "size": trained, "clip": clip}, meet]
+    clips = [(instruction.CLIP_VALUE, optimizer.clipvalue, "all")]
+    if optimizer.clipnorm is not None:
+        clips.append((instruction.CLIP_NORM, optimizer.clipnorm, "each"))
+    clips.append((instruction.CLIP_NORM, optimizer.global_clipnorm, "all"))
+    for op, clip, which in clips:
+        for W, size in spans[which]:
+            rows += [nothing] * 2 if clip is None else [{"op": op, "W": W, "size": size, "clip": clip}, meet]
     rows.append({"op": instruction.BEGIN_UPDATE})
     constants = optimizer.constants()
-    constants = {name: constants[name] for name in constants if name in instruction.CONSTANTS}
+    update = {"op": optimizer.op, **{name: constants[name] for name in constants if name in instruction.CONSTANTS}}
+    weights, others, updates = spans["weight"], spans["bias"], []
+    one = weights and others and sum(weights[-1]) == others[0][0]  # no gap between them
     if not constants.get("weight_decay") or optimizer.decay_all:
-        whole = {"op": optimizer.op, "W": 0, "size": trained, **constants}
-        return [*rows, whole, nothing, meet]
-    weights = {"op": optimizer.op, "W": 0, "size": decayed, **constants}
-    others = {**weights, "W": decayed, "size": trained - decayed, "weight_decay": 0.0}
-    return [*rows, weights, others, meet]
+        if one:
+            whole = weights[-1][0], weights[-1][1] + others[0][1]
+            weights, others, updates = [*weights[:-1], whole], others[1:], [nothing]
+        updates = [{**update, "W": W, "size": size} for W, size in (*weights, *others)] + updates
+    else:
+        updates = [{**update, "W": W, "size": size} for W, size in weights]
+        updates += [{**update, "W": W, "size": size, "weight_decay": 0.0} for W, size in others]
+    return [*rows, *updates, meet]

@@ -69,11 +69,12 @@ class Progress:
 
     by_epoch = False  # whether each epoch is to be shown at its end, even where many are done at once
 
-    def __init__(self, rows, epochs):
-        self.rows, self.epochs = rows, epochs
+    def __init__(self, rows, epochs, initial=0):
+        self.rows, self.epochs, self.initial = rows, epochs, initial  # the number of the first epoch, from 0
 
     def head(self, done):
-        return f"epoch {done:{len(str(self.epochs))}}/{self.epochs}"
+        last = self.initial + self.epochs
+        return f"epoch {self.initial + done:{len(str(last))}}/{last}"
 
     def epoch(self, done, logs):
         """After each epoch: how many are done, and its logs."""
@@ -93,8 +94,8 @@ class Lines(Progress):
 
     by_epoch = True
 
-    def __init__(self, rows, epochs):
-        super().__init__(rows, epochs)
+    def __init__(self, rows, epochs, initial=0):
+        super().__init__(rows, epochs, initial)
         self.time = time.perf_counter()
 
     def epoch(self, done, logs):
@@ -107,10 +108,10 @@ class Lines(Progress):
 class Bar(Progress):
     """A bar over all rows of all epochs (tqdm), in one line of the terminal however narrow that is."""
 
-    def __init__(self, rows, epochs):
+    def __init__(self, rows, epochs, initial=0):
         from tqdm.auto import tqdm
 
-        super().__init__(rows, epochs)
+        super().__init__(rows, epochs, initial)
         self.done, self.logs = 0, {}
         self.started = self.first = time.perf_counter(), 0  # times, and the rows that were done
         self.bar = tqdm(total=rows * epochs, bar_format=self.head(0), dynamic_ncols=True, miniters=1)
@@ -170,11 +171,11 @@ def check_verbose(verbose):
     return verbose
 
 
-def make_progress(verbose, rows, epochs):
+def make_progress(verbose, rows, epochs, initial=0):
     """The Progress that `verbose` asks for: 0 nothing, 1 a bar, 2 a line an epoch, "auto" a bar where one looks.
 
-    `rows` are those of an epoch.
+    `rows` are those of an epoch, `initial` is the number of the first, from 0.
     """
     if verbose == "auto":
         verbose = int(sys.stderr.isatty() or in_notebook())
-    return (Progress, Bar, Lines)[verbose](rows, epochs)
+    return (Progress, Bar, Lines)[verbose](rows, epochs, initial)

@@ -4,11 +4,36 @@ Every number is a function of seed, epoch, step, stream (what it is for, with th
 `fastml.kernels.random` for the streams and the source.
 """
 
+import random
+import secrets
+
 import numpy as np
 
+from fastml.constants import positive_integer
 from fastml.kernels.random import DROPOUT, INITIAL, SHUFFLE
 
 LOW = np.uint64(0xFFFFFFFF)
+
+
+seeds = None  # where those of models come from that are given none: chance, or see `set_random_seed`
+
+
+def set_random_seed(seed: int) -> None:
+    """Makes what follows repeatable, as in Keras: Python's random, NumPy's global generator, and models without a seed.
+
+    seed : int from 0 to 2**32 - 1. Models that are made from now on draw their seeds from a sequence that starts with
+    it. ``Sequential(…, seed=…)`` needs none of that.
+    """
+    global seeds
+    seed = positive_integer("seed", seed, most=2**32 - 1, least=0)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, as it is the one that Keras sets
+    seeds = random.Random(seed)
+
+
+def draw_seed():
+    """A seed for a model that was given none."""
+    return secrets.randbits(64) if seeds is None else seeds.getrandbits(64)
 
 
 def check_seed(seed):

@@ -9,8 +9,10 @@ import time
 import warnings
 from collections import defaultdict
 
-from fastml.callbacks import Callback, Monitor
+from fastml.callback import Callback
 from fastml.constants import Constant, Flag, Whole
+from fastml.monitors import Monitor
+from fastml.saving import check_suffix
 
 
 class ModelCheckpoint(Monitor):
@@ -27,6 +29,10 @@ class ModelCheckpoint(Monitor):
         Whether to save only where the monitored value is the best so far.
     every_epochs : int
         Saves after each so many epochs.
+    save_weights_only : bool
+        Whether to leave the optimizer's state out, for `Sequential.load_weights`; no training can go on from there.
+    verbose : 0 or 1
+        Whether to print a line for each file.
     every_seconds : float or None
         Saves between two steps as well, once so many seconds have passed. With names of the logs in `filepath`, those
         of the last epoch, or nan before its end.
@@ -37,6 +43,7 @@ class ModelCheckpoint(Monitor):
     """
 
     save_best_only = Flag()
+    save_weights_only = Flag()
     every_epochs = Whole(1)
     every_seconds = Constant(0, optional=True)
     remembered = Monitor.remembered | {"epoch": int, "logs": dict, "due": bool}
@@ -50,14 +57,23 @@ class ModelCheckpoint(Monitor):
         mode: str = "auto",
         every_epochs: int = 1,
         every_seconds: float | None = None,
+        save_weights_only: bool = False,
+        verbose: int = 0,
     ) -> None:
-        super().__init__(monitor, min_delta, 0, mode)
+        super().__init__(monitor, min_delta, 0, mode, verbose)
         self.filepath = os.fsdecode(filepath)
+        check_suffix(self.filepath, "filepath")
+        self.save_weights_only = save_weights_only
         self.save_best_only = save_best_only
         self.every_epochs = every_epochs
         self.every_seconds = every_seconds
         if self.save_best_only and self.every_seconds is not None:
             raise ValueError("every_seconds saves whatever there is, and save_best_only only the best epoch: give one")
+
+    @property
+    def resumable(self):
+        """Whether a training can go on from its files."""
+        return not (self.save_best_only or self.save_weights_only)
 
     def on_train_begin(self, logs):
         super().on_train_begin(logs)
@@ -70,11 +86,14 @@ class ModelCheckpoint(Monitor):
 
     def on_epoch_end(self, epoch, logs):
         self.epoch, self.logs = epoch + 1, dict(logs)
+        if self.save_best_only and self.unseen(logs):
+            return
         self._path()  # so that names that there are not fail now
         self.due = self.improved(logs) if self.save_best_only else self.epoch % self.every_epochs == 0
 
     def _path(self):
-        names = {"epoch": self.epoch, **self.logs}
+        unseen = dict.fromkeys(self.params.get("metrics", ()), math.nan)  # of an epoch that is not validated
+        names = {"epoch": self.epoch, **unseen, **self.logs} if self.logs else {"epoch": self.epoch}
         try:
             return self.filepath.format_map(names if self.logs else defaultdict(lambda: math.nan, names))
         except (KeyError, IndexError, ValueError) as error:
@@ -97,7 +116,8 @@ class ModelCheckpoint(Monitor):
     def _save(self):
         path = self._path()
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        self.model.save(path)
+        self.model.save(path, include_optimizer=not self.save_weights_only)
+        self.say(f"epoch {self.epoch}: saved as {path}")
         self.due, self.time = False, time.monotonic()
 
 
@@ -140,11 +160,15 @@ class CSVLogger(Callback):
                 file.truncate(max(0, size))
 
     def on_epoch_end(self, epoch, logs):
-        names, rows = ["epoch", *logs], [[epoch, *logs.values()]]
+        unseen = [name for name in self.params.get("metrics", ()) if name not in logs]  # as it was not validated
+        names, rows = ["epoch", *logs, *unseen], [[epoch, *logs.values(), *[""] * len(unseen)]]
         if self.columns is None:
             rows.insert(0, names)
             self.columns = names
-        if names != self.columns:
+        if len(names) == len(self.columns) and set(names) == set(self.columns):
+            values = dict(zip(names, rows[-1], strict=True))
+            rows[-1] = [values[name] for name in self.columns]
+        elif names != self.columns:
             raise ValueError(f"{self.filename} has the columns {', '.join(self.columns)}, not {', '.join(names)}")
         with open(self.filename, "a", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(rows)

@@ -18,6 +18,7 @@ from safetensors.numpy import save as pack
 
 from fastml.atomic import write_atomically
 from fastml.compiled import DTYPES
+from fastml.constants import positive_integer
 from fastml.description import describe, restore
 from fastml.file_checks import (
     MOST_TENSORS,
@@ -29,12 +30,14 @@ from fastml.file_checks import (
     last_loss,
     parse,
 )
-from fastml.layers import method_of, positive_integer
+from fastml.layers import method_of
 from fastml.training_state import CALLBACK, captured
 from fastml.version import __version__
 
 VERSION = 1
 FORMAT = "fastml"
+FOREIGN = (".keras", ".h5", ".hdf5", ".pb", ".tf", ".tflite", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".json", ".yaml")
+FOREIGN += (".pkl", ".pickle", ".joblib", ".npz", ".npy", ".zip")
 
 
 class ModelFileError(ValueError):
@@ -43,10 +46,21 @@ class ModelFileError(ValueError):
 
 def save(model, path, include_optimizer, estimator=None):
     """Writes a built model to a file, with the description of its estimator, or leaves what was there."""
+    check_suffix(path, "path")
     with model._rest.visit():
         text, tensors = contents(model, include_optimizer, estimator)
     metadata = {"format": FORMAT, "description": text, "sha256": digest(text, tensors)}
     write_atomically(path, pack(tensors, metadata))
+
+
+def check_suffix(path, argument):
+    """ValueError for the name of a file of another format, as which it would be taken."""
+    root, suffix = os.path.splitext(os.fsdecode(path))
+    if suffix.lower() in FOREIGN:
+        raise ValueError(
+            f"{argument} {os.fsdecode(path)!r} is the name of another format; models are written as safetensors: use "
+            f"'{root}.safetensors'"
+        )
 
 
 def contents(model, include_optimizer, estimator):
@@ -78,7 +92,7 @@ def contents(model, include_optimizer, estimator):
     if estimator:
         description["estimator"] = estimator
     run = engine.run
-    if run and run.loop and run.loop.complete and include_optimizer:
+    if run and run.loop and run.loop.complete and include_optimizer and not run.loop.refill:
         description["resume"] = captured(model, run, remembered := {})
         tensors |= remembered
     text = json.dumps(description, allow_nan=False)
@@ -155,7 +169,10 @@ def read(path):
                 raise ModelFileError(f"{path} holds {len(names)} tensors, which are more than a model has")
             tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFileError(f"{path} is no model file, or is damaged: {shortened(str(error))}") from error
+        other = os.path.splitext(os.fsdecode(path))[1].lower() in FOREIGN
+        hint = "; files of other libraries are not read, only those that fastml has written" if other else ""
+        told = shortened(str(error))
+        raise ModelFileError(f"{os.fsdecode(path)} is no model file, or is damaged: {told}{hint}") from error
     if metadata.get("format") != FORMAT or "description" not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that fastml has written")
     text = metadata["description"]

@@ -4,14 +4,20 @@
 schedule's `steps` is None, it covers the updates of each `fit`, and else it counts from `compile`.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from fastml.constants import Constant, Flag, Whole, call_of
+from fastml.keras_names import MISSING
+from fastml.telling import Told, missing
 
 
-class Schedule:
+class Schedule(Told):
     """A learning rate that changes. A subclass gives `at`."""
 
     steps = None  # that the schedule takes; None for those of each fit
@@ -88,6 +94,36 @@ class CosineDecay(Schedule):
         return np.where(step < self.warmup_steps, rising, falling)
 
 
+class PiecewiseConstantDecay(Schedule):
+    """values[0] up to update number boundaries[0], that one included, then values[1], and so on; as Keras's.
+
+    boundaries : list of int, rising, from 0; updates are counted from 0
+    values : list of float, one more than boundaries, from 0 on
+    """
+
+    steps = math.inf
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        self.boundaries = numbers_in("boundaries", boundaries, Whole(0))
+        self.values = numbers_in("values", values, Constant(0))
+        if len(self.values) != len(self.boundaries) + 1:
+            got = f"{len(self.values)} for {len(self.boundaries)} boundaries"
+            raise ValueError(f"values must be one more than boundaries, got {got}")
+        if any(a >= b for a, b in pairwise(self.boundaries)):
+            raise ValueError(f"boundaries must rise, got {list(self.boundaries)}")
+
+    def at(self, step, steps):
+        return np.array(self.values)[np.searchsorted(self.boundaries, step)]
+
+
+def numbers_in(name, values, kind):
+    """The values as a tuple, each checked as an attribute of this kind is."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise TypeError(f"{name} must be a list of numbers, got {type(values).__name__} {values!r}")
+    kind.name = f"each of {name}"
+    return tuple(kind.check(value) for value in np.asarray(values).tolist())
+
+
 class OneCycle(Schedule):
     """From learning_rate / div_factor up to learning_rate in the first share `warmup` of the steps, then down to the
     start's 1 / final_div_factor, both along half a cosine.
@@ -134,4 +170,8 @@ SCHEDULES = {
     "exponential": ExponentialDecay,
     "cosine": CosineDecay,
     "one_cycle": OneCycle,
+    "piecewise_constant": PiecewiseConstantDecay,
 }
+
+
+__getattr__ = missing("fastml.schedules", MISSING)

@@ -1,44 +1,46 @@
 """Sequential: the model that users build, train and ask."""
 
+from __future__ import annotations
+
 import copy
 import os
-import secrets
 from collections.abc import Iterable
-from functools import partial
-from threading import get_ident
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastml import saving
 from fastml.building import Buildable
-from fastml.callbacks import History, call, check_callbacks
-from fastml.checkpoints import find
+from fastml.callbacks import History
 from fastml.compiled import check_dtype
+from fastml.constants import positive_integer
+from fastml.contents import Contents
 from fastml.data import as_list, as_row, put
 from fastml.engine import EXECUTORS
-from fastml.layers import Layer, positive_integer
+from fastml.feeding import collected, holds_batches
+from fastml.fitting import Fit, fit
+from fastml.layer import Layer, check_name
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.lowering import check_output
 from fastml.metrics import resolve_metric
 from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.predictor import Predictor
-from fastml.progress import check_verbose, make_progress
-from fastml.random import check_seed
+from fastml.progress import check_verbose
+from fastml.random import check_seed, draw_seed
 from fastml.registry import lookup
 from fastml.rest import Rest
-from fastml.summary import format_summary, html_summary
+from fastml.stepwise import Stepwise
+from fastml.summary import html_summary
+from fastml.telling import told
 
-TRIES = 100  # to use rows while other threads change what they were checked for
 
-
-class Sequential(Buildable):
+class Sequential(Contents, Stepwise, Buildable):
     """Layers, one after the other.
 
     Parameters
     ----------
     layers : list of Layer
-        From input to output; more can follow by `add`.
+        From input to output; more can follow by `add`. The first may be an `Input`.
     input_dim : int, optional
         Width of the data; otherwise taken from the first data that comes.
     dtype : "float32" or "float64"
@@ -46,6 +48,8 @@ class Sequential(Buildable):
     seed : int, optional
         From 0 to 2**64 - 1. The same seed and data give the same weights, bit for bit, on the same machine. Drawn by
         chance if not given; ``model.seed`` tells it.
+    name : str, optional
+        What the model is called, "sequential" if not given.
 
     Example
     -------
@@ -58,6 +62,7 @@ class Sequential(Buildable):
     [False, True, True, False]
     """
 
+    @told
     def __init__(
         self,
         layers: Iterable[Layer] | None = None,
@@ -65,9 +70,11 @@ class Sequential(Buildable):
         input_dim: int | None = None,
         dtype: DTypeLike = "float32",
         seed: int | None = None,
+        name: str | None = None,
     ) -> None:
+        self._name = check_name(name)
         self.dtype = check_dtype(dtype)
-        self.seed = secrets.randbits(64) if seed is None else check_seed(seed)
+        self.seed = draw_seed() if seed is None else check_seed(seed)
         self.input_dim = None if input_dim is None else positive_integer("input_dim", input_dim)
         self.layers = []
         self.optimizer = self.loss = None
@@ -83,30 +90,19 @@ class Sequential(Buildable):
             self.add(layer)
 
     def __repr__(self):
-        return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r})"
+        name = f", name={self._name!r}" if self._name else ""
+        return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r}{name})"
 
-    def add(self, layer: Layer) -> None:
-        """Appends a layer. Not possible once the model has weights."""
-        if not isinstance(layer, Layer) or type(layer).lower is Layer.lower:
-            raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}")
-        if self._engine:
-            raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
-        if any(layer is other for other in self.layers):
-            raise ValueError(f"{layer!r} is in the model already: make a new layer, weights are not shared")
-        if layer.first and self.layers:
-            raise ValueError(f"{type(layer).__name__} must be the first layer: {layer.first}")
-        self.layers.append(layer)
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self._name or "sequential"
 
-    def build(self, input_dim: int | None = None) -> None:
-        """Makes the start values of the weights, for data of this width."""
-        if input_dim is not None:
-            input_dim = positive_integer("input_dim", input_dim)
-            if self.input_dim not in (None, input_dim):
-                raise ValueError(f"input_dim is {self.input_dim} already, got {input_dim}")
-        elif self.input_dim is None:
-            raise ValueError("the width of the data is not known yet: give input_dim, or fit or predict first")
-        self._build(input_dim or self.input_dim)
+    @name.setter
+    def name(self, value):
+        self._name = check_name(value)
 
+    @told
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
@@ -122,7 +118,7 @@ class Sequential(Buildable):
         optimizer : name or Optimizer
             A name of `OPTIMIZERS`, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
         loss : name or Loss
-            A name of `LOSSES`, or an instance such as ``Huber(delta=2.0)``.
+            A name of `LOSSES`, such as "mse" for short, or an instance such as ``Huber(delta=2.0)``.
         metrics : list of names
             accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error,
             root_mean_squared_error, mean_absolute_error; auc, precision, recall, f1, r2, which `fit` logs for
@@ -147,11 +143,12 @@ class Sequential(Buildable):
                     self._aim(self._engine, optimizer, loss, metrics, executor)
                 self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
 
+    @told
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int = 32,
+        x: ArrayLike | Iterable,
+        y: ArrayLike | None = None,
+        batch_size: int | None = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Iterable | None = (),
@@ -161,6 +158,11 @@ class Sequential(Buildable):
         class_weight: dict[int, float] | str | None = None,
         sample_weight: ArrayLike | None = None,
         resume: bool | str | os.PathLike = False,
+        *,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_freq: int | Iterable[int] = 1,
+        validation_batch_size: int | None = None,
     ) -> History:
         """Trains the model; returns its History.
 
@@ -168,14 +170,19 @@ class Sequential(Buildable):
         ----------
         x : array-like (rows, features)
             Finite numbers. Converted to the model's dtype; no copy is made where they have it, but for `Embedding`,
-            whose codes nobody may change once they are checked, and for `Normalization` of columns far from 0.
+            whose codes nobody may change once they are checked, and for `Normalization` of columns far from 0. Or,
+            without y, batches (x, y) or (x, y, sample_weight) in their order: a list, which is one epoch, or an
+            iterator, of which each epoch takes `steps_per_epoch`.
         y : array-like
             Targets: (rows, units) for the losses over numbers and probabilities, (rows,) where units is 1, class
-            numbers (rows,) for sparse_categorical_crossentropy.
+            numbers (rows,) for sparse_categorical_crossentropy. The two cross-entropies of classes take one-hot rows
+            and class numbers for each other.
         batch_size : int
-            Rows in a step; the last batch of an epoch may be shorter, or with BatchNormalization one row longer.
+            Rows in a step, 32 for None; the last batch of an epoch may be shorter, or with BatchNormalization one row
+            longer.
         epochs : int
-            Times to go through the rows. Later calls continue with weights and optimizer as they are.
+            Times to go through the rows; with `initial_epoch`, the number of the last epoch. Later calls continue with
+            weights and optimizer as they are.
         verbose : 0, 1, 2 or "auto"
             Show nothing, a progress bar, a line an epoch; "auto" is a bar on a terminal or in a notebook. Where the
             bar has little room, "loss 0.12/0.34" is the loss of training and validation rows.
@@ -198,6 +205,15 @@ class Sequential(Buildable):
             it would have had; of a folder or a path with names in braces, the newest file that can be read. True is for
             the path of the ModelCheckpoint among the callbacks, and begins the training where there is no file yet. All
             else must be as in the call that was interrupted; what the optimizer's numbers were then, they are again.
+            Not with `steps_per_epoch` or an iterator.
+        initial_epoch : int
+            Number of the first epoch, from 0, where an earlier fit made those before.
+        steps_per_epoch : int
+            Steps that make an epoch; of arrays, the next epoch goes on with the rows that follow.
+        validation_freq : int or list of int
+            Validate after each so many epochs, or after these, counted from 1.
+        validation_batch_size : int
+            Taken as Keras takes it, and without effect: all validation rows are evaluated at once.
 
         Raises
         ------
@@ -214,52 +230,49 @@ class Sequential(Buildable):
         self._check_compiled("fit")
         with self._rest.turn:
             self._check_idle("fit")
-            batch_size = positive_integer("batch_size", batch_size)
-            epochs = positive_integer("epochs", epochs, most=10**8)
-            check_verbose(verbose)
-            callbacks = check_callbacks(callbacks)
-            if not isinstance(shuffle, (bool, np.bool_)):
-                raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-            resumed = find(resume, callbacks, Sequential)
-            intake = self._intake()
-            if resumed:
-                intake = intake._replace(d_in=resumed.model.input_dim).of_data(resumed.model._engine)
-            split = validation_data, validation_split
-            (x, y, weights), validation, found = intake.training(x, y, sample_weight, class_weight, *split)
-            intake.check_batches(len(x), batch_size, self.optimizer)
-            if resumed:
-                resumed.check(self, callbacks, epochs, (x, y, weights), min(batch_size, len(x)), bool(shuffle))
-            self._build(x.shape[1])
-            self.stop_training = False
-            self.history = History()
-            if resumed:
-                resumed.enter_model(self)
-            call(callbacks, "set_model", self)
-            show = partial(make_progress, verbose)
-            loop = {"name": self._named, "history": self.history, "callbacks": callbacks}
-            loop["statistics"] = None if resumed else found
-            loop["validate"] = validation and (lambda: self._logs(*validation, intake, prefix="val_"))
-            loop["stopped"] = lambda: self.stop_training
-            self._engine.fit(x, y, weights, batch_size, epochs, shuffle, show, resumed, **loop)
-            return self.history
+            batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
+            check_batch_size(validation_batch_size, "validation_batch_size")
+            args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks)
+            validation = validation_data, validation_split
+            return fit(self, args, x, y, sample_weight, batch_size, validation, class_weight, resume, Sequential)
 
+    @told
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, return_dict: bool = False, sample_weight: ArrayLike | None = None
+        self,
+        x: ArrayLike | Iterable,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
     ) -> float | list[float] | dict[str, float]:
         """Loss and metrics over the rows of x and y, with the weights as they are, without dropout.
 
         Returns the loss, or a list [loss, metric, …] if there are metrics, or with `return_dict` a dict from name to
-        value. Floats. `sample_weight` weighs the loss as in `fit`. Raises as `fit` does.
+        value. Floats. `sample_weight` weighs the loss as in `fit`, and x may be batches as there. `batch_size` and
+        `verbose` are taken as Keras takes them, and change nothing. Raises as `fit` does.
         """
         self._check_compiled("evaluate")
+        check_batch_size(batch_size)
+        check_verbose(verbose)
+        if y is None:
+            if not holds_batches(x):
+                raise TypeError("y is None: pass numbers, evaluate(x, y), or x as batches (x, y)")
+            (x, y, sample_weight), _ = collected(x)
         logs = self._on_rows("evaluate", lambda to: (*to.weighted(*to.rows(x, y, sample_weight)), to), self._logs)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
-    def predict(self, x: ArrayLike) -> NDArray:
-        """Outputs of the model for the rows of x : (rows, features), as an array (rows, units) of the model's dtype."""
+    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = "auto") -> NDArray:
+        """Outputs of the model for the rows of x : (rows, features), as an array (rows, units) of the model's dtype.
+
+        `batch_size` and `verbose` are taken as Keras takes them, and change nothing.
+        """
         engine = self._engine
+        if batch_size is not None or verbose != "auto":
+            check_batch_size(batch_size)
+            check_verbose(verbose)
         outputs = engine.few(Predictor.predict, x) if engine and type(x) is np.ndarray else None
         if outputs is None:
             outputs = self._on_rows("predict", lambda to: (to.features(x, "x"),), lambda x: self._engine.predict(x))
@@ -305,38 +318,14 @@ class Sequential(Buildable):
         self._check_built("set_weights")
         self._engine.set_weights(as_list(weights, "weights", "arrays"))
 
-    def summary(self) -> None:
-        """Prints the layers with their shapes, parameters, memory and FLOP for a row."""
-        print(format_summary(self._built_layers(), self.input_dim, self.dtype))
-
     def _repr_html_(self):
         return html_summary(self._built_layers(), self.input_dim, self.dtype)
 
-    # What follows is the way from the description to a run.
 
-    def _on_rows(self, method, rows, use):
-        """What `use` gives for the rows, which the function `rows` takes from an Intake, x first.
-
-        Once more where another thread has meanwhile changed what is subtracted from the data at first, or the loss, for
-        which `use` gives None.
-        """
-        for _ in range(TRIES):
-            intake = self._intake()
-            found = rows(intake)
-            self._build(found[0].shape[1])
-            self._check_fitted(method)
-            result = use(*found)
-            if result is not None and self._engine.shift is intake.shift:
-                return result
-        raise RuntimeError(f"{method}: the loss of the model is not the one that it was compiled for; call compile")
-
-    def _check_compiled(self, method):
-        if self.loss is None:
-            raise RuntimeError(f"call compile(optimizer, loss) before {method}")
-
-    def _check_idle(self, method):
-        if self._rest.trainer == get_ident():
-            raise RuntimeError(f"{method} cannot be called while fit runs, that is, by a callback")
+def check_batch_size(batch_size, name="batch_size"):
+    """Checks a number of rows at a time that has no effect; TypeError or ValueError for what is none."""
+    if batch_size is not None:
+        positive_integer(name, batch_size)
 
 
 def load(path: str | os.PathLike):

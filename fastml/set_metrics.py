@@ -34,6 +34,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastml.keras_names import canonical
+
 
 class SetMetric(NamedTuple):
     classes: bool  # whether of classes, or of numbers
@@ -135,6 +137,7 @@ def for_targets(metric, targets, units):
 
 def check_classes(y, name, targets, metrics):
     """ValueError where one of the metrics, which are names, is of classes, but the targets are other numbers."""
+    metrics = (canonical(metric, SET_METRICS) for metric in metrics)
     metric = next((metric for metric in metrics if metric in SET_METRICS and SET_METRICS[metric].classes), None)
     if metric is None or targets != "numbers":
         return

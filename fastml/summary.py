@@ -31,7 +31,9 @@ def table(layers, d_in, dtype):
         return rows, "width of the data not known yet: the parameters are counted at the first fit"
     total = sum(prod(p.shape) for p in parameters)
     fixed = sum(p.size for p in parameters if p.role == "statistic")
-    statistics = f", of which {fixed:,} are statistics" if fixed else ""
+    frozen = sum(p.size for p in parameters if p.frozen)
+    told = [f"{n:,} are {what}" for n, what in ((fixed, "statistics"), (frozen, "frozen")) if n]
+    statistics = f", of which {' and '.join(told)}" if told else ""
     return rows, f"{total:,} parameters{statistics}, {size(total * itemsize)} as {dtype}; {flop:,} FLOP per row"
 
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
-from fastml.layers import positive_integer
+from fastml.constants import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
 OTHERS = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"  # joblib and Dask set them for the processes that they start

@@ -1,11 +1,12 @@
 """The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
 
 import time
+import warnings
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
-from fastml.callbacks import Limit, call, watches_chunks
+from fastml.callback import BEGIN, END, Limit, call, watches
 from fastml.kernels.instruction import JOB
 from fastml.plan import WHOLE
 from fastml.rescue import Rescue
@@ -169,17 +170,21 @@ def limit_of(callbacks):
 class Loop:
     """The epochs of a training job, and what happens between its chunks.
 
-    `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function that
-    returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far it is, `hold` keeps
-    signals, which count between chunks and in the user's code.
+    `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function of the
+    number of an epoch that returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far
+    it is, `hold` keeps signals, which count between chunks and in the user's code. `initial` is the number of the first
+    epoch. `refill` is None or a function that puts the rows of the next epoch into the run's data.
     """
 
-    def __init__(self, run, epochs, name, history, callbacks, validate, stopped, progress, hold):
+    def __init__(self, run, epochs, name, history, callbacks, validate, stopped, progress, hold, initial, refill):
         self.run, self.epochs, self.name, self.history, self.callbacks = run, epochs, name, history, callbacks
         self.validate, self.stopped, self.progress, self.hold = validate, stopped, progress, hold
+        self.initial, self.refill = initial, refill
         self.done = len(history.epoch)
         self.logs = {name: values[-1] for name, values in history.history.items() if values}
-        self.watchers = [callback for callback in callbacks if watches_chunks(callback)]
+        self.watchers = [callback for callback in callbacks if watches(callback, "on_chunk_end")]
+        self.beginners = [callback for callback in callbacks if watches(callback, "on_epoch_begin")]
+        self.steppers = [callback for callback in callbacks if watches(callback, *BEGIN, *END)]
         self.rescue = None
         self.complete = False  # whether history and callbacks have seen all that the weights have
 
@@ -187,14 +192,53 @@ class Loop:
         """Runs all epochs; returns the logs of the last. A loss or weight that is not finite is a DivergenceError."""
         run, self.rescue = self.run, Rescue(self.run)
         while self.done < self.epochs and not self.stopped():
-            limit = None if self.validate or self.progress.by_epoch else limit_of(self.callbacks)
+            if run.step == self.done * run.steps_per_epoch:  # else it was begun before a resumption
+                self.begin_epoch()
+            alone = not (self.validate or self.progress.by_epoch or self.beginners or self.steppers or self.refill)
+            limit = limit_of(self.callbacks) if alone else None
             if limit:
                 run.until(limit)
             stop = (self.epochs if limit else self.done + 1) * run.steps_per_epoch
             self.complete = False
-            for _ in run.chunks(stop):
+            for _ in self.steps(stop) if self.steppers else run.chunks(stop):
                 self.after_chunk(stop, limit)
         return self.logs
+
+    def begin_epoch(self):
+        """Before the first step of an epoch: other rows, where each has its own, and callbacks that look at it."""
+        if self.refill and self.done:
+            self.refill(self.run.data)
+            self.rescue.take()  # steps before had other rows
+        if self.beginners:
+            with self.run.resting(self.hold):
+                call(self.beginners, "on_epoch_begin", self.initial + self.done, {})
+            self.rescue.take()
+
+    def steps(self, stop):
+        """Runs up to `stop`, or until a callback ends the training, step by step; yields after each."""
+        run = self.run
+        while run.step < stop and not (run.diverged or self.stopped()):
+            self.step_hooks(BEGIN, {})
+            self.rescue.take()  # callbacks may have changed weights or optimizer
+            run.advance(run.step + 1)
+            if not run.diverged and self.rescue.finite():
+                self.step_hooks(END, self.means_so_far(), before=1)
+            yield
+
+    def step_hooks(self, hooks, logs, before=0):
+        """Tells callbacks of the step that is next, or of the one before."""
+        batch = self.run.step - before - self.done * self.run.steps_per_epoch
+        with self.run.resting(self.hold):
+            for hook in hooks:
+                call([c for c in self.steppers if watches(c, hook)], hook, batch, dict(logs))
+
+    def means_so_far(self):
+        """Loss and metrics over the rows of the epoch under way."""
+        run = self.run
+        steps = run.step - self.done * run.steps_per_epoch
+        last = steps == run.steps_per_epoch
+        rows = run.data.rows if last else steps * int(run.jobs["batch_size"][0])
+        return self.name((run.data.totals[self.done] / rows).tolist())
 
     def after_chunk(self, stop, limit):
         run, rescue = self.run, self.rescue
@@ -202,7 +246,11 @@ class Loop:
         broken = run.diverged or (looked_at and not rescue.finite())
         if broken:
             rescue.replay()
-        self.tell_epochs(limit)
+        cut = self.steppers and not broken and run.step < stop and self.stopped()
+        if cut:  # by a callback, between two steps
+            self.tell_epochs(limit, [self.means_so_far()])
+        else:
+            self.tell_epochs(limit)
         self.progress.update(run.rows)
         if broken:
             raise DivergenceError(
@@ -210,7 +258,7 @@ class Loop:
                 "keeps its last finite weights. Usual causes: a learning_rate that is too high, or features or targets "
                 "that are not scaled"
             )
-        self.complete = True
+        self.complete = not cut
         if self.watchers:
             with run.resting(self.hold):
                 call(self.watchers, "on_chunk_end")
@@ -220,18 +268,20 @@ class Loop:
         self.hold.check()
         self.complete = False
 
-    def tell_epochs(self, limit):
-        """Tells history, progress and callbacks of the epochs that have ended."""
-        ended, callbacks = self.run.epochs, self.callbacks
+    def tell_epochs(self, limit, cut=()):
+        """Tells history, progress and callbacks of the epochs that have ended, or of the logs of one that was cut."""
+        ended, callbacks = self.run.epochs + len(cut), self.callbacks
         if ended == self.done:
             return
+        named = cut or [self.name(means) for means in self.run.means(self.done, ended)]
         looks = self.validate or (callbacks and not limit)  # at the model, which may take its time
         with self.run.resting(self.hold) if looks else nullcontext():
-            for epoch, means in enumerate(self.run.means(self.done, ended), self.done):
-                self.logs = self.name(means) | (self.validate() if self.validate else {})
-                self.history.on_epoch_end(epoch, self.logs)
+            for epoch, logs in enumerate(named, self.done):
+                number = self.initial + epoch
+                self.logs = logs | (self.validate(number) if self.validate else {})
+                self.history.on_epoch_end(number, self.logs)
                 self.progress.epoch(epoch + 1, self.logs)
-                call(callbacks, "on_epoch_end", epoch, self.logs)
+                call(callbacks, "on_epoch_end", number, self.logs)
         if callbacks:
             self.rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
         self.done = ended
@@ -242,7 +292,7 @@ class Loop:
             self.rescue.replay()
         if not self.validate and limit_of(self.callbacks):  # else a complete epoch has been seen
             done = len(self.history.epoch)
-            for epoch, means in enumerate(self.run.means(done, self.run.epochs), done):
+            for epoch, means in enumerate(self.run.means(done, self.run.epochs), self.initial + done):
                 self.history.on_epoch_end(epoch, self.name(means))
         if self.complete:
             with self.run.resting(self.hold):
@@ -263,6 +313,12 @@ def train(run, epochs, callbacks, hold, resumed=None, **loop):
     run.loop = loop = Loop(run, epochs, callbacks=callbacks, hold=hold, **loop)
     try:
         logs = loop.train()
+    except DivergenceError as error:
+        loop.end_early(error)
+        if not any(getattr(callback, "ends_divergence", False) for callback in callbacks):
+            raise
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        logs = loop.logs
     except BaseException as error:
         loop.end_early(error)
         raise

@@ -16,7 +16,8 @@ def captured(model, run, tensors):
     loop, job, data = run.loop, run.jobs[0], run.data
     if data.fingerprint is None:
         data.fingerprint = fingerprint(data.x, data.y, data.weights)
-    return {
+    initial = {"initial_epoch": loop.initial} if loop.initial else {}
+    return initial | {
         "step": run.step,
         "steps_per_epoch": run.steps_per_epoch,
         "epochs": loop.epochs,

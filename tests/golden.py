@@ -6,7 +6,19 @@ takes part: the formulas are those of the papers, and moving averages are writte
 
 import math
 
-from fastml import SGD, Adagrad, Adam, AdamW, CosineDecay, ExponentialDecay, OneCycle, RMSprop, Rprop, StepDecay
+from fastml import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    CosineDecay,
+    ExponentialDecay,
+    OneCycle,
+    PiecewiseConstantDecay,
+    RMSprop,
+    Rprop,
+    StepDecay,
+)
 
 POINTS = [(1.0, 0.5), (-0.5, 1.5), (2.0, -1.0), (0.25, 0.75)]
 TARGETS = [1.0, -2.0, 0.5, 3.0]
@@ -138,7 +150,17 @@ def one_cycle(t, steps, learning_rate, warmup=0.3, div_factor=25.0, final_div_fa
     return end + (learning_rate - end) * math.cos(math.pi / 2 * (t - max(top, 0)) / (steps - 1 - max(top, 0))) ** 2
 
 
-RATES = {StepDecay: stairs, ExponentialDecay: exponential, CosineDecay: cosine, OneCycle: one_cycle}
+def pieces(t, steps, boundaries, values):
+    return next((value for bound, value in zip(boundaries, values, strict=False) if t <= bound), values[-1])
+
+
+RATES = {
+    StepDecay: stairs,
+    ExponentialDecay: exponential,
+    CosineDecay: cosine,
+    OneCycle: one_cycle,
+    PiecewiseConstantDecay: pieces,
+}
 MOVES = {SGD: sgd, Adam: adam, AdamW: adam, RMSprop: rmsprop, Adagrad: adagrad, Rprop: rprop}
 
 
@@ -166,7 +188,9 @@ def path(kind, arguments, batches, penalties=((0.0, 0.0),) * 3, steps=STEPS):
     own = dict(arguments)
     schedule = own.pop("learning_rate", None)
     decay = own.pop("weight_decay", 0.01 if kind is AdamW else 0.0)
-    decay_all, clipvalue, clipnorm = (own.pop(name, None) for name in ("decay_all", "clipvalue", "global_clipnorm"))
+    decay_all, clipvalue, each, clipnorm = (
+        own.pop(name, None) for name in ("decay_all", "clipvalue", "clipnorm", "global_clipnorm")
+    )
     move, rate = MOVES[kind], constant
     values = {"learning_rate": schedule}
     if type(schedule) in RATES:
@@ -185,6 +209,10 @@ def path(kind, arguments, batches, penalties=((0.0, 0.0),) * 3, steps=STEPS):
         if clipvalue is not None:
             events.add("clipped" if max(map(abs, g)) > clipvalue else "not clipped")
             g = [max(-clipvalue, min(clipvalue, slope)) for slope in g]
+        if each is not None:  # the norm of the weights, and that of the bias
+            norms = [math.hypot(*g[:2])] * 2 + [abs(g[2])]
+            events |= {"one too long" if norm > each else "one not too long" for norm in norms}
+            g = [slope * min(1.0, each / norm) if norm else slope for slope, norm in zip(g, norms, strict=True)]
         if clipnorm is not None:
             norm = math.hypot(*g)
             events.add("too long" if norm > clipnorm else "not too long")

@@ -92,10 +92,11 @@ def test_labels_that_change_after_the_check():
 
 
 def test_layers_that_change_after_the_build():
-    """The engine keeps the layers that its buffers were made for."""
+    """The engine keeps the layers that its buffers were made for; what would have no effect is refused."""
     model = built()
     before = model.predict(X)
-    model.layers[0].units = 10**7
+    with pytest.raises(AttributeError, match="^units of Dense cannot be changed once the model has its weights"):
+        model.layers[0].units = 10**7
     model.layers.append(Dense(2))
     assert np.array_equal(model.predict(np.tile(X, (9, 1)))[: len(X)], before)
     model.fit(X, Y, verbose=0)

@@ -215,15 +215,16 @@ def test_labels_that_are_not_whole():
     assert_says(refusal(x, bad, loss), "y holds 0.5 at row 2", "whole numbers")
 
 
-def test_one_hot_rows_instead_of_labels():
+def test_distributions_instead_of_labels():
+    """One-hot rows are taken, see `test_keras_habits`."""
     x, _ = good()
-    message = refusal(x, np.eye(3)[np.arange(ROWS) % 3], "sparse_categorical_crossentropy")
+    message = refusal(x, np.full((ROWS, 3), 1 / 3), "sparse_categorical_crossentropy")
     assert_says(message, "y has shape (12, 3)", "(12,) or (12, 1)", "'categorical_crossentropy'")
 
 
-def test_labels_instead_of_one_hot_rows():
+def test_numbers_that_are_no_labels_instead_of_one_hot_rows():
     x, y = good("sparse_categorical_crossentropy")
-    message = refusal(x, y, "categorical_crossentropy")
+    message = refusal(x, y + 0.5, "categorical_crossentropy")
     assert_says(message, "y has shape (12,)", "(12, 3)", "'sparse_categorical_crossentropy'")
 
 

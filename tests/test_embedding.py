@@ -34,7 +34,7 @@ LAYERS = [Embedding(COLUMNS, WIDTHS), Dense(6, "tanh"), Dense(3)]
 
 
 def make_model(layers=None, optimizer="adam", dtype="float32", executor="compiled"):
-    model = Sequential(layers or LAYERS, input_dim=5, dtype=dtype, seed=1)
+    model = Sequential(copy.deepcopy(layers or LAYERS), input_dim=5, dtype=dtype, seed=1)
     model.compile(optimizer, "mean_squared_error", executor=executor)
     model.build()
     return model
@@ -165,7 +165,7 @@ def test_absent_categories_keep_their_vectors_under_plain_descent(executor):
     x, y = data(2125)
     x[:, 3] = np.minimum(x[:, 3], 20)
     for penalty in (None, L2(0.1)):
-        layers = [Embedding(COLUMNS, WIDTHS, embeddings_regularizer=penalty), *LAYERS[1:]]
+        layers = [Embedding(COLUMNS, WIDTHS, embeddings_regularizer=penalty), *copy.deepcopy(LAYERS[1:])]
         model = make_model(layers, SGD(0.1), executor=executor)
         start = model.get_weights()[1]
         for batch_size in (32, 2125):
@@ -193,7 +193,7 @@ def test_a_file_brings_it_back(tmp_path):
     for each in (model, other):
         each.fit(x, y, epochs=2, verbose=0)
     assert same_bits(other.get_weights(), model.get_weights())
-    fresh = [Sequential(m.layers, input_dim=11, seed=3).get_weights() for m in (model, other)]
+    fresh = [Sequential(copy.deepcopy(m.layers), input_dim=11, seed=3).get_weights() for m in (model, other)]
     assert same_bits(*fresh)
 
 

@@ -26,6 +26,7 @@ from fastml import (
     Dense,
     ExponentialDecay,
     OneCycle,
+    PiecewiseConstantDecay,
     RMSprop,
     Rprop,
     Sequential,
@@ -35,7 +36,7 @@ from fastml.engine import EXECUTORS
 
 # What is trained: a class and its arguments, and those of the penalties
 
-OPTIONS = {"weight_decay": 0.3, "clipvalue": 0.8, "global_clipnorm": 1.1}
+OPTIONS = {"weight_decay": 0.3, "clipvalue": 0.8, "clipnorm": 0.9, "global_clipnorm": 1.1}
 TRAININGS = {
     "sgd": (SGD, {"learning_rate": 0.1}),
     "momentum": (SGD, {"learning_rate": 0.05, "momentum": 0.9}),
@@ -81,6 +82,7 @@ SCHEDULED = {
     "one_cycle, other factors": OneCycle(0.1, warmup=0.47, div_factor=3.0, final_div_factor=10.0),
     "one_cycle, no warm-up": OneCycle(0.1, warmup=0.0),
     "one_cycle, early end": OneCycle(0.1, steps=15, warmup=0.5),
+    "piecewise_constant": PiecewiseConstantDecay([3, 11], [0.1, 0.03, 0.07]),
 }
 for name, schedule in SCHEDULED.items():
     TRAININGS[f"sgd, {name}"] = (SGD, {"learning_rate": schedule})
@@ -210,6 +212,7 @@ def test_a_schedule_without_steps_covers_each_fit(name, executor):
         "rprop backtrack between bounds": {"longer", "longest", "shorter", "shortest", "worse", "better"},
         "momentum, clipvalue": {"clipped", "not clipped"},
         "momentum, global_clipnorm": {"too long", "not too long"},
+        "momentum, clipnorm": {"one too long", "one not too long"},
         "adam, everything": {"clipped", "too long", "not too long"},
         "sgd": {"a weight of 0", "a sign that changes"},
     }.items(),

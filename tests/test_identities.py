@@ -21,6 +21,7 @@ from fastml import (
     Dropout,
     ExponentialDecay,
     OneCycle,
+    PiecewiseConstantDecay,
     Rprop,
     Sequential,
     SparseCategoricalCrossentropy,
@@ -101,7 +102,8 @@ def test_no_momentum_is_plain_descent(nesterov, executor):
 def test_clipping_beyond_reach_is_none(name, executor):
     kind = OPTIMIZERS[name]
     assert same_bits(
-        trained(layers(), kind(clipvalue=1e30, global_clipnorm=1e30), executor), trained(layers(), kind(), executor)
+        trained(layers(), kind(clipvalue=1e30, clipnorm=1e30, global_clipnorm=1e30), executor),
+        trained(layers(), kind(), executor),
     )
 
 
@@ -141,6 +143,7 @@ CONSTANT = {
     "exponential": ExponentialDecay(0.125, 3, decay_rate=1),
     "cosine": CosineDecay(0.125, final=0.125),
     "one_cycle": OneCycle(0.125, div_factor=1, final_div_factor=1),
+    "piecewise_constant": PiecewiseConstantDecay([2, 5], [0.125] * 3),
 }
 
 

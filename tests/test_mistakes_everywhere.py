@@ -28,6 +28,7 @@ from fastml import (
     StepDecay,
 )
 from fastml.constants import Constant
+from fastml.descent import Number
 from fastml.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
@@ -60,7 +61,7 @@ NAMED = {  # argument, its registry, and what takes a name
 
 @pytest.mark.parametrize("kind, registry, make", list(NAMED.values()), ids=list(NAMED))
 def test_unknown_names(kind, registry, make):
-    """The error says which there are, and guesses what a slip of the finger meant."""
+    """The error says which there are, and guesses what a slip of the finger meant; capitals do not matter."""
     with pytest.raises(ValueError, match=f"unknown {kind} 'nonsense'.*There are: ") as caught:
         make("nonsense")
     assert all(name in str(caught.value) for name in registry)
@@ -68,9 +69,10 @@ def test_unknown_names(kind, registry, make):
         if len(name) > 3:
             with pytest.raises(ValueError, match=f"unknown {kind} '{name}_'. Did you mean '{name}'?"):
                 make(f"{name}_")
-        if name.upper() != name:
-            with pytest.raises(ValueError, match=f"unknown {kind} '{name.upper()}'"):
-                make(name.upper())
+        try:
+            make(name.upper())  # as Keras has it
+        except ValueError as error:  # a metric may not go with the loss
+            assert "unknown" not in str(error)
 
 
 @pytest.mark.parametrize("value", [5, 1.5, ["relu"], b"relu", object()], ids=repr)
@@ -98,7 +100,7 @@ def instance(kind):
     """An object with defaults, and 0.5 for what has none."""
     parameters = inspect.signature(kind).parameters.values()
     others = {"decay_steps": 3, "filepath": "model.safetensors"}
-    given = [others.get(p.name, 0.5) for p in parameters if p.default is p.empty]
+    given = [others.get(p.name, 0.5) for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     return kind("leaky_relu") if kind is Activation else kind(*given)
 
 
@@ -125,7 +127,7 @@ def test_every_hyper_parameter_is_checked_whenever_it_is_set(kind, name, constan
     assert getattr(thing, name) == before
     inside = (constant.low + min(constant.high, constant.low + 2)) / 2
     setattr(thing, name, np.float32(inside))
-    assert getattr(thing, name) == inside and type(getattr(thing, name)) is float
+    assert getattr(thing, name) == inside and type(getattr(thing, name)) in (float, Number)
 
 
 # What a refused call leaves

@@ -32,6 +32,7 @@ SHARED = [
     {"weight_decay": 0.3},
     {"weight_decay": 0.3, "decay_all": True},
     {"clipvalue": 0.01},
+    {"clipnorm": 0.02},
     {"global_clipnorm": 0.05},
     {"weight_decay": 0.3, "clipvalue": 0.02, "global_clipnorm": 0.05},
 ]
@@ -60,7 +61,7 @@ def test_every_optimizer_and_option_has_an_oracle():
 def title(optimizer):
     """The name of an optimizer and its options beyond the optimizer's own."""
     constants = optimizer.constants()
-    options = [name for name in ("weight_decay", "clipvalue", "global_clipnorm") if constants.get(name)]
+    options = [name for name in ("weight_decay", "clipvalue", "clipnorm", "global_clipnorm") if constants.get(name)]
     options += ["decay_all"] * optimizer.decay_all
     return ", ".join([type(optimizer).__name__, *options])
 

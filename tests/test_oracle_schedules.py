@@ -17,6 +17,7 @@ from fastml import (
     Dense,
     ExponentialDecay,
     OneCycle,
+    PiecewiseConstantDecay,
     ReduceLROnPlateau,
     StepDecay,
 )
@@ -55,6 +56,8 @@ CASES = [  # of a schedule whose rate at the top is 0.3, and PyTorch's from an o
     ),
     (OneCycle(0.3, warmup=0.9), lambda o: one_cycle(o, pct_start=0.9)),
     (OneCycle(0.3, warmup=0.09), lambda o: one_cycle(o, pct_start=0.09)),
+    (PiecewiseConstantDecay([5, 11], [0.3, 0.03, 0.003]), lambda o: torch_schedules.MultiStepLR(o, [6, 12], 0.1)),
+    (PiecewiseConstantDecay([20], [0.3, 0.6]), lambda o: torch_schedules.MultiStepLR(o, [21], 2.0)),
 ]
 IDS = [repr(schedule) for schedule, _ in CASES]
 

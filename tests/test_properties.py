@@ -28,6 +28,7 @@ from fastml import (
     Dropout,
     Embedding,
     Normalization,
+    PiecewiseConstantDecay,
     Sequential,
     plan,
     reference,
@@ -43,6 +44,7 @@ RATES = some.sampled_from([0.001, 0.01, 0.1])
 PENALTIES = some.one_of(some.none(), some.builds(L1L2, some.sampled_from([0.0, 0.01]), some.sampled_from([0.0, 0.02])))
 # In float32 rounding may decide on which side of a kink a number is: too often, over as many as there are here.
 KINKED = {"relu", "leaky_relu", "elu", "selu"}
+TRAINABLE = some.sampled_from([True, True, False])
 TEAMS = some.sampled_from([1, 2, 3])
 SCALED = 100  # times what a few roundings move a result, all of them together may
 
@@ -65,19 +67,21 @@ def first_layers(d_in):
     """None or one of those that must be the first."""
     columns = some.dictionaries(some.integers(0, d_in - 1), some.sampled_from([1, 2, 7, 40]), min_size=1, max_size=3)
     widths = some.one_of(some.none(), some.sampled_from([1, 5, 17]))
-    embedding = some.builds(Embedding, columns, widths, embeddings_regularizer=PENALTIES)
+    embedding = some.builds(Embedding, columns, widths, embeddings_regularizer=PENALTIES, trainable=TRAINABLE)
     return some.one_of(some.none(), some.builds(Normalization, some.sampled_from(Normalization.METHODS)), embedding)
 
 
 def layers(dtype):
     """One of those that may stand anywhere."""
     initializers = some.sampled_from(sorted(INITIALIZERS))
-    dense = {"kernel_initializer": initializers, "kernel_regularizer": PENALTIES, "bias_regularizer": PENALTIES}
+    dense = {"kernel_initializer": initializers, "kernel_regularizer": PENALTIES, "trainable": TRAINABLE}
+    momenta, epsilons = some.sampled_from([0.0, 0.9]), some.sampled_from([1e-5, 1e-3])
     return some.one_of(
-        some.builds(Dense, SIZES, activations(dtype), **dense),
+        some.builds(Dense, SIZES, activations(dtype), bias_regularizer=PENALTIES, **dense),
+        some.builds(Dense, SIZES, activations(dtype), use_bias=some.just(False), **dense),
         some.builds(Activation, activations(dtype)),
         some.builds(Dropout, some.sampled_from([0.0, 0.2, 0.5])),
-        some.builds(BatchNormalization, some.sampled_from([0.0, 0.9]), some.sampled_from([1e-5, 1e-3])),
+        some.builds(BatchNormalization, momenta, epsilons, trainable=TRAINABLE),
     )
 
 
@@ -86,6 +90,8 @@ def learning_rates(draw):
     kind, rate = draw(some.sampled_from([None, *SCHEDULES])), draw(RATES)
     if kind is None:
         return rate
+    if kind == "piecewise_constant":
+        return PiecewiseConstantDecay([draw(some.integers(0, 5)), 7], [rate, draw(RATES), draw(RATES)])
     arguments = {} if kind in ("cosine", "one_cycle") else {"decay_steps": draw(some.integers(1, 5))}
     if kind == "cosine" and draw(some.booleans()):
         arguments = {"steps": 7, "warmup_steps": 3}
@@ -101,6 +107,7 @@ def optimizers(draw, dtype):
     arguments = {"learning_rate": draw(learning_rates()), "weight_decay": draw(some.sampled_from([0.0, 0.1]))}
     arguments["decay_all"] = draw(some.booleans())
     arguments["clipvalue"] = draw(some.sampled_from([None, 0.01, 1.0]))
+    arguments["clipnorm"] = draw(some.sampled_from([None, 0.1, 10.0]))
     arguments["global_clipnorm"] = draw(some.sampled_from([None, 0.1, 10.0]))
     if name == "sgd":
         arguments["momentum"] = draw(some.sampled_from([0.0, 0.9]))

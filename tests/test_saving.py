@@ -1,5 +1,6 @@
 """Models in files: they come back as they were, go on as if they had never stopped, and damage is told."""
 
+import copy
 import json
 import os
 import pickle
@@ -32,6 +33,7 @@ from fastml import (
     ModelFileError,
     Normalization,
     OneCycle,
+    PiecewiseConstantDecay,
     Schedule,
     Sequential,
     StepDecay,
@@ -84,7 +86,7 @@ def test_what_a_layer_was_made_with_comes_back(tmp_path):
     first, batch_norm, drop, second = again(model, tmp_path).layers[1:5]
     assert first.function.alpha == 0.5 and (batch_norm.momentum, batch_norm.epsilon, drop.rate) == (0.8, 1e-4, 0.25)
     assert (second.kernel_regularizer.l1, second.kernel_regularizer.l2) == (0.001, 0.002)
-    fresh = [Sequential(m.layers, input_dim=5, seed=3) for m in (model, again(model, tmp_path))]
+    fresh = [Sequential(copy.deepcopy(m.layers), input_dim=5, seed=3) for m in (model, again(model, tmp_path))]
     assert same_bits(*(m.get_weights() for m in fresh))  # the same start, by initializers, numbers and arrays
 
 
@@ -129,6 +131,7 @@ RATES = {
     "exponential": ExponentialDecay(0.1, 10, 0.9, staircase=True),
     "cosine": CosineDecay(0.1, final=0.001),
     "one_cycle": OneCycle(0.1, 50),
+    "piecewise_constant": PiecewiseConstantDecay([10, 20], [0.1, 0.05, 0.01]),
 }
 
 

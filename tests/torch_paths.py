@@ -86,6 +86,9 @@ def torch_optimizer(optimizer, net, learning_rate=None):
         parameters = list(net.parameters())
         if o.clipvalue is not None:
             torch.nn.utils.clip_grad_value_(parameters, o.clipvalue)
+        for p in parameters if o.clipnorm is not None else ():
+            norm = torch.nn.utils.get_total_norm([p.grad])
+            torch.nn.utils.clip_grads_with_norm_([p], o.clipnorm, norm - 1e-6)
         if o.global_clipnorm is not None:
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
             torch.nn.utils.clip_grads_with_norm_(parameters, o.global_clipnorm, norm - 1e-6)
