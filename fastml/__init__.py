@@ -14,6 +14,7 @@ from fastml.gradient_check import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Layer, Normalization
 from fastml.learning_rates import LearningRates, find_learning_rate
+from fastml.loading import load_predictor
 from fastml.losses import (
     LOSSES,
     BinaryCrossentropy,
@@ -99,6 +100,7 @@ __all__ = [
     "gradient_check",
     "load",
     "load_digits",
+    "load_predictor",
     "plots",
     "set_num_threads",
     "warmup",
