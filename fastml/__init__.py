@@ -35,6 +35,7 @@ from fastml.layers import (
     Softmax,
 )
 from fastml.learning_rates import LearningRates, find_learning_rate
+from fastml.loading import load_predictor
 from fastml.losses import (
     LOSSES,
     BinaryCrossentropy,
@@ -133,6 +134,7 @@ __all__ = [
     "gradient_check",
     "load",
     "load_digits",
+    "load_predictor",
     "plots",
     "set_num_threads",
     "utils",

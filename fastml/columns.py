@@ -1,16 +1,13 @@
-"""Columns of a table: what one holds, and how it becomes numbers. `fastml.tables` puts them together.
+"""Columns of a table: what one holds. `fastml.reading` gets them, `fastml.encodings` makes numbers of them.
 
 A column is told by its values: number, boolean, date, duration, text or category. None, NaN, NaT and pandas' NA are
-missing values. Of the three encodings each is a few plain values that a file can hold.
+missing values.
 """
 
 import numbers
-from collections import Counter
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta, timezone
+from dataclasses import dataclass
+from datetime import date, time, timedelta, timezone
 from decimal import Decimal
-from itertools import repeat
-from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +15,6 @@ NUMERIC = ("number", "boolean", "date", "date with time zone", "duration")
 CATEGORIES = {"text": str, "whole-number category": int, "boolean category": bool}
 NOTHING = "nothing"  # the kind of a column whose values are all missing: it goes with each other one
 DAY = 86_400e6  # microseconds
-MOST_CODES = 2**24  # float32 holds the whole numbers below exactly
 
 
 @dataclass(frozen=True)
@@ -27,12 +23,14 @@ class Column:
 
     values : (rows,) float64 with NaN for missing, dates in days from 1970, or a list with None for missing
     missing : (rows,) bool
+    whole : the values as whole numbers where they came as such, an array or a list; float64 has no place for some
     """
 
     label: str
     kind: str
     values: np.ndarray | list
     missing: np.ndarray
+    whole: np.ndarray | list | None = None
 
 
 def read_array(label, array, categorical=False, zoned=False):
@@ -48,7 +46,8 @@ def read_array(label, array, categorical=False, zoned=False):
         return numeric(label, kind, np.where(missing, np.nan, days), missing)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         values = np.ascontiguousarray(array, np.float64)
-    return numeric(label, "boolean" if code == "b" else "number", values, np.isnan(values))
+    whole = array if code in "iu" else None
+    return numeric(label, "boolean" if code == "b" else "number", values, np.isnan(values), whole)
 
 
 def read_objects(label, values, categorical=False):
@@ -63,44 +62,64 @@ def read_objects(label, values, categorical=False):
     present = [v for v, gone in zip(values, missing.tolist(), strict=True) if not gone] if missing.any() else values
     types = set(map(type, present))
     kinds = {kind_of(kind) for kind in types}
-    if None in kinds or len(kinds) > 1:
-        raise refused(label, {kind.__name__ for kind in types}, mixed=None not in kinds)
+    if categorical and kinds == {"interval"}:  # as pandas.cut makes them: their bounds are their names
+        present, kinds, types = list(map(str, present)), {"text"}, {str}
+    if kinds == {"boolean", "number"}:  # True is 1, as where columns of both were put together
+        kinds = {"number"}
+    if None in kinds or "interval" in kinds or len(kinds) > 1:
+        raise refused(label, {kind.__name__ for kind in types}, mixed=len(kinds) > 1 and None not in kinds)
     kind = kinds.pop() if kinds else NOTHING
-    if kind == "text" or (categorical and kind in ("number", "boolean")):
-        if kind != "text":  # pandas may keep whole-number categories as floats
-            if kind == "number" and any(v != v // 1 for v in present):
-                raise refused(label, {"categories that are no whole numbers"})
+    whole_numbers = categorical and kind == "number" and all(v == v // 1 for v in present)  # pandas may keep floats
+    if kind == "text" or whole_numbers or (categorical and kind == "boolean"):
+        if kind != "text":
             kind = {"number": "whole-number category", "boolean": "boolean category"}[kind]
         if types != {CATEGORIES[kind]}:
             present = list(map(CATEGORIES[kind], present))
         return Column(label, kind, spread(present, missing, [None] * len(values)), missing)
+    whole = None
     if kind == "date":
-        zones = {getattr(v, "tzinfo", None) is not None for v in present}
-        if len(zones) > 1:
-            raise refused(label, {"dates with a time zone", "dates without"}, mixed=True)
-        if zones == {True}:
-            kind = "date with time zone"
-            present = [v.astimezone(timezone.utc).replace(tzinfo=None) for v in present]
-        present = in_days(np.array(present, "datetime64[us]"))
+        kind, present = read_dates(label, present)
     elif kind == "duration":
-        present = in_days(np.array(present, "timedelta64[us]"))
+        present = in_days(np.array(list(map(since_midnight, present)), "timedelta64[us]"))
     else:
+        whole = values if kind == "number" and all(issubclass(k, numbers.Integral) for k in types) else None
         try:
             present = np.fromiter(map(float, present), np.float64, len(present))
         except OverflowError:
             raise ValueError(f"{label} holds a number beyond the range of float64") from None
-    return numeric(label, kind, spread(present, missing, np.full(len(values), np.nan)), missing)
+    return numeric(label, kind, spread(present, missing, np.full(len(values), np.nan)), missing, whole)
+
+
+def read_dates(label, values):
+    """The kind of dates, with a time zone or without, and their days from 1970."""
+    values = [v.start_time.to_pydatetime() if type(v).__name__ == "Period" else v for v in values]
+    zones = {getattr(v, "tzinfo", None) is not None for v in values}
+    if len(zones) > 1:
+        raise refused(label, {"dates with a time zone", "dates without"}, mixed=True)
+    if zones == {False}:
+        return "date", in_days(np.array(values, "datetime64[us]"))
+    values = [v.astimezone(timezone.utc).replace(tzinfo=None) for v in values]
+    return "date with time zone", in_days(np.array(values, "datetime64[us]"))
+
+
+def since_midnight(value):
+    """A time of day as a duration; other values as they are."""
+    if not isinstance(value, time):
+        return value
+    return timedelta(0, (value.hour * 60 + value.minute) * 60 + value.second, value.microsecond)
 
 
 def kind_of(kind):
-    """The kind of a column whose values have this class, or None."""
+    """The kind of a column whose values have this class, or None. That of an Interval of pandas has no encoding."""
     if kind in (str, np.str_):
         return "text"
     if kind in (bool, np.bool_):
         return "boolean"
+    if kind.__module__.split(".")[0] == "pandas" and kind.__name__ in ("Period", "Interval"):
+        return {"Period": "date", "Interval": "interval"}[kind.__name__]
     if issubclass(kind, (date, np.datetime64)):
         return "date"
-    if issubclass(kind, (timedelta, np.timedelta64)):
+    if issubclass(kind, (timedelta, time, np.timedelta64)):
         return "duration"
     return "number" if issubclass(kind, (numbers.Real, Decimal)) else None
 
@@ -133,206 +152,11 @@ def in_days(array):
     return array.astype(f"{array.dtype.kind}8[us]").astype(np.int64) / DAY
 
 
-def numeric(label, kind, values, missing):
+def numeric(label, kind, values, missing, whole=None):
     """A column of numbers; ValueError where one is infinite."""
     if missing.all():
         return Column(label, NOTHING, values, missing)
     infinite = np.isinf(values)
     if infinite.any():
         raise ValueError(f"{label} holds infinity at row {int(np.argmax(infinite))}: expected finite or missing values")
-    return Column(label, kind, values, missing)
-
-
-def check(condition, message):
-    """ValueError unless the condition holds."""
-    if not condition:
-        raise ValueError(message)
-
-
-@dataclass(frozen=True)
-class Number:
-    """Standardized: (value - mean) / std, with a mean and std of 0 and 1 for booleans; 0 where std is 0.
-
-    Missing values are taken as the median. If `missing`, a second column is 1 for them and 0 for others.
-    """
-
-    encoding: ClassVar = "number"
-    kind: str
-    mean: float
-    std: float
-    median: float
-    missing: bool
-
-    def __post_init__(self):
-        check(self.kind in NUMERIC, f"no kind of numbers: {self.kind!r}")
-        for value in (self.mean, self.std, self.median):
-            check(type(value) is float and np.isfinite(value), f"expected a finite float, got {value!r}")
-        check(self.std >= 0, f"std is {self.std}")
-        check(type(self.missing) is bool, f"missing is {self.missing!r}")
-
-    @classmethod
-    def fit(cls, column):
-        """The encoding of a column. Powers of two, which are exact, keep squares and sums within float64."""
-        present = column.values[~column.missing] if column.missing.any() else column.values
-        exponent = int(np.frexp(np.abs(present).max())[1])
-        small = np.ldexp(present, -exponent)
-        constant = present.min() == present.max()
-        moments = (present[0], 0) if constant else np.ldexp((small.mean(), small.std()), exponent)
-        if column.kind == "boolean":
-            moments = 0, 1
-        median = np.ldexp(np.median(small), exponent)
-        return cls(column.kind, float(moments[0]), float(moments[1]), float(median), bool(column.missing.any()))
-
-    @property
-    def width(self):
-        """Number of columns in the output."""
-        return 1 + self.missing
-
-    def names(self, name):
-        """Names of these columns."""
-        return [name, f"{name} is missing"][: self.width]
-
-    def write(self, column, out):
-        """Encodes a column into out : (rows, width), which holds zeros."""
-        values = np.where(column.missing, self.median, column.values) if column.missing.any() else column.values
-        if self.std:
-            with np.errstate(over="ignore", invalid="ignore"):
-                out[:, 0] = values if column.kind == "boolean" else (values - self.mean) / self.std
-            finite = np.isfinite(out[:, 0])
-            if not finite.all():
-                row = int(np.argmin(finite))
-                raise ValueError(
-                    f"{column.label} holds {values[row]:g} at row {row}, which is too far from the mean, "
-                    f"{self.mean:g}, to be standardized in {out.dtype}"
-                )
-        if self.missing:
-            out[:, 1] = column.missing
-
-    def tells(self):
-        """What happens to a column, in words."""
-        unit = "" if self.kind in ("number", "boolean") else " days"
-
-        def text(value):
-            return str(np.datetime64(round(value), "D")) if self.kind.startswith("date") else f"{value:.4g}"
-
-        told = f"standardized: mean {text(self.mean)}, std {self.std:.4g}{unit}" if self.std else "constant: 0"
-        told = "0 or 1" if self.kind == "boolean" else told
-        return told + (f"; missing: {text(self.median)}, and a flag" if self.missing else "")
-
-
-@dataclass(frozen=True)
-class OneHot:
-    """A column of 0 and 1 for each category, in sorted order, and if `missing` a last one for missing values.
-
-    A category that is not among them has zeros.
-    """
-
-    encoding: ClassVar = "one-hot"
-    kind: str
-    categories: list
-    missing: bool
-
-    def __post_init__(self):
-        check_categories(self.kind, self.categories)
-        check(self.categories, "no categories")
-        check(type(self.missing) is bool, f"missing is {self.missing!r}")
-
-    @property
-    def width(self):
-        """Number of columns in the output."""
-        return len(self.categories) + self.missing
-
-    def names(self, name):
-        """Names of these columns."""
-        return [*(f"{name}={category}" for category in self.categories), f"{name} is missing"][: self.width]
-
-    def write(self, column, out):
-        """Encodes a column into out : (rows, width), which holds zeros."""
-        found = codes(column, self.categories)
-        rows = np.flatnonzero(found)
-        out[rows, found[rows] - 1] = 1
-        if self.missing:
-            out[:, -1] = column.missing
-
-    def tells(self):
-        """What happens to a column, in words."""
-        return f"one-hot: {len(self.categories)} categories" + (" and missing" if self.missing else "")
-
-
-@dataclass(frozen=True)
-class Codes:
-    """One column of whole numbers: 1 for the first of the categories, and so on; 0 for others and missing values.
-
-    The most frequent category comes first, among equals the lesser.
-    """
-
-    encoding: ClassVar = "codes"
-    kind: str
-    categories: list
-    width: ClassVar = 1
-
-    def __post_init__(self):
-        check_categories(self.kind, self.categories)
-        check(len(self.categories) < MOST_CODES, f"{len(self.categories)} categories are too many")
-
-    def names(self, name):
-        """Names of these columns."""
-        return [name]
-
-    def write(self, column, out):
-        """Encodes a column into out : (rows, 1)."""
-        out[:, 0] = codes(column, self.categories)
-
-    def tells(self):
-        """What happens to a column, in words."""
-        return f"codes 1 to {len(self.categories)} of categories; 0: rare, unknown or missing"
-
-
-def check_categories(kind, categories):
-    """ValueError unless these are different categories of a kind."""
-    check(kind in CATEGORIES, f"no kind of categories: {kind!r}")
-    check(type(categories) is list, f"categories are {categories!r}")
-    for category in categories:
-        check(type(category) is CATEGORIES[kind], f"{category!r} is no {kind}")
-    check(len(set(categories)) == len(categories), "a category is there twice")
-
-
-def codes(column, categories):
-    """1 for the first category, and so on, 0 for what is none, as an array (rows,) of integers."""
-    known = {category: code for code, category in enumerate(categories, 1)}
-    return np.fromiter(map(known.get, column.values, repeat(0)), np.int64, len(column.values))
-
-
-def fit_column(column, one_hot_limit, embed_limit):
-    """The encoding of a column, and a warning or None."""
-    if column.kind == NOTHING:
-        raise ValueError(f"{column.label} holds missing values only: leave the column out")
-    if column.kind in NUMERIC:
-        return Number.fit(column), None
-    counts = Counter(column.values)
-    counts.pop(None, None)
-    if len(counts) <= one_hot_limit:
-        return OneHot(column.kind, sorted(counts), bool(column.missing.any())), None
-    often = sorted((c for c, count in counts.items() if count > 1), key=lambda c: (-counts[c], c))[:embed_limit]
-    present, coded = counts.total(), sum(counts[c] for c in often)
-    warning = None
-    if 2 * coded < present:
-        warning = (
-            f"{column.label} holds {len(counts)} categories in {present} rows, of which {present - coded} have no code "
-            "of their own: if it is an identifier or free text, leave the column out"
-        )
-    return Codes(column.kind, often), warning
-
-
-ENCODINGS = {kind.encoding: kind for kind in (Number, OneHot, Codes)}
-
-
-def describe(encoding):
-    """An encoding as what JSON holds."""
-    return {"encoding": encoding.encoding, **asdict(encoding)}
-
-
-def restore(description):
-    """The encoding that was described. ValueError, TypeError or KeyError where it is not a description."""
-    arguments = dict(description)
-    return ENCODINGS[arguments.pop("encoding")](**arguments)
+    return Column(label, kind, values, missing, whole)

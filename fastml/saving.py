@@ -128,12 +128,12 @@ def digest(text, tensors):
     return summed.hexdigest()
 
 
-def load(path, sequential):
-    """The model in a file, an instance of `sequential`, or the estimator around it."""
-    return made(path, *read(path), sequential)[0]
+def load(path, sequential, trained=False):
+    """The model in a file, an instance of `sequential`, or the estimator around it: what of it is `trained`, if so."""
+    return made(path, *read(path), sequential, trained)[0]
 
 
-def made(path, text, tensors, sequential):
+def made(path, text, tensors, sequential, trained=False):
     """What `load` gives, of the content of a file, and the description."""
     try:
         description = parse(text, sum(array.size for array in tensors.values()))
@@ -141,8 +141,10 @@ def made(path, text, tensors, sequential):
         if version <= VERSION:
             if "estimator" not in description:
                 return rebuilt(description, tensors, sequential), description
-            from fastml.sklearn import restored  # which needs scikit-learn
-
+            if trained:
+                from fastml.sklearn.files import restore_trained as restored
+            else:
+                from fastml.sklearn import restored  # which needs scikit-learn
             model = rebuilt(description, tensors, sequential)
             return restored(description["estimator"], model), description
         writer = str(description["fastml"])[:40]

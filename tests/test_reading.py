@@ -1,383 +1,280 @@
-"""Text files as offices, databases, sensors, R and pandas write them, and what becomes of their cells."""
+"""fastml.reading: dicts, names of columns, their order, and types that hold common things under other names."""
 
-import bz2
 import datetime
-import gzip
-import io
-import lzma
-import zipfile
+import decimal
+import warnings
 
+import numpy as np
 import pytest
 
-pytest.importorskip("polars", reason="needs polars, the extra train")
+from fastml import TableEncoder
+from fastml.reading import read
 
-import polars as pl
-
-from fastml.commands import CommandError
-from fastml.commands.reading import files
-from fastml.commands.reading.cells import Style
-from fastml.commands.reading.files import Format, open_table
-from fastml.commands.reading.typed import typed
+D = decimal.Decimal
+TIME, TODAY = datetime.time(12, 30, 15), datetime.date(2024, 2, 29)
+ROWS = [{"age": 20, "city": "Rome"}, {"age": 31.5, "city": None}, {"city": "Oslo", "age": 40}]
 
 
-@pytest.fixture
-def read(tmp_path):
-    """A function from what a file holds to its columns as lists, and the remarks."""
-
-    def read(content, form=files.ANY, name="t.csv", **options):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        table = open_table(path, form)
-        found = typed(table, form.style, **options)
-        return found.frame.to_dict(as_series=False), found.notes
-
-    return read
+def need(library):
+    pytest.importorskip("narwhals", reason="needs narwhals, the extra tables")
+    return pytest.importorskip(library, reason=f"needs {library}")
 
 
-def day(*numbers):
-    return datetime.datetime(*numbers)
+def encoder():
+    return TableEncoder(dtype="float64")
 
 
-UTC = datetime.timezone.utc
-NUMBERS = {  # what stands in a column of its own, and what it is
-    "point": (["1.5", "-2", "+3", ".5", "5.", "1e-3"], [1.5, -2, 3, 0.5, 5, 1e-3]),
-    "quoted": (['"1"', '"2.5"'], [1, 2.5]),
-    "spaces around": ([" 1", "2 ", "\u00a03"], [1, 2, 3]),
-    "dollars": (['"$1,234"', "$-5.50", '"1,000"'], [1234, -5.5, 1000]),
-    "euros behind": (["12 €", "3.5 €"], [12, 3.5]),
-    "codes of money": (["USD 12", "3.5 USD"], [12, 3.5]),
-    "percent": (["38%", "4.5 %"], [38, 4.5]),
-    "thousands": (['"1,234,567"', '"2,000"', "800"], [1234567, 2000, 800]),
-    "thousands of India": (['"12,34,567"', "5"], [1234567, 5]),
-    "spaces between thousands": (["1 234", "12 345.5"], [1234, 12345.5]),
-    "narrow spaces between thousands": (["1\u202f234", "5\u00a0678"], [1234, 5678]),
-    "Switzerland": (["1'234.50", "12’345.5"], [1234.5, 12345.5]),
-    "accounts": (['"(1,234.5)"', "12.5", "7.5-"], [-1234.5, 12.5, -7.5]),
-    "minus signs": (["−5", "4", "–3"], [-5, 4, -3]),
-    "units": (["12 kg", "3.5kg"], [12, 3.5]),
-    "degrees": (["21.5 °C", "-3 °C"], [21.5, -3]),
-    "gaps of spreadsheets": (["1", "#N/A", "#DIV/0!", "-", "2"], [1, None, None, None, 2]),
-    "gaps of programs": (["1", "NULL", "\\N", "<NA>", "nan", "None", "2.5"], [1, None, None, None, None, None, 2.5]),
-    "gaps of people": (["unknown", "3", "?", "n/a", "n.a.", "."], [None, 3, None, None, None, None]),
-    "decimal commas in quotes": (['"1.234,56"', '"3,5"'], [1234.56, 3.5]),
-    "zeros before a decimal comma": (['"0,375"', '"12,500"'], [0.375, 12.5]),
+# Dicts
+
+
+def test_dicts_are_rows():
+    names, (age, city) = read(ROWS)
+    assert names == ["age", "city"] and age.values.tolist() == [20, 31.5, 40] and city.values == ["Rome", None, "Oslo"]
+    fitted = encoder().fit(ROWS)
+    matrix = fitted.transform(ROWS)
+    assert fitted.feature_names_in_.tolist() == ["age", "city"]
+    for row, expected in zip(ROWS, matrix, strict=True):
+        assert np.array_equal(fitted.transform(row)[0], expected)
+        assert np.array_equal(fitted.transform_one(row), expected)
+    assert np.array_equal(fitted.transform({"city": "Rome", "age": 20}), matrix[:1])
+
+
+def test_a_dict_of_lists_holds_columns():
+    columns = {"age": (20, 31.5, 40), "city": np.array(["Rome", None, "Oslo"], object)}
+    fitted = encoder().fit(columns)
+    assert np.array_equal(fitted.transform(columns), fitted.transform(ROWS))
+    pd = need("pandas")
+    series = {"age": pd.Series([20, 31.5, 40]), "city": pd.Series(["Rome", None, "Oslo"], dtype="category")}
+    assert np.array_equal(fitted.transform(series), fitted.transform(ROWS))
+
+
+def test_what_a_dict_does_not_have_is_missing():
+    fitted = encoder().fit([{"a": 1.0, "b": "x"}, {"a": 3.0}, {"b": "y"}])
+    assert fitted.get_feature_names_out().tolist() == ["a", "a is missing", "b=x", "b=y", "b is missing"]
+    assert fitted.transform([{"a": 1.0}, {"b": "y"}]).tolist() == [[-1, 0, 0, 0, 1], [0, 1, 0, 1, 0]]
+    with pytest.raises(ValueError, match="^column 'b' is missing$"):
+        fitted.transform({"a": 1.0})
+    with pytest.raises(ValueError, match="^column 'b' is missing$"):
+        fitted.transform_one({"a": 1.0})
+
+
+def test_a_row_that_is_none():
+    fitted = encoder().fit(ROWS)
+    for row, error, message in [
+        ({"age": [20], "city": "Rome"}, TypeError, "column 'age' holds list, for which there is no encoding"),
+        ([20, "Rome"], ValueError, "fit was given a table with names of columns, this is one without"),
+        ("Rome", TypeError, r"row must be an array \(columns,\), a dict, or a table of one row, got str"),
+        (np.ones((1, 2)), TypeError, r"row must be .* got ndarray \(1, 2\)"),
+        (ROWS, TypeError, "row must be .* got list"),
+        ({"age": 20, "city": "Rome", "x": {}}, UserWarning, "the table has further columns: column 'x'"),
+        ({"age": "old", "city": "Rome"}, TypeError, "column 'age' is of kind text, but at fit it was of kind number"),
+        ({"age": 1e400, "city": "Rome"}, ValueError, "column 'age' holds infinity at row 0"),
+    ]:
+        with pytest.raises(error, match="^" + message):
+            fitted.transform_one(row)
+    frame = need("pandas").DataFrame(ROWS)
+    with pytest.raises(ValueError, match="^row is a table of 3 rows, expected one"):
+        fitted.transform_one(frame)
+    with pytest.raises(ValueError, match="^row has 1 values, but at fit there were 2 columns"):
+        encoder().fit([[1, 2], [3, 4]]).transform_one([1])
+
+
+# Names
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_columns_are_found_by_their_names(library):
+    module = need(library)
+    make = module.table if library == "pyarrow" else module.DataFrame
+    data = {"a": [1.0, 2.0], "b": ["x", "y"], "c": [True, False]}
+    fitted = encoder().fit(make(data))
+    expected = fitted.transform(make(data))
+    assert np.array_equal(fitted.transform(make(dict(reversed(data.items())))), expected)
+    more = {"z": [[1], [2]], **dict(reversed(data.items())), "y": [None, None]}  # a list has no encoding
+    with pytest.warns(UserWarning, match="further columns: columns 'z', 'y' are not known from fit and ignored$"):
+        assert np.array_equal(fitted.transform(make(more)), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(fitted.transform(make(more)), expected)  # told once
+    with pytest.raises(ValueError, match="^column 'b' is missing; column 'B' is unknown, as not there at fit$"):
+        fitted.transform(make({"a": [1.0], "B": ["x"], "c": [True]}))
+
+
+@pytest.mark.parametrize(
+    "keys, names",
+    [
+        ([3, 5, 8], ["3", "5", "8"]),
+        (["a", 1, 2.5], ["a", "1", "2.5"]),
+        ([("a", 1), ("a", 2), ("b", 1)], ["('a', 1)", "('a', 2)", "('b', 1)"]),
+        ([("a", 1), "b", None], ["('a', 1)", "b", "nan"]),
+        ([TODAY, True, b"x"], ["2024-02-29", "True", "b'x'"]),
+    ],
+)
+def test_names_are_their_text(keys, names):
+    pd = need("pandas")
+    table = pd.DataFrame([[1.0, 2.0, 3.0], [2.0, 4.0, 7.0]], columns=pd.Index(keys, tupleize_cols="b" not in keys))
+    fitted = encoder().fit(table)
+    assert fitted.feature_names_in_.tolist() == [*names[:2], *(fitted.feature_names_in_[2:])]
+    assert fitted.feature_names_in_[2] == names[2] or keys[2] is None
+    assert np.array_equal(fitted.transform(table.iloc[:, [2, 0, 1]]), fitted.transform(table))
+
+
+def test_names_of_one_text():
+    pd = need("pandas")
+    with pytest.raises(ValueError, match="^2 columns have 1 names: there are several '1'"):
+        encoder().fit(pd.DataFrame([[1, 2]], columns=[1, "1"]))
+    with pytest.raises(ValueError, match=r"there are several \"\('a', 1\)\""):
+        encoder().fit(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 1)])))
+
+
+# Columns without values
+
+
+def test_a_column_without_a_value_is_left_out():
+    for nothing in (None, float("nan"), np.datetime64("NaT")):
+        fitted = encoder()
+        with pytest.warns(UserWarning, match="^column 'b' holds missing values only: it is left out, and later values"):
+            matrix = fitted.fit_transform([{"a": 1.0, "b": nothing}, {"a": 3.0, "b": nothing}])
+        assert matrix.tolist() == [[-1], [1]] and fitted.get_feature_names_out().tolist() == ["a"]
+        assert fitted.n_features_in_ == 2 and fitted.feature_names_in_.tolist() == ["a", "b"]
+        for value in (1.5, "text", TODAY, True):
+            again = TableEncoder.from_dict(fitted.to_dict())
+            with pytest.warns(UserWarning, match="^column 'b' held missing values only at fit: its values are ignored"):
+                assert again.transform([{"a": 1.0, "b": value}]).tolist() == [[-1]]
+            assert again.transform([{"a": 1.0, "b": value}]).tolist() == [[-1]]  # told once
+            assert again.transform_one({"a": 1.0, "b": value}).tolist() == [-1]
+
+
+def test_the_summary_of_a_column_without_a_value(capsys):
+    with pytest.warns(UserWarning, match="missing values only"):
+        encoder().fit([[None, 1.0], [None, 3.0]]).summary()
+    assert "x0      nothing  no value at fit: left out" in capsys.readouterr().out
+
+
+# Types
+
+
+def tables(name, values):
+    """Tables of a column c of the type, from each library that has it."""
+    pd, pl, pa = need("pandas"), need("polars"), need("pyarrow")
+    gap = [values[0], None, values[1]]
+    arrow = lambda kind: pd.DataFrame({"c": pd.Series(gap, dtype=pd.ArrowDtype(kind))})  # noqa: E731
+    series = lambda kind, of=gap: pd.DataFrame({"c": pd.Series(of, dtype=kind)})  # noqa: E731
+    frame = lambda kind, of=gap: pl.DataFrame({"c": pl.Series(of, dtype=kind)})  # noqa: E731
+    table = lambda kind, of=gap: pa.table({"c": pa.array(of, kind)})  # noqa: E731
+    found = {
+        "text": lambda: [
+            *(series(kind) for kind in ("string[python]", "string[pyarrow]", "category", object)),
+            *(arrow(kind) for kind in (pa.string(), pa.large_string(), pa.string_view())),
+            *(frame(kind) for kind in (pl.String, pl.Categorical, pl.Enum(values), pl.Object)),
+            *(table(kind) for kind in (pa.string(), pa.large_string(), pa.string_view())),
+            pa.table({"c": pa.array(gap).dictionary_encode()}),
+            pa.table({"c": pa.array(gap, pa.large_string()).dictionary_encode()}),
+        ],
+        "number": lambda: [
+            *(series(kind) for kind in ("Int8", "UInt64", "Int64", "Float32", "Float64", float, object)),
+            *(arrow(kind) for kind in (pa.uint8(), pa.int64(), pa.float32(), pa.float64(), pa.decimal128(20, 2))),
+            series(None, pd.arrays.SparseArray([values[0], np.nan, values[1]])),
+            series(object, [D(values[0]), None, D(values[1])]),
+            *(frame(kind) for kind in (pl.UInt8, pl.Int64, pl.UInt64, pl.Int128, pl.Float32, pl.Decimal(20, 2))),
+            *(table(kind) for kind in (pa.uint64(), pa.int16(), pa.float32(), pa.decimal128(9, 1))),
+            table(pa.decimal256(50, 3)),
+        ],
+        "boolean": lambda: [
+            *(series(kind) for kind in ("boolean", "bool[pyarrow]", object)),
+            frame(pl.Boolean),
+            table(pa.bool_()),
+        ],
+        "date": lambda: [
+            *(series(kind) for kind in ("datetime64[s]", "datetime64[ns]", object)),
+            *(arrow(kind) for kind in (pa.date32(), pa.date64(), pa.timestamp("ms"), pa.timestamp("ns"))),
+            series(None, pd.PeriodIndex([values[0], None, values[1]], freq="D")),
+            *(frame(kind) for kind in (pl.Date, pl.Datetime("ms"), pl.Datetime("ns"))),
+            *(table(kind) for kind in (pa.date32(), pa.date64())),
+            pa.table({"c": pa.array(gap).cast(pa.timestamp("ns"))}),
+            pa.table({"c": pa.array(gap).dictionary_encode()}),
+        ],
+        "duration": lambda: [
+            *(series(kind) for kind in ("timedelta64[s]", "timedelta64[ns]", object)),
+            arrow(pa.duration("us")),
+            *(frame(kind) for kind in (pl.Duration("ms"), pl.Duration("ns"))),
+            *(table(kind) for kind in (pa.duration("s"), pa.duration("ns"))),
+        ],
+        "time of day": lambda: [
+            series(object),
+            *(arrow(kind) for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))),
+            frame(pl.Time),
+            *(table(kind) for kind in (pa.time32("s"), pa.time64("us"), pa.time64("ns"))),
+        ],
+    }  # fmt: skip
+    return found[name]()
+
+
+TYPES = {  # two values, the kind of a column of them, and the numbers of these
+    "text": (["b", "a"], "text", ["b", None, "a"]),
+    "number": ([3, 5], "number", [3, np.nan, 5]),
+    "boolean": ([True, False], "boolean", [1, np.nan, 0]),
+    "date": ([TODAY, TODAY + datetime.timedelta(2)], "date", [19782, np.nan, 19784]),
+    "duration": ([datetime.timedelta(1), datetime.timedelta(3)], "duration", [1, np.nan, 3]),
+    "time of day": ([TIME, datetime.time(6)], "duration", [45015 / 86400, np.nan, 0.25]),
 }
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
-def test_numbers_as_people_write_them(kind, read):
-    written, expected = NUMBERS[kind]
-    found, _ = read("n\n" + "\n".join(written) + "\n")
-    assert found["n"] == expected
-
-
-TEXTS = {
-    "zeros in front": ["000123", "4", "12"],
-    "numbers of twenty digits": ["12345678901234567890", "12345678901234567891"],
-    "beyond what float64 tells apart": ["9007199254740993", "9007199254740992"],
-    "letters before": ["A12", "A13"],
-    "different units": ["12 kg", "3 lb"],
-    "addresses": ["192.168.1.10", "10.0.0.1"],
-    "versions": ["1.2.3", "1.10.0"],
-    "telephones": ["+49 123 456 789", "+1 234 567 890"],
-    "words": ["red", "green"],
-    "two words": ["John Smith", "Jane Doe"],
-    "streets": ["Main 12", "Mill 3"],
-    "ranges": ["10-20", "20-30"],
-    "yes and no": ["yes", "no"],
-    "days that are not there": ["30/02/2020", "31/02/2020"],
-    "mixed zones": ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00"],
-}
-
-
-@pytest.mark.parametrize("kind", TEXTS)
-def test_text_stays_what_it_was(kind, read):
-    found, _ = read("n\n" + "\n".join(TEXTS[kind]) + "\n")
-    assert found["n"] == TEXTS[kind]
-
-
-DATES = {
-    "ISO": (["2020-01-31", "2020-02-01"], [day(2020, 1, 31), day(2020, 2, 1)]),
-    "ISO with time": (
-        ["2020-01-31T17:45:00", "2020-02-01 06:00:00.5"],
-        [day(2020, 1, 31, 17, 45), day(2020, 2, 1, 6, 0, 0, 500000)],
-    ),
-    "zones": (
-        ["2020-01-31T17:45:00+01:00", "2020-02-01T00:00:00Z"],
-        [day(2020, 1, 31, 16, 45).replace(tzinfo=UTC), day(2020, 2, 1).replace(tzinfo=UTC)],
-    ),
-    "United States": (["1/31/2020", "2/1/2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
-    "with half days": (["1/31/2020 5:45 PM", "2/1/2020 12:05 am"], [day(2020, 1, 31, 17, 45), day(2020, 2, 1, 0, 5)]),
-    "Germany": (["31.01.2020", "1.2.2020 08:30"], [day(2020, 1, 31), day(2020, 2, 1, 8, 30)]),
-    "France": (["31/01/2020", "01/02/2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
-    "Oracle": (["31-JAN-20", "01-FEB-99"], [day(2020, 1, 31), day(1999, 2, 1)]),
-    "words": (['"Jan 31, 2020"', '"February 1, 2020"'], [day(2020, 1, 31), day(2020, 2, 1)]),
-    "mail": (['"Fri, 31 Jan 2020 10:00:00 GMT"'] * 2, [day(2020, 1, 31, 10).replace(tzinfo=UTC)] * 2),
-    "compact": (["20200131", "20200201", "20200202"], [day(2020, 1, 31), day(2020, 2, 1), day(2020, 2, 2)]),
-    "Japan": (["2020/1/31", "2020/12/01"], [day(2020, 1, 31), day(2020, 12, 1)]),
-    "gaps": (["2020-01-31", "NaT", "", "2020-02-01"], [day(2020, 1, 31), None, None, day(2020, 2, 1)]),
-}
-
-
-@pytest.mark.parametrize("kind", DATES)
-def test_dates_as_people_write_them(kind, read):
-    written, expected = DATES[kind]
-    found, _ = read("id,n\n" + "\n".join(f"{k},{text}" for k, text in enumerate(written)) + "\n")
-    assert found["n"] == expected
-
-
-def test_times_of_day_and_durations(read):
-    found, _ = read("a,b,c\n17:45,36:15:00,5:45 PM\n5:30,0:00:10.5,12:00 am\n")
-    seconds = {name: [value.total_seconds() for value in values] for name, values in found.items()}
-    assert seconds == {"a": [63900, 19800], "b": [130500, 10.5], "c": [63900, 0]}
-
-
-def test_numbers_that_count_from_1970_are_dates_where_the_name_says_so(read):
-    found, notes = read("ts,n,created_at\n1700000000,1700000000,1700000000123\n1700000060,1700000060,1700000000999\n")
-    assert found["ts"][0] == day(2023, 11, 14, 22, 13, 20) and found["n"][0] == 1700000000
-    assert found["created_at"][1] == day(2023, 11, 14, 22, 13, 20, 999000)
-    assert notes == [
-        "column 'ts' is read as seconds since 1970",
-        "column 'created_at' is read as milliseconds since 1970",
-    ]
-
-
-def test_truth_in_any_case(read):
-    found, _ = read("a,b\nTRUE,true\nFalse,n/a\n")
-    assert found == {"a": [True, False], "b": [True, None]}
-
-
-# The file tells
-
-
-def test_the_other_columns_tell_the_decimal_sign(read):
-    """Alone, 12,500 and 9,800 could be both."""
-    column = "12,500", "9,800"
-    with pytest.raises(CommandError, match=r"as '12,500' may be 12500 or 12.500: --decimal , or --decimal . tells"):
-        read(f"t;p\n1;{column[0]}\n2;{column[1]}\n")
-    assert read(f"t;p\n1,5;{column[0]}\n2;{column[1]}\n")[0]["p"] == [12.5, 9.8]
-    assert read(f"t;p\n1.5;{column[0]}\n2;{column[1]}\n")[0]["p"] == [12500, 9800]
-    assert read(f't,p\n1,"{column[0]}"\n2,"{column[1]}"\n')[0]["p"] == [12500, 9800], "commas separate columns"
-    for sign, expected in ((".", [12500, 9800]), (",", [12.5, 9.8])):
-        form = Format(style=Style(decimal=sign))
-        assert read(f"t\tp\n1\t{column[0]}\n2\t{column[1]}\n", form)[0]["p"] == expected
-    assert read("p\n12,500\n800\n", Format(separator=";"))[0]["p"] == [12500, 800], "three decimals would be in both"
-
-
-def test_points_group_where_another_column_has_decimal_commas(read):
-    assert read("a;b\n1,5;1.234\n2,5;800\n")[0]["b"] == [1234, 800]
-    assert read("a;b\n1.5;1.234\n2.5;800\n")[0]["b"] == [1.234, 800]
-    assert read("a;b\n1;1.234\n2;800\n")[0]["b"] == [1.234, 800]
-
-
-def test_the_other_columns_tell_whether_days_come_first(read):
-    assert read("a,b\n03/04/2020,31/12/2020\n04/05/2020,1/1/2020\n") == (
-        {"a": [day(2020, 4, 3), day(2020, 5, 4)], "b": [day(2020, 12, 31), day(2020, 1, 1)]},
-        [],
-    )
-    found, notes = read("a\n03/04/2020\n04/05/2020\n")
-    assert found["a"][0] == day(2020, 3, 4) and "are taken as month, day, year: --day-first yes" in notes[0]
-    found, notes = read("a;b\n03/04/2020;1,5\n04/05/2020;2,5\n")
-    assert found["a"][0] == day(2020, 4, 3) and "are taken as day, month, year" in notes[0]
-    assert read("a\n03/04/2020\n", Format(style=Style(day_first=True))) == ({"a": [day(2020, 4, 3)]}, [])
-    assert read("a\n03/04/2020\n", prior=Style(day_first=True)) == ({"a": [day(2020, 4, 3)]}, [])
-
-
-def test_a_model_remembers_how_its_file_was_written(read):
-    assert read("p\n12,500\n9,800\n", Format(separator=";"), prior=Style(decimal=","))[0]["p"] == [12.5, 9.8]
-    content = "p\n12,5\n9,800\n"
-    assert read(content, Format(separator=";"), prior=Style(decimal="."))[0]["p"] == [12.5, 9.8], "told by itself"
-
-
-def test_gaps_are_those_that_are_given(read):
-    content = "a,b\nNA,1\nnone,-9\nx,2\n"
-    assert read(content)[0] == {"a": [None, None, "x"], "b": [1, -9, 2]}
-    form = Format(style=Style(gaps=("-9",)))
-    assert read(content, form)[0] == {"a": ["NA", "none", "x"], "b": [1, None, 2]}
-    assert read("y\nNone\nsome\nNA\n", target="y")[0] == {"y": ["None", "some", None]}, "None may be a class"
-
-
-def test_other_values_among_numbers_are_told(read):
-    found, notes = read("n\n" + "".join(f"{k}.5\n" for k in range(30)) + "n.b.\nn.b.\n")
-    assert found["n"][0] == "0.5"
-    assert notes == [
-        "column 'n' is taken as text, as it holds numbers and 2 other values: 'n.b.'; if these stand for gaps, "
-        "--na says so"
-    ]
-
-
-# Layout
-
-LAYOUTS = {
-    "spaces behind commas": "a, b\n1, x y \n2, z\n",
-    "quotes behind spaces": 'a, b\n1, "x y"\n2, z\n',
-    "tabs": "a\tb\n1\tx y\n2\tz\n",
-    "semicolons": "a;b\n1;x y\n2;z\n",
-    "bars": "a|b\n1|x y\n2|z\n",
-    "Excel's first line": "sep=;\na;b\n1;x y\n2;z\n",
-    "returns and feeds": "a,b\r\n1,x y\r\n2,z\r\n",
-    "old Macs": "a,b\r1,x y\r2,z\r",
-    "a title before": "Report of today\n\na,b\n1,x y\n2,z\n",
-    "several lines before": "# made by a logger\n# at noon, in the shade, somewhere\na,b\n1,x y\n2,z\n",
-    "blank lines": "\n\na,b\n1,x y\n\n2,z\n\n\n",
-    "rows of separators at the end": "a,b\n1,x y\n2,z\n,\n,\n",
-    "a separator behind each row": "a,b,\n1,x y,\n2,z,\n",
-    "joined files": "a,b\n1,x y\na,b\n2,z\n",
-    "a mark": "\ufeffa,b\n1,x y\n2,z\n",
-    "quoted names": '"a","b"\n"1","x y"\n"2","z"\n',
-}
-
-
-@pytest.mark.parametrize("kind", LAYOUTS)
-def test_layouts(kind, read):
-    found, _ = read(LAYOUTS[kind])
-    assert {name: found[name] for name in ("a", "b")} == {"a": [1, 2], "b": ["x y", "z"]}
-    assert all(set(values) == {None} for name, values in found.items() if name not in ("a", "b"))
-
-
-def test_what_was_passed_over_is_told(read):
-    _, notes = read(LAYOUTS["several lines before"])
-    assert notes == ["2 lines before the header passed over, beginning with '# made by a logger'"]
-    assert read(LAYOUTS["rows of separators at the end"])[1] == ["2 empty rows at the end left out"]
-    assert read(LAYOUTS["joined files"])[1] == ["1 row that repeat the header left out"]
-    rows = "".join(f"{k},x,{k}\n" for k in range(30))
-    found, notes = read(f"a,b,c\n{rows}Total of 30 rows,,\n")
-    assert len(found["a"]) == 30 and notes == ["1 remark at the end left out, such as 'Total of 30 rows'"]
-
-
-def test_rows_within_a_table_that_are_empty_stay(read):
-    assert read("a,b\n1,2\n,\n3,4\n")[0] == {"a": [1, None, 3], "b": [2, None, 4]}
-    assert read("a\n1\n\n3\n\n")[0] == {"a": [1, None, 3]}
-
-
-def test_names_of_columns(read):
-    assert list(read('"a\nb", c ,\n1,2,3\n')[0]) == ["a b", "c", "column 3"]
-    found, notes = read("a,b,a\n1,2,3\n")
-    assert found == {"a": [1], "b": [2], "a (2)": [3]} and "several columns are called 'a'" in notes[0]
-    assert list(read('"x" "y"\n"1" 2 3\n"2" 4 5\n')[0]) == ["row names", "x", "y"], "of R"
-    assert list(read(",x\n0,2\n1,4\n")[0]) == ["column 1", "x"], "of pandas"
-    assert list(read("1,2\n3,4\n", Format(header=False))[0]) == ["1", "2"]
-    assert list(read("1,2\n3,4\n", Format(header=False, names=("a", "b")))[0]) == ["a", "b"]
-    assert read("x,y\n3,4\n", Format(names=("a", "b")))[0] == {"a": [3], "b": [4]}
-    with pytest.raises(CommandError, match="has 2 columns, but --names gives 1"):
-        read("x,y\n3,4\n", Format(names=("a",)))
-
-
-def test_wide_tables(read):
-    names = [f"c{k}" for k in range(20_000)]
-    found, _ = read(",".join(names) + "\n" + ",".join(["1"] * 20_000) + "\n")
-    assert list(found) == names and found["c19999"] == [1]
-
-
-# Encodings and archives
-
-TEXT = "ä,b\n1,ü\n"
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_encodings(encoding, read):
-    found, notes = read(TEXT.encode(encoding))
-    assert found == {"ä": [1], "b": ["ü"]}
-    assert len(notes) == (encoding == "cp1252")
-
-
-def test_an_encoding_that_is_given(read):
-    assert read("a,b\n1,ł\n".encode("cp1250"), Format(encoding="cp1250"))[0]["b"] == ["ł"]
-    with pytest.raises(CommandError, match="is not text in utf-8"):
-        read(TEXT.encode("cp1252"), Format(encoding="utf-8"))
-    with pytest.raises(CommandError, match="is not text in utf-16"):
-        read(TEXT.encode("utf-16") + b"\0", Format(encoding="utf-16"))
-
-
-def zipped(*members):
-    with zipfile.ZipFile(held := io.BytesIO(), "w") as archive:
-        for name, content in members:
-            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
-    return held.getvalue()
-
-
-def zstd(content):
-    return pytest.importorskip("zstandard", reason="needs zstandard, the extra train").compress(content)
-
-
-PACKERS = {
-    "gz": gzip.compress,
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-    "zst": zstd,
-    "zip": lambda content: zipped(("folder/", b""), ("folder/t.csv", content), ("__MACOSX/._t.csv", b"x")),
-    "zip of gz": lambda content: zipped(("t.csv.gz", gzip.compress(content))),
-}
-
-
-@pytest.mark.parametrize("packer", PACKERS)
-def test_packed_files(packer, read):
-    packed = PACKERS[packer](TEXT.encode())
-    assert read(packed)[0] == {"ä": [1], "b": ["ü"]}
-    with pytest.raises(CommandError, match="cannot be unpacked|has columns, but no rows|is empty"):
-        read(packed[: len(packed) // 2])
-
-
-@pytest.mark.parametrize("packer", ["gz", "bz2", "xz", "zst", "zip"])
-def test_files_that_unpack_to_a_multiple(packer, read, monkeypatch):
-    monkeypatch.setattr("fastml.commands.reading.source.LEAST_LIMIT", 2**20)
-    monkeypatch.setattr("fastml.commands.reading.source.CHUNK", 2**18)
-    with pytest.raises(CommandError, match="unpacks to more than 0.0 GB, which is too much for its size"):
-        read(PACKERS[packer](b"a\n" + b"1\n" * 2**21))
-
-
-FOREIGN = {
-    "workbook": (zipped(("[Content_Types].xml", b"<x/>")), "is a workbook of Excel or LibreOffice: save its sheet as"),
-    "old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel workbook"),
-    "web page": (b"<!DOCTYPE html><table>", "is a web page or XML: save the table as CSV"),
-    "JSON": (b'[{"a": 1}]', "is JSON: write it as CSV or Parquet"),
-    "JSON lines": (b'{"a": 1}\n{"a": 2}\n', "is JSON"),
-    "PDF": (b"%PDF-1.4", "is a PDF"),
-    "Feather": (b"ARROW1\0\0", "is an Arrow file"),
-    "database": (b"SQLite format 3\0", "is a database of SQLite"),
-    "several": (zipped(("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")), "holds 2 files, expected one: 'a.csv', 'b.csv'"),
-    "picture": (b"\x89PNG\r\n\x1a\n\0\0", "is not a text file"),
-    "packed by zlib": (b"x\x9c\x01\x01\x02", "is not a text file"),
-    "nothing": (b" \n \n", "is empty"),
-}
-
-
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_what_is_no_table_is_called_by_its_name(kind, read):
-    content, message = FOREIGN[kind]
-    with pytest.raises(CommandError) as caught:
-        read(content)
-    assert message in str(caught.value)
-
-
-def test_a_row_that_is_too_long_is_told_with_its_line(read):
-    with pytest.raises(CommandError, match=r"t.csv has 3 values in line 4, but 2 columns: put quotes around"):
-        read('a,b\n1,"x\ny"\n3,4,5\n')
-
-
-def test_texts_of_parquet_have_no_spaces_around(read):
-    frame = pl.DataFrame({"a": [" x", "y "], "n": [1.0, float("nan")], "t": [datetime.time(6), None]})
-    frame.write_parquet(held := io.BytesIO())
-    found, _ = read(held.getvalue(), name="t.parquet")
-    assert found == {"a": ["x", "y"], "n": [1, None], "t": [datetime.timedelta(hours=6), None]}
-
-
-# What a model wants
-
-
-def test_columns_must_hold_what_they_held_in_training(read):
-    kinds = {"a": "number", "b": "text", "c": "date", "d": "boolean", "e": "duration"}
-    content = "a,b,c,d,e\n1700000000,007,2020-01-01,1,1:30\n,12,,0,\n"
-    found, _ = read(content, kinds=kinds)
-    assert found["a"] == [1700000000, None] and found["b"] == ["007", "12"]
-    for content, message in {
-        "a\n1\nx1\n": "column 'a' held numbers in training, here it holds text, such as 'x1' in row 2",
-        "c\n2020-01-01\nsoon\n": "column 'c' held dates in training, here it holds text, such as 'soon' in row 2",
-        "c\ntrue\n": "column 'c' held dates in training, here it holds true and false, such as 'true' in row 1",
-        "e\n1:30\n90\n": "column 'e' held times in training, here it holds text",
-    }.items():
-        with pytest.raises(CommandError, match=message):
-            read(content, kinds=kinds)
-    assert read("a\n007\n", kinds=kinds)[0] == {"a": [7]}
-    assert read("c\n1700000000\n", kinds=kinds)[0] == {"c": [day(2023, 11, 14, 22, 13, 20)]}
-    assert read("b\ntrue\n1\n", kinds=kinds)[0] == {"b": ["true", "1"]}
+@pytest.mark.parametrize("name", TYPES)
+def test_types_that_hold_it_under_another_name(name):
+    values, kind, expected = TYPES[name]
+    found = tables(name, values)
+    fitted = encoder().fit(found[0])
+    matrix = fitted.transform(found[0])
+    for table in found:
+        (column,) = read(table)[1]
+        assert column.kind == kind and column.missing.tolist() == [False, True, False], table
+        assert list(map(str, column.values)) == list(map(str, expected)) or np.array_equal(
+            np.array(column.values, float), expected, equal_nan=True
+        )
+        assert np.array_equal(fitted.transform(table), matrix)
+        for row in range(3):
+            assert np.array_equal(fitted.transform_one(table[row : row + 1]), matrix[row])
+
+
+def test_columns_that_hold_nothing():
+    pd, pl, pa = need("pandas"), need("polars"), need("pyarrow")
+    for table in (
+        pd.DataFrame({"c": pd.Series([None] * 2, dtype=pd.ArrowDtype(pa.null()))}),
+        pd.DataFrame({"c": pd.Series([None] * 2, dtype="category")}),
+        pl.DataFrame({"c": [None] * 2}),
+        pl.DataFrame({"c": pl.Series([None] * 2, dtype=pl.Enum(["a"]))}),
+        pa.table({"c": pa.nulls(2)}),
+        pa.table({"c": pa.array([None] * 2, pa.time64("ns"))}),
+    ):
+        assert read(table)[1][0].kind == "nothing"
+        assert encoder().fit([{"c": "a"}, {"c": None}]).transform(table).tolist() == [[0, 1]] * 2
+
+
+def test_categories_of_anything():
+    pd = need("pandas")
+    for values, kind in [
+        (pd.Series([0.5, 1.5, None]), "number"),
+        (pd.Series([1, 2, None], dtype="Int64"), "whole-number category"),
+        (pd.to_datetime(pd.Series(["2024-01-01", None, "2024-01-02"])), "date"),
+        (pd.to_timedelta(pd.Series(["1h", None, "2h"])), "duration"),
+        (pd.Series(pd.cut([1, 2, 9], 2)), "text"),
+        (pd.Series([TIME, None, TIME], dtype=object), "duration"),
+        (pd.Series([D("0.5"), None, D(3)], dtype=object), "number"),
+    ]:
+        table = pd.DataFrame({"c": values.astype("category")})
+        assert read(table)[1][0].kind == kind
+        fitted = encoder().fit(table)
+        for row, expected in enumerate(fitted.transform(table)):
+            assert np.array_equal(fitted.transform_one(table[row : row + 1]), expected)
+
+
+def test_the_extremes_of_integers():
+    pl = need("polars")
+    for dtype in ("int64", "uint64"):
+        ends = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
+        for table in (ends[:, None], need("pandas").DataFrame({"c": ends}), pl.DataFrame({"c": ends})):
+            assert encoder().fit_transform(table).tolist() == [[-1], [1]]
+        kind = {"int64": pl.Int64, "uint64": pl.UInt64}[dtype]
+        gaps = pl.DataFrame({"c": [int(ends[0]), None, int(ends[1])]}, schema={"c": kind})
+        assert encoder().fit_transform(gaps)[[0, 2], 0].tolist() == [-1, 1]

@@ -131,9 +131,14 @@ THEIRS = {  # errors and warnings that come from NumPy, or from the user's own c
 }
 
 
+def is_gap(form):
+    """Whether there is a missing value, which X may have and others not."""
+    return "NaN" in form or form == "None among objects"
+
+
 @cells({form: BAD[form] for form in BAD if form not in THEIRS}, ESTIMATORS)
 def test_estimators_refuse_what_is_no_good(entry, form):
-    """In scikit-learn's words, or take what they take; labels of a classifier may be anything."""
+    """In scikit-learn's words, or take what they take, and gaps in X; labels of a classifier may be anything."""
     good, call = ENTRIES[entry].good, ENTRIES[entry].call
     value = BAD[form](good)
     try:
@@ -143,6 +148,8 @@ def test_estimators_refuse_what_is_no_good(entry, form):
         return
     if entry == "Classifier fit y":
         assert form in NUMBERS | {"a column too many", "records"}
+    elif is_gap(form):
+        assert ENTRIES[entry].name.startswith("X") and all(np.isfinite(array).all() for array in found)
     elif form in NUMBERS:
         assert same_bits(found, call(value.astype(np.float64)))
     else:
@@ -154,7 +161,7 @@ def test_estimators_refuse_what_is_no_good(entry, form):
 def test_the_encoder_takes_gaps_numbers_and_text_and_refuses_the_rest(entry, form):
     """Numbers are rounded to float64; those that are missing are the median, with a flag at fit."""
     value = BAD[form](X)
-    if "NaN" in form or form == "None among objects":
+    if is_gap(form):
         found, gap = results(ENTRIES[entry], value)[0], (-1, 2)
         assert found.shape[1] == 3 + (entry == "encoder fit") and same_bits([found[:, 0]], [expected(entry)[0][:, 0]])
         assert found[gap] in found[:-1, 2]
@@ -165,6 +172,6 @@ def test_the_encoder_takes_gaps_numbers_and_text_and_refuses_the_rest(entry, for
         assert any(word in str(error) for word in ("table", "column", "row")), error
         return
     kinds = {"text of numbers", "dates", "durations"} if entry == "encoder fit" else set()
-    assert form in NUMBERS | {"a row too many", "a column too many"} and np.isfinite(found).all()
+    assert form in NUMBERS | {"a row too many", "a column too many", "a dict"} and np.isfinite(found).all()
     if form in NUMBERS - kinds:
         assert same_bits([found], results(ENTRIES[entry], value.astype(np.float64)))

@@ -342,7 +342,7 @@ def test_what_is_refused_leaves_no_trace(first):
     model = MLPRegressor(hidden_layer_sizes=(5,), random_state=0, **first).partial_fit(X, y)
     expected, twin = model.predict(X), pickle.loads(pickle.dumps(model))
     for bad_X, bad_y, parameters in (
-        (later * np.nan, y, {}),
+        (np.full_like(later, np.inf), y, {}),
         (later, y * np.nan, {}),
         (later, y[:9], {}),
         (later, y[:, 0], {}),

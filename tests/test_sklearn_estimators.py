@@ -269,6 +269,7 @@ def test_what_is_refused_leaves_no_trace():
     expected, before = model.predict_proba(IRIS[0]), set(vars(model))
     for X, y, parameters in (
         (IRIS[0][:, :2] * np.nan, IRIS[1], {}),
+        (IRIS[0][:, :2] * np.inf, IRIS[1], {}),
         (IRIS[0][:, :2], IRIS[1][:10], {}),
         (IRIS[0][:, :2], IRIS[1] * 0.5 + 0.1, {}),
         (IRIS[0][:, :2], IRIS[1], {"activation": "rectify"}),

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastml
-from fastml import TableEncoder, tables
+from fastml import TableEncoder, reading
 from fastml.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
@@ -79,8 +79,8 @@ def test_the_target_is_a_column(library):
 def test_without_narwhals_tables_of_numbers_will_do(monkeypatch):
     pandas = pytest.importorskip("pandas", reason="needs pandas")
     monkeypatch.setitem(sys.modules, "narwhals.stable.v2", None)
-    assert tables.is_plain(pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.0]}))
-    assert not tables.is_plain(pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+    assert reading.is_plain(pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.0]}))
+    assert not reading.is_plain(pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
 
 
 def test_pipelines_may_hand_over_tables():
@@ -112,8 +112,11 @@ def test_tables_of_numbers_are_taken_as_arrays_are():
 def test_columns_are_those_of_the_fit():
     table, target = make_table("pandas")
     model = MLPClassifier(**SMALL).fit(table, target)
-    with pytest.raises(ValueError, match="columns are in another order"):
-        model.predict(table[["city", "size", "paid", "street"]])
+    expected = model.predict_proba(table)
+    np.testing.assert_array_equal(model.predict_proba(table[["city", "size", "paid", "street"]]), expected)
+    with pytest.warns(UserWarning, match="^the table has further columns: column 'more' is not known from fit"):
+        np.testing.assert_array_equal(model.predict_proba(table.assign(more=object())), expected)
+    np.testing.assert_array_equal(model.predict_proba(table.assign(more=object())), expected)  # told once
     with pytest.raises(ValueError, match="column 'paid' is missing"):
         model.predict(table[["size", "city", "street"]])
     with pytest.raises(TypeError, match="column 'size' is of kind text"):

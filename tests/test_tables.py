@@ -12,7 +12,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fastml.tables import TableEncoder, is_table
+from fastml.reading import is_table
+from fastml.tables import TableEncoder
 
 NAN = float("nan")
 DAY = datetime.timedelta(days=1)
@@ -411,13 +412,19 @@ def test_rows_may_be_tuples_or_arrays():
         ([[{}]], TypeError, "column 0 holds dict, "),
         ([[b"a"]], TypeError, "column 0 holds bytes, "),
         ([[1j]], TypeError, "column 0 holds complex, "),
-        ([[NOON.time()]], TypeError, "column 0 holds time, "),
         ([[1], ["a"]], TypeError, "column 0 mixes int and str: make all its values of one kind, or leave the column"),
-        ([[1], [True]], TypeError, "column 0 mixes bool and int"),
+        ([[1], ["a"], [True]], TypeError, "column 0 mixes bool and int and str"),
         ([[NOON], [NOON.replace(tzinfo=UTC)]], TypeError, "column 0 mixes dates with a time zone and dates without"),
-        ([[1, None], [2, NAN]], ValueError, "column 1 holds missing values only: leave the column out"),
+        ([[None, None], [None, NAN]], ValueError, "the table holds missing values only: there is nothing to learn"),
         ([[1], [2, 3]], ValueError, "row 1 has 2 values, but row 0 has 1"),
-        ([{"a": 1}], TypeError, r"row 0 is dict .* table must be a DataFrame of pandas or polars, a Table of pyarrow,"),
+        ([[1], {"a": 1}], TypeError, r"row 1 is dict .* table must be a DataFrame of pandas or polars, a Table of "),
+        ([{"a": 1}, [1]], TypeError, r"row 1 is list \[1\], but row 0 is a dict"),
+        ([{}], ValueError, "the table has no columns"),
+        ({}, ValueError, "the table has no columns"),
+        ({"a": []}, ValueError, "the table has no rows"),
+        ({"a": [1, 2], "b": [1]}, ValueError, "column 'b' has 1 values, but column 'a' has 2"),
+        ({"a": [1, 2], "b": 1}, TypeError, "the dict holds a list at 'a' and a single value at 'b': expected"),
+        ({1: 1, "1": 2}, ValueError, "2 columns have 1 names: there are several '1'"),
         (["ab"], TypeError, "row 0 is str 'ab'"),
         ([], ValueError, "the table has no rows"),
         ([[], []], ValueError, "the table has no columns"),
@@ -428,7 +435,7 @@ def test_rows_may_be_tuples_or_arrays():
         (np.ones((2, 2), complex), TypeError, "column 0 holds complex128, for which there is no encoding"),
         (np.array([[b"a"]]), TypeError, r"column 0 holds \|S1, "),
         (np.ma.array([[1.0, 2.0]], mask=[[0, 1]]), ValueError, "table is a masked array with masked values: fill them"),
-        ({"a": [1]}, TypeError, r"table must be a DataFrame .* or a list of rows, got dict"),
+        ({"a": object()}, TypeError, "column 'a' holds object, for which there is no encoding"),
         (None, TypeError, "table must be .* got NoneType"),
         ("file.csv", TypeError, "table must be .* got str"),
     ],
@@ -442,11 +449,9 @@ def test_unusable_columns_of_tables(make):
     for values, error, message in [
         ([1.0, math.inf, None], ValueError, "column 'b' holds infinity at row 1"),
         ([1.0, None, -math.inf], ValueError, "column 'b' holds infinity at row 2"),
-        ([None, None, None], ValueError, "column 'b' holds missing values only: leave the column out"),
         ([[1], [2], None], TypeError, r"column 'b' holds (list|List\(Int64\)), for which there is no encoding"),
         ([{"x": 1}, None, None], TypeError, r"column 'b' holds (dict|Struct\(.*\)), for which there is no encoding"),
         ([b"a", b"b", None], TypeError, "column 'b' holds bytes, for which there is no encoding"),
-        ([NOON.time()] * 3, TypeError, "column 'b' holds time, for which there is no encoding"),
     ]:
         with pytest.raises(error, match="^" + message):
             encoder().fit(make({"a": [1, 2, 3], "b": values}))
@@ -455,10 +460,10 @@ def test_unusable_columns_of_tables(make):
 def test_unusable_columns_of_pandas():
     pd = need("pandas")
     for values, message in [
-        (pd.cut([1, 2, 3], 2), "column 'a' holds Interval, for which there is no encoding"),
-        (pd.Categorical([0.5, 1.0, 2.0]), "column 'a' holds categories that are no whole numbers, for which"),
+        (pd.IntervalIndex.from_breaks([0, 1, 2, 3]), "column 'a' holds Interval, for which there is no encoding"),
+        (pd.Categorical([1j, 2j, 3j]), "column 'a' holds complex, for which there is no encoding"),
         (pd.Categorical([1, "a", 2]), "column 'a' mixes int and str"),
-        (pd.period_range("2024", periods=3, freq="D"), "column 'a' holds Period, "),
+        (pd.Series([pd.DateOffset(1)] * 3), "column 'a' holds DateOffset, "),
         (np.array([1, "a", None], object), "column 'a' mixes int and str"),
     ]:
         with pytest.raises(TypeError, match="^" + message):
@@ -507,9 +512,7 @@ def test_lazy_tables_are_to_be_collected():
         ("b", "^column 'a' is missing; column 'c' is missing$"),
         ("ab", "^column 'c' is missing$"),
         ("", "^the table has no columns"),
-        ("abcd", "^column 'd' is unknown, as not there at fit$"),
         ("abde", "^column 'c' is missing; columns 'd', 'e' are unknown, as not there at fit$"),
-        ("acb", "^columns are in another order: expected 'a', 'b', 'c'; got 'a', 'c', 'b'$"),
     ],
 )
 def test_columns_must_be_those_of_fit(make, names, message):
@@ -522,8 +525,8 @@ def test_columns_must_be_those_of_fit(make, names, message):
 def test_long_lists_of_names_are_cut(make):
     names = [f"c{k}" for k in range(30)]
     fitted = encoder().fit(make({name: [1, 2] for name in names}))
-    with pytest.raises(ValueError, match="expected 'c0', .* 'c19' and 10 more; got 'c29', .* 'c10' and 10 more$"):
-        fitted.transform(make({name: [1, 2] for name in names[::-1]}))
+    with pytest.raises(ValueError, match="^columns 'c0', .* 'c19' and 10 more are missing; column 'd' is unknown"):
+        fitted.transform(make({"d": [1, 2]}))
 
 
 @pytest.mark.parametrize("method", ["fit", "transform"])
@@ -559,8 +562,8 @@ def test_columns_must_stay_of_their_kind(make):
     for name, kind in kinds.items():
         fitted = encoder().fit(make({"x": data[name]}))
         for other, found in kinds.items():
-            if other != name:
-                message = f"^column 'x' is of kind {found}, but at fit it was of kind {kind}$"
+            if other != name and (name, other) != ("n", "b"):
+                message = f"^column 'x' is of kind {found}, but at fit it was of kind {kind}(: it holds .*|$)"
                 with pytest.raises(TypeError, match=message):
                     fitted.transform(make({"x": data[other]}))
 
@@ -569,9 +572,9 @@ def test_categories_must_stay_of_their_kind():
     pd = need("pandas")
     fitted = encoder().fit(pd.DataFrame({"c": pd.Categorical([1, 2])}))
     for values, kind in [
-        (pd.Categorical(["1"]), "text"),
-        ([1], "number"),
-        (pd.Categorical([True]), "boolean category"),
+        (pd.Categorical(["one"]), "text"),
+        ([1.5], "number"),
+        ([TODAY], "date"),
     ]:
         with pytest.raises(TypeError, match=f"column 'c' is of kind {kind}, but at fit .* whole-number category"):
             fitted.transform(pd.DataFrame({"c": values}))
@@ -612,7 +615,7 @@ def test_a_fit_that_fails_changes_nothing():
     with pytest.raises(TypeError, match="column 1 holds dict"):
         fitted.fit([[1, {}]])
     with pytest.raises(ValueError, match="missing values only"):
-        fitted.fit_transform([[1, None]])
+        fitted.fit_transform([[None, None]])
     assert fitted.to_dict() == before and fitted.n_features_in_ == 1
 
 

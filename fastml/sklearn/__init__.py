@@ -1,20 +1,39 @@
 """scikit-learn's multi-layer perceptrons, trained by fastml: the same parameters and attributes, and what was missing.
 
-Needs scikit-learn, the extra ``sklearn``; ``import fastml`` does not.
+The estimators need scikit-learn, the extra ``sklearn``, which is imported with the first of them. Their files do not:
+see `fastml.load_predictor`.
 """
 
-try:
-    import sklearn  # noqa: F401
-except ImportError as error:  # pragma: no cover - the tests run with it
-    raise ImportError("fastml.sklearn needs scikit-learn: pip install 'fastml-cpu[sklearn]'") from error
+from typing import TYPE_CHECKING
 
-from fastml.sklearn.classifier import MLPClassifier
-from fastml.sklearn.files import restore_estimator
-from fastml.sklearn.regressor import MLPRegressor
+if TYPE_CHECKING:  # what `__getattr__` gives
+    from fastml.sklearn.classifier import MLPClassifier
+    from fastml.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
 
+def __getattr__(name):
+    """An estimator, once it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:  # pragma: no cover - the tests run with it
+        raise ImportError("fastml.sklearn needs scikit-learn: pip install 'fastml-cpu[sklearn]'") from error
+    from fastml.sklearn import classifier, regressor
+
+    found = {"MLPClassifier": classifier.MLPClassifier, "MLPRegressor": regressor.MLPRegressor}
+    globals().update(found)
+    return found[name]
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
 def restored(description, model):
     """The estimator that a model file describes, around its network."""
-    return restore_estimator(description, model, (MLPClassifier, MLPRegressor))
+    from fastml.sklearn.files import restore_estimator
+
+    return restore_estimator(description, model, tuple(__getattr__(name) for name in __all__))

@@ -8,27 +8,29 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastml import saving
 from fastml.data import check_unmasked
+from fastml.gaps import filled
 from fastml.row_weights import as_row_weights
 from fastml.sklearn.chunks import Step, assumed_of, begin
 from fastml.sklearn.constraints import CONSTRAINTS
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
-from fastml.sklearn.growth import begin_table, learn
+from fastml.sklearn.growth import begin_table
+from fastml.sklearn.inputs import checked_numbers, checked_rows
 from fastml.sklearn.lbfgs import minimize_loss
-from fastml.sklearn.network import make_model, make_optimizer, plain_weights
+from fastml.sklearn.medians import begin_medians, learn_medians
+from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import make_score, split_off
-from fastml.tables import TableEncoder, is_plain, is_table
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
-BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
-FLOATS = (np.float64, np.float32)
-STATISTICS = ("_inputs", "_targets", "_target_mean", "_target_spread", "encoder_")  # which go with the network
+STATISTICS = (  # which go with the network
+    "_inputs", "_targets", "_target_mean", "_target_spread", "encoder_", "_medians", "_middle",
+)  # fmt: skip
 
 
 class BaseMLP(BaseEstimator):
@@ -106,6 +108,8 @@ class BaseMLP(BaseEstimator):
         if "model_" in vars(self) and "_inputs" not in vars(self):  # of an older version
             vars(self).update(assumed_of(self))
             before.update(vars(self))
+        for name in ("_medians", "_middle"):  # which older versions had not
+            vars(self).setdefault(name, None)
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
         X, y = self._checked(X, y, fresh, learns=incremental and not fresh)
         weights = self._checked_weights(sample_weight, X, "sample_weight")
@@ -121,7 +125,11 @@ class BaseMLP(BaseEstimator):
                 vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
         x = self._dense(X)
-        step = Step(self, before, x, y, weights) if incremental and not fresh else None
+        if fresh:
+            begin_medians(self, x, whole=not incremental)
+        step, x = self._step(before, x, y, weights) if incremental and not fresh else (None, self._filled(x))
+        if validation:
+            validation = (self._filled(validation[0]), *validation[1:])
         targets, batch = self._encode(y), self._rows_of_batch(len(x))
         if fresh:
             self._make_model(x, weights, batch, whole=not incremental)
@@ -130,27 +138,21 @@ class BaseMLP(BaseEstimator):
         self.n_iter_ = 0
         return x, targets, weights, batch, validation, step
 
-    def _checked(self, X, y, reset, learns=False):
-        """X as numbers and y, checked.
+    def _step(self, before, x, y, weights):
+        """The Step to the statistics with these rows, those with gaps left out, and the rows with medians in gaps."""
+        gaps = np.isnan(x).any(axis=1)
+        complete = ~gaps if gaps.any() else slice(None)
+        learn_medians(self, x[complete])
+        x = self._filled(x)
+        return Step(self, before, x, y, weights, complete), x
 
-        Tables that hold more than numbers are encoded, by rules that `reset` makes, and to which one that `learns` adds
-        what these rows tell.
-        """
-        check_unmasked(X, "X")
-        check_unmasked(y, "y")
-        if reset:
-            encodes = is_table(X) and (self._encodes or not is_plain(X))
-            self.encoder_ = TableEncoder(dtype="float64").fit(X) if encodes else None
-        if self.encoder_ is None:
-            return validate_data(self, X, y, reset=reset, **self._checks())
-        if learns:
-            self.encoder_, self._inputs, X = learn(self.encoder_, self._inputs, X)
-        else:
-            X = self.encoder_.transform(X)
-        X, y = check_X_y(X, y, estimator=self, **self._checks())
-        if reset:
-            self.n_features_in_, self.feature_names_in_ = self.encoder_.n_features_in_, self.encoder_.feature_names_in_
-        return X, y
+    def _filled(self, X):
+        """X with medians in place of NaN, where there is no encoder for that."""
+        return filled(X, self._medians, vars(self).get("feature_names_in_")) if self.encoder_ is None else X
+
+    def _checked(self, X, y, reset, learns=False):
+        """X as numbers and y, checked; see `checked_rows`."""
+        return checked_rows(self, X, y, reset, learns, **self._checks())
 
     def _checked_weights(self, weights, X, name):
         """Weights of the rows of X, from 0 on, or None."""
@@ -160,7 +162,7 @@ class BaseMLP(BaseEstimator):
 
     def _checks(self):
         """How scikit-learn is to check X and y."""
-        return {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": FLOATS}
+        return {"multi_output": True}
 
     def _split(self, X, y, weights, validation, incremental):
         """The rows to train on and those to validate with, or None, as X, y and weights."""
@@ -199,7 +201,7 @@ class BaseMLP(BaseEstimator):
         self._patience = Patience(self.tol, self.n_iter_no_change)
         self._aim, self._targets = self._make_aim(), None
         self._begin_targets(y, weights, whole)
-        self.out_activation_ = self._out_activation()
+        self.out_activation_ = activation_of(self._aim.link)
 
     def _rows_of_batch(self, rows):
         if self.solver == "lbfgs":
@@ -279,23 +281,31 @@ class BaseMLP(BaseEstimator):
 
     def _outputs(self, X):
         """The network's outputs (rows, units) for checked X."""
-        if sparse.issparse(X):
-            X = X.tocsr()
-            parts = [self._dense(X[i : i + BLOCK]) for i in range(0, X.shape[0], BLOCK)]
-        else:
-            parts = [self._dense(X)]
-        with num_threads(self.n_threads):
-            outputs = [self.model_.predict(part) for part in parts]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return self._trained().outputs(X)
+
+    def _parts(self):
+        """What a TrainedModel is made of, behind what a kind of it has of its own."""
+        known = vars(self)
+        names, medians = known.get("feature_names_in_"), known.get("_medians")
+        return self.model_, self.encoder_, names, self.n_features_in_, medians, self.n_threads, self.about_
+
+    def _decode(self, outputs):
+        """Labels or numbers for the network's outputs."""
+        return self._trained().decode(outputs)
+
+    def predict_one(self, row):
+        """The label or number of one row: an array (columns,), a dict by names of columns, or a table of one row.
+
+        `predict` for inner loops and services: it takes microseconds, where `predict` takes as many milliseconds.
+        """
+        check_is_fitted(self)
+        return self._trained().predict_one(row)
 
     def _checked_outputs(self, X):
         check_is_fitted(self)
-        check_unmasked(X, "X")
         if self._known_outputs is not None and self._known_outputs[0] is X:
             return self._known_outputs[1]
-        if self.encoder_ is not None:
-            return self._outputs(self.encoder_.transform(X))
-        return self._outputs(validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=FLOATS))
+        return self._outputs(checked_numbers(self, X))
 
     def _check_solver(self):
         if self.solver == "lbfgs":
@@ -312,5 +322,5 @@ class BaseMLP(BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
         return tags

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fastml.columns import check
+from fastml.encodings import check
 from fastml.file_checks import LARGEST
 from fastml.layers import Activation, codes_of, method_of
 from fastml.losses import BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
@@ -13,7 +13,7 @@ from fastml.lowering import elementary
 from fastml.running import SAMPLE, Running
 from fastml.sklearn.chunks import spread_of
 from fastml.sklearn.growth import standardizes
-from fastml.sklearn.network import Aim
+from fastml.sklearn.network import Aim, activation_of
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
 
@@ -28,10 +28,8 @@ LOSS_OF = {
 }
 
 
-def check_estimator(estimator, model):
-    """Checks the attributes that an estimator got from a file, and its network."""
-    state = vars(estimator)
-    classifies = hasattr(estimator, "predict_proba")
+def check_state(state, classifies, model):
+    """Checks the attributes that an estimator, which classifies or not, has got from a file, and its network."""
     for name in (*NEEDED, *(("classes_", "_kind") if classifies else ("_target_mean", "_target_spread"))):
         check(name in state, f"the estimator has no {name}")
     for name in ("n_features_in_", "n_outputs_", "n_layers_", "n_iter_", "t_"):
@@ -40,7 +38,8 @@ def check_estimator(estimator, model):
     check_columns(state, model)
     check_aim(state, model)
     check_classes(state) if classifies else check_targets(state)
-    check(state["out_activation_"] == estimator._out_activation(), f"out_activation_ is {state['out_activation_']!r}")
+    right = state["out_activation_"] == activation_of(state["_aim"].link)
+    check(right, f"out_activation_ is {state['out_activation_']!r}")
     check_progress(state)
 
 
@@ -62,10 +61,14 @@ def check_columns(state, model):
         check(isinstance(names, np.ndarray) and names.shape == (columns,), f"feature_names_in_ is {names!r}")
         different = all(isinstance(name, str) for name in names) and len(set(names.tolist())) == columns
         check(different, f"feature_names_in_ is {names!r}")
-    features, codes = columns, {}
+    features, codes, medians = columns, {}, state.get("_medians")
+    check(medians is None or encoder is None, "there are medians beside an encoder, which has its own")
+    if medians is not None:
+        check_array(medians, (columns,), -math.inf, "medians of the columns")
     if encoder:
         features, codes = encoder._width, encoder.embeddings
-        same = names is not None and names.tolist() == encoder.feature_names_in_.tolist()
+        known = encoder._given_names()
+        same = names is None if known is None else names is not None and names.tolist() == known
         check(same and columns == encoder.n_features_in_, "columns of the estimator and of its encoder differ")
     check(features == model.input_dim, f"the network takes {model.input_dim} features, the estimator has {features}")
     check(codes == codes_of(model.layers), "the network's embeddings are not for the encoder's columns")
@@ -143,6 +146,10 @@ def check_statistics(state, model):
             check_running(running, "standard" if standardizes(encoding) else None, 1, True)
     else:
         check_running(inputs, method, model.input_dim, method == "robust")
+    middle = state.get("_middle")
+    if middle is not None:
+        check(encoder is None, "there are statistics of medians beside an encoder")
+        check_running(middle, "minmax", model.input_dim, True)
     check_running(targets, None if mean is None else "standard", state["n_outputs_"], False)
     if targets is not None:
         same = np.array_equal(targets.mean, np.ravel(mean)) and np.array_equal(spread_of(targets), np.ravel(spread))

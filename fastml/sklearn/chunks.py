@@ -31,13 +31,18 @@ def spread_of(running):
 
 
 class Step:
-    """The statistics of an estimator before and after more rows; `take` fits its network to the latter."""
+    """The statistics of an estimator before and after more rows; `take` fits its network to the latter.
 
-    def __init__(self, estimator, before, x, y, weights):
+    Those of x are of the rows that are `complete`, without gaps.
+    """
+
+    def __init__(self, estimator, before, x, y, weights, complete=slice(None)):
         self.estimator, self.model, self.saved = estimator, estimator.model_, None
         self.encoder, self.inputs, self.targets = (before[name] for name in ("encoder_", "_inputs", "_targets"))
         if self.inputs is not None and self.encoder is None:
-            estimator._inputs = self.inputs.with_rows(x, weights, self.model.dtype)
+            estimator._inputs = self.inputs.with_rows(
+                x[complete], None if weights is None else weights[complete], self.model.dtype
+            )
         if self.targets is not None:
             estimator._take_target_statistics(self.targets.with_rows(as_columns(y), weights))
 

@@ -7,11 +7,12 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastml.losses import BinaryCrossentropy, CrossEntropy, SparseCategoricalCrossentropy
 from fastml.sklearn.base import BaseMLP
 from fastml.sklearn.network import Aim
+from fastml.trained import TrainedClassifier
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -149,9 +150,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X):
         """Probabilities (rows, classes), in the order of `classes_`, or (rows, labels) of each label."""
         outputs = self._checked_outputs(X)
-        if len(self.classes_) == 1:
-            return np.ones_like(outputs)
-        return np.hstack([1 - outputs, outputs]) if self._kind == "binary" else outputs
+        return self._trained().probabilities(outputs)
+
+    def predict_proba_one(self, row):
+        """Probabilities (classes,) for one row, as `predict_one` takes it."""
+        check_is_fitted(self)
+        return self._trained().predict_proba_one(row)
 
     def predict_log_proba(self, X):
         """The logarithm of `predict_proba`."""
@@ -199,23 +203,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(f"loss {loss!r} does not fit {self._kind} targets: they take {kind.__name__}")
         return Aim(loss, loss.link, self.n_outputs_, 1.0 if several else float(self.n_outputs_))
 
-    def _out_activation(self):
-        return {"sigmoid": "logistic"}.get(self._aim.link, self._aim.link)
-
     def _encode(self, y):
         if self._kind == "multilabel":
             return np.asarray(y, np.float64)
         numbers = np.searchsorted(self.classes_, y)
         return numbers if self._kind == "multiclass" else numbers[:, None].astype(np.float64)
 
-    def _decode(self, outputs):
-        if self._kind == "multilabel":
-            return (outputs > 0.5).astype(int)
-        if self._kind == "multiclass":
-            return self.classes_[outputs.argmax(axis=1)]
-        return self.classes_[
-            (outputs[:, 0] > 0.5).astype(int) if len(self.classes_) == 2 else np.zeros(len(outputs), int)
-        ]
+    def _trained(self):
+        return TrainedClassifier(self.classes_, self._kind, *self._parts())
 
     def _score_of(self, predictions, y, weights):
         return accuracy_score(y, predictions, sample_weight=weights)

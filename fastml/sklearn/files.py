@@ -6,23 +6,25 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastml.about import plain
-from fastml.columns import check
 from fastml.description import describe, restore
+from fastml.encodings import check
 from fastml.file_checks import unique
+from fastml.layers import positive_integer
 from fastml.running import Running
-from fastml.sklearn.checks import check_estimator, check_statistics
+from fastml.sklearn.checks import check_state, check_statistics
 from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
+from fastml.trained import TrainedClassifier, TrainedRegressor
 
 STATE = (
     "classes_", "_kind", "n_features_in_", "feature_names_in_", "encoder_", "n_outputs_", "out_activation_",
     "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
-    "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced",
+    "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced", "_medians",
 )  # fmt: skip
 TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
-RUNNING = ("_inputs", "_targets")  # what `partial_fit` needs besides
+RUNNING = ("_inputs", "_targets", "_middle")  # what `partial_fit` needs besides
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
 
 
@@ -58,19 +60,48 @@ def restore_estimator(description, model, classes):
             raise ValueError(f"{name} is {parameters[name]!r}")
     estimator = kinds[description["class"]](**parameters)
     estimator._validate_params()
+    vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model))
+    estimator.model_ = model
+    if "_inputs" not in vars(estimator):  # of an older version
+        vars(estimator).update(assumed_of(estimator), _middle=None)
+        check_statistics(vars(estimator), model)
+    return estimator
+
+
+def restore_trained(description, model):
+    """What predicts of the estimator that was described; ValueError for what is none.
+
+    All is checked as for the estimator but its parameters, of which only `n_threads` counts.
+    """
+    kind, names = description["class"], ("MLPClassifier", "MLPRegressor")
+    if kind not in names:
+        raise ValueError(f"there is no estimator {kind!r}")
+    parameters = {name: unpack(value) for name, value in description["parameters"].items()}
+    threads = parameters["n_threads"]
+    if threads is not None:
+        positive_integer("n_threads", threads, most=2**31 - 1)
+    state = checked_state(description, kind == "MLPClassifier", model)
+    optional = [state.get(name) for name in ("encoder_", "feature_names_in_", "n_features_in_", "_medians")]
+    parts = model, *optional, threads, state.get("about_")
+    if kind == "MLPClassifier":
+        return TrainedClassifier(state["classes_"], state["_kind"], *parts)
+    return TrainedRegressor(state["_target_mean"], state["_target_spread"], *parts)
+
+
+def checked_state(description, classifies, model):
+    """The attributes of an estimator, which classifies or not, in its description: such as can be."""
     unknown = set(description["state"]) - set(STATE)
     if unknown:
         raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
-    vars(estimator).update({name: unpack(value) for name, value in description["state"].items()})
-    check_estimator(estimator, model)
-    estimator.model_ = model
+    state = {"_medians": None} | {name: unpack(value) for name, value in description["state"].items()}
+    check_state(state, classifies, model)
     statistics = description.get("statistics")
-    found = {name: unpack(statistics[name]) for name in RUNNING} if statistics else assumed_of(estimator)
-    vars(estimator).update(found)
-    check_statistics(vars(estimator), model)
+    if statistics:
+        state |= {name: unpack(statistics.get(name)) for name in RUNNING}
+        check_statistics(state, model)
     if description.get("about") is not None:
-        estimator.about_ = plain(description["about"])
-    return estimator
+        state["about_"] = plain(description["about"])
+    return state
 
 
 def pack(value):

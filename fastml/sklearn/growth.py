@@ -13,8 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastml.columns import NOTHING, Codes, Number, OneHot
+from fastml.columns import NOTHING
 from fastml.embedding import Embedding
+from fastml.encodings import Codes, Number, OneHot
 from fastml.engine import Engine
 from fastml.layers import Dense
 from fastml.running import ROWS, Running, around

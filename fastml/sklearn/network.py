@@ -32,6 +32,11 @@ class Aim(NamedTuple):
     factor: float = 1.0
 
 
+def activation_of(link):
+    """scikit-learn's name of an output activation."""
+    return {ours: theirs for theirs, ours in NAMES.items()}.get(link, "exp" if link == "exponential" else link)
+
+
 class InverseScaling(Schedule):
     """scikit-learn's "invscaling": learning_rate / (rows seen + 1)^power; rows count by whole epochs."""
 

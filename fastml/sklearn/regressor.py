@@ -11,6 +11,7 @@ from fastml.losses import Huber, Loss, MeanAbsoluteError, MeanSquaredError, Pois
 from fastml.sklearn.base import BaseMLP
 from fastml.sklearn.chunks import as_columns, begin, spread_of
 from fastml.sklearn.network import Aim
+from fastml.trained import TrainedRegressor
 
 LOSSES = {
     "squared_error": MeanSquaredError,
@@ -177,9 +178,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Normalizes targets by these statistics."""
         self._targets, self._target_mean, self._target_spread = running, running.mean, spread_of(running)
 
-    def _out_activation(self):
-        return {"linear": "identity", "exponential": "exp"}[self._aim.link]
-
     def _target_scale(self):
         return () if self._target_mean is None else (self._target_spread, self._target_mean)
 
@@ -190,11 +188,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _finite(self, outputs):
         return super()._finite(outputs) and bool(np.isfinite(self._decode(outputs)).all())
 
-    def _decode(self, outputs):
-        if self._target_mean is not None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                outputs = self._target_mean + self._target_spread * outputs.astype(np.float64)
-        return outputs[:, 0] if self.n_outputs_ == 1 else outputs
+    def _trained(self):
+        return TrainedRegressor(self._target_mean, self._target_spread, *self._parts())
 
     def _score_of(self, predictions, y, weights):
         return r2_score(np.asarray(y, np.float64), predictions, sample_weight=weights)

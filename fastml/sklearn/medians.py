@@ -1,0 +1,41 @@
+"""What stands for gaps in plain numbers: the median of each column, over all rows so far where they come in chunks.
+
+Tables, and arrays that have gaps at fit, have encoders for that; see `fastml.gaps`.
+"""
+
+import numpy as np
+
+from fastml.gaps import medians_of
+from fastml.running import ROWS, Running, around
+
+QUARTILE = 0.6745  # standard deviations between the median and a quartile of a normal distribution
+
+
+def begin_medians(estimator, x, whole):
+    """Takes the medians of the first rows x : (rows, columns), the `whole` or a chunk of those to come."""
+    estimator._middle = estimator._medians = None
+    if estimator.encoder_ is None:
+        estimator._medians = medians_of(x)
+        if not whole:
+            estimator._middle = Running("minmax", True).with_rows(x)
+
+
+def learn_medians(estimator, x):
+    """Adds complete rows x to what the medians are of."""
+    if estimator.encoder_ is not None or estimator._medians is None or not len(x):
+        return
+    before = estimator._middle or assumed_middle(estimator)
+    estimator._middle = before.with_rows(x)
+    estimator._medians = estimator._middle.median()
+
+
+def assumed_middle(estimator):
+    """The Running that stands for the rows of `fit`, of which none is kept: their medians, and about their spread."""
+    inputs, medians = estimator._inputs, estimator._medians
+    rows = max(ROWS, estimator.t_ // max(1, estimator.n_iter_)) if inputs is None else inputs.rows
+    spread = np.zeros_like(medians) if inputs is None else inputs.spread
+    low, high = around(medians, spread)
+    running = Running("minmax", True, rows=rows, weight=float(rows), low=low, high=high, centre=low, spread=high - low)
+    running.varied = np.where(running.constant, 0, max(rows, ROWS))
+    running.assume(medians, QUARTILE * spread)
+    return running
