@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 import fastml
-from fastml.commands.reading.typed import read_table
+from fastml.commands.files.typed import read_table
 
 FASTML = Path(sys.executable).with_name("fastml")
 READ = "import polars as pl, sys; pl.read_csv(sys.argv[1], infer_schema_length=None, try_parse_dates={dates})"

@@ -207,14 +207,14 @@ def run_train(arguments):
 
 
 def run_predict(arguments):
-    commands.require("polars", "narwhals", "sklearn")
+    commands.require("polars", "narwhals")
     from fastml.commands.predict import predict
 
     predict(arguments)
 
 
 def run_evaluate(arguments):
-    commands.require("polars", "narwhals", "sklearn")
+    commands.require("polars", "narwhals")
     from fastml.commands.evaluate import evaluate
 
     evaluate(arguments)

@@ -77,7 +77,7 @@ def test_a_model_of_another_target_is_kept(run, refused):
 def test_a_file_that_no_command_has_written_is_kept(content, run, refused):
     x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
     if content == "estimator":
-        MLPClassifier((4,), max_iter=500).fit(x, y).save("t.safetensors")
+        MLPClassifier((4,), max_iter=500, tol=0.5).fit(x, y).save("t.safetensors")
     elif content == "network":
         model = fastml.Sequential([fastml.Dense(1)], input_dim=2)
         model.build()
@@ -276,7 +276,7 @@ def test_what_cannot_be_evaluated(run, refused):
     )
     write_csv("new.csv", rows(y=lambda k: ""))
     assert "the target 'y' has no values" in refused("evaluate", "t.safetensors", "new.csv")
-    MLPClassifier((4,), max_iter=500).fit(pl.DataFrame({"n": range(40)}), [0, 1] * 20).save("p.safetensors")
+    MLPClassifier((4,), max_iter=500, tol=0.5).fit(pl.DataFrame({"n": range(40)}), [0, 1] * 20).save("p.safetensors")
     assert "does not say what it predicts: give the column with --target" in refused(
         "evaluate", "p.safetensors", "t.csv"
     )
@@ -288,7 +288,7 @@ def test_info_tells_what_a_model_is(run, refused):
     code, out, err = run("info", "people.safetensors")
     assert code == 0 and not err
     for text in (
-        "people.safetensors: MLPClassifier with",
+        "people.safetensors: a classifier with",
         "classification of 'leaves', from people.csv",
         "144 to learn from, 16 to tell when to stop, 40 to test",
         "Classes 'no', 'yes'",
@@ -301,7 +301,7 @@ def test_info_tells_what_a_model_is(run, refused):
     model = fastml.Sequential([fastml.Dense(1)], input_dim=2)
     model.build()
     model.save("plain.safetensors")
-    assert "plain.safetensors: Sequential with 3 weights" in run("info", "plain.safetensors")[1]
+    assert "plain.safetensors: a network with 3 weights" in run("info", "plain.safetensors")[1]
     assert "cannot be read: No such file" in refused("info", "none.safetensors")
 
 

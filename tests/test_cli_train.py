@@ -19,7 +19,7 @@ from table_files import flats, people, write_csv
 import fastml
 from fastml import cli
 from fastml.commands import columns, outputs, scores, target
-from fastml.commands.reading.typed import read_table
+from fastml.commands.files.typed import read_table
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
 

@@ -271,11 +271,11 @@ def test_parquet_that_unpacks_to_a_multiple(tmp_path, monkeypatch):
     """A few kilobytes for equal rows, or for a text of equal letters, or for a text that stands in many rows."""
     pl = pytest.importorskip("polars", reason="needs polars, the extra train")
     from fastml.commands import CommandError
-    from fastml.commands.reading import files
-    from fastml.commands.reading.typed import read_table
+    from fastml.commands.files import table as reader
+    from fastml.commands.files.typed import read_table
 
     path = tmp_path / "t.parquet"
-    monkeypatch.setattr(files, "LEAST_LIMIT", 2**24)  # bytes, so that the test is fast
+    monkeypatch.setattr(reader, "LEAST_LIMIT", 2**24)  # bytes, so that the test is fast
     for table in (
         pl.select(pl.repeat(0, 4_000_000, dtype=pl.Int32).alias("a")),
         pl.DataFrame({"a": ["x" * 50_000_000]}),
@@ -291,7 +291,7 @@ def test_parquet_that_unpacks_to_a_multiple(tmp_path, monkeypatch):
 
 def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
     pl = pytest.importorskip("polars", reason="needs polars, the extra train")
-    from fastml.commands.reading.parquet import unpacked_size
+    from fastml.commands.files.parquet import unpacked_size
 
     rng, path = np.random.default_rng(0), tmp_path / "t.parquet"
     table = pl.DataFrame({"a": rng.normal(size=50_000), "b": [f"text {k}" for k in range(50_000)]})
@@ -317,7 +317,7 @@ def test_the_size_of_a_parquet_file_is_told_beforehand(tmp_path):
 def test_a_text_file_that_is_packed_or_very_wide(tmp_path):
     pytest.importorskip("polars", reason="needs polars, the extra train")
     from fastml.commands import CommandError
-    from fastml.commands.reading.typed import read_table
+    from fastml.commands.files.typed import read_table
 
     path = tmp_path / "t.csv"
     for content, message in (

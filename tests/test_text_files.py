@@ -14,17 +14,16 @@ pytest.importorskip("polars", reason="needs polars, the extra train")
 import polars as pl
 
 from fastml.commands import CommandError
-from fastml.commands.reading import files
-from fastml.commands.reading.cells import Style
-from fastml.commands.reading.files import Format, open_table
-from fastml.commands.reading.typed import typed
+from fastml.commands.files.cells import Style
+from fastml.commands.files.table import ANY, Format, open_table
+from fastml.commands.files.typed import typed
 
 
 @pytest.fixture
 def read(tmp_path):
     """A function from what a file holds to its columns as lists, and the remarks."""
 
-    def read(content, form=files.ANY, name="t.csv", **options):
+    def read(content, form=ANY, name="t.csv", **options):
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         table = open_table(path, form)
@@ -320,8 +319,8 @@ def test_packed_files(packer, read):
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz", "zst", "zip"])
 def test_files_that_unpack_to_a_multiple(packer, read, monkeypatch):
-    monkeypatch.setattr("fastml.commands.reading.source.LEAST_LIMIT", 2**20)
-    monkeypatch.setattr("fastml.commands.reading.source.CHUNK", 2**18)
+    monkeypatch.setattr("fastml.commands.files.source.LEAST_LIMIT", 2**20)
+    monkeypatch.setattr("fastml.commands.files.source.CHUNK", 2**18)
     with pytest.raises(CommandError, match="unpacks to more than 0.0 GB, which is too much for its size"):
         read(PACKERS[packer](b"a\n" + b"1\n" * 2**21))
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from fastml.commands import CommandError, listing, one_line
+from fastml.commands.files.table import Table, check_finite, form_of, open_table, select
+from fastml.commands.files.typed import typed
 from fastml.commands.models import kinds_of, read_model, style_of_training
-from fastml.commands.reading import files
-from fastml.commands.reading.typed import typed
 from fastml.commands.scores import label_text, normalized
 from fastml.commands.target import detect, labels, numbers
 
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
     estimator: object
     about: dict
-    table: files.Table
+    table: Table
     rows: pl.DataFrame
     target: pl.Series | None  # where the table has it
     texts: pl.Series | None  # the target as it stands in the file
@@ -32,15 +32,15 @@ def ask(options, target=None):
     estimator = read_model(options.model)
     about = getattr(estimator, "about_", None) or {}
     kinds = kinds_of(estimator)
-    form = files.form_of(options)
-    table = files.open_table(options.data, form)
+    form = form_of(options)
+    table = open_table(options.data, form)
     target = target or about.get("target")
     target = target if target in table.frame.columns and target not in kinds else None
     names = [*kinds, *([] if target is None else [target])]
-    chosen = table._replace(frame=files.select(table, names))
+    chosen = table._replace(frame=select(table, names))
     read = typed(chosen, form.style, style_of_training(about), kinds, target)
     rows = read.frame.select(list(kinds))
-    files.check_finite(table.name, rows)
+    check_finite(table.name, rows)
     units = about.get("units") or {}
     for text in (*read.notes, *unseen(estimator, rows), *other_units(units, read.units, kinds)):
         remark(text)
@@ -77,11 +77,6 @@ def other_units(known, found, columns):
 def answer_of(asked):
     """What the model says: probabilities (rows, classes), or predictions (rows,) or (rows, targets)."""
     estimator = asked.estimator
-    if estimator.encoder_ is None:  # an estimator that was made in Python, with numbers without gaps
-        gaps = [column.name for column in asked.rows.iter_columns() if column.null_count()]
-        if gaps:
-            where = f"{asked.table.name}: {listing(gaps)} with missing values"
-            raise CommandError(f"{where}, of which there were none in training")
     try:
         return estimator.predict_proba(asked.rows) if hasattr(estimator, "classes_") else estimator.predict(asked.rows)
     except (TypeError, ValueError) as error:

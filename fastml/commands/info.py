@@ -1,6 +1,7 @@
 """``fastml info MODEL``: what a model file holds and how it came to be."""
 
 from fastml.commands import listing, one_line
+from fastml.commands.figures import many
 from fastml.commands.models import read_any
 
 
@@ -8,8 +9,9 @@ def info(path):
     """Prints what is known of a model."""
     model = read_any(path)
     about = getattr(model, "about_", None) or {}
-    network = getattr(model, "model_", model)
-    print(f"Model   {path}: {type(model).__name__} with {sum(w.size for w in network.get_weights())} weights")
+    what = "a classifier" if hasattr(model, "classes_") else "a regressor" if hasattr(model, "network") else "a network"
+    network = getattr(model, "network", model)
+    print(f"Model   {path}: {what} with {many(sum(w.size for w in network.get_weights()), 'weight')}")
     if about.get("target"):
         print(f"Task    {about['task']} of {about['target']!r}, from {about['source']}")
         rows = about["rows"]

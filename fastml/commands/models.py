@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastml import load
+from fastml import load_predictor
 from fastml.commands import CommandError, one_line
-from fastml.commands.reading.cells import Style
-from fastml.commands.reading.source import PACKED, STDIN
+from fastml.commands.files.cells import Style
+from fastml.commands.files.source import PACKED, STDIN
 from fastml.saving import ModelFileError
 from fastml.version import __version__
 
@@ -18,10 +18,8 @@ from fastml.version import __version__
 def read_any(path):
     """What a model file holds; CommandError where it cannot be read."""
     try:
-        return load(path)
-    except ModelFileError as error:
-        raise CommandError(one_line(error)) from error
-    except ImportError as error:
+        return load_predictor(path)
+    except (ModelFileError, ImportError) as error:
         raise CommandError(one_line(error)) from error
     except IsADirectoryError:
         raise CommandError(f"{path} is a folder, not a file") from None
@@ -37,7 +35,7 @@ def read_about(path):
 def read_model(path):
     """The estimator in a file; CommandError where it is none that takes tables."""
     estimator = read_any(path)
-    if not hasattr(estimator, "predict_proba") and not hasattr(estimator, "n_features_in_"):
+    if not hasattr(estimator, "n_features_in_"):
         raise CommandError(f"{path} holds a network that knows no columns of tables: use fastml.load in Python")
     if getattr(estimator, "feature_names_in_", None) is None or (estimator.encoder_ and not estimator.encoder_._named):
         raise CommandError(f"{path} was trained with columns that have no names: use fastml.load in Python")

@@ -58,7 +58,7 @@ def predictions(estimator, answer):
     """Columns of predictions, {name: (rows,) array}, from what the model says."""
     if not hasattr(estimator, "classes_"):
         return columns("prediction", answer, range(1, 1 + (answer.shape[1] if answer.ndim == 2 else 1)))
-    if estimator._kind == "multilabel":
+    if estimator.kind == "multilabel":
         values = (answer > 0.5).astype(int)
         found = columns("prediction", values, range(1, 1 + values.shape[1]))
     else:

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from fastml.columns import Codes
 from fastml.commands.figures import count, many
 from fastml.commands.scores import normalized
+from fastml.encodings import Codes
 
 MOST_ROWS, MOST_CELLS = 100_000, 10**7  # that they learn from; cells of the linear model are rows × features × classes
 ITERATIONS, SECONDS, LEAST_ROUNDS = 200, 8.0, 20  # of the logistic regression; of LightGBM

@@ -11,10 +11,10 @@ import numpy as np
 from fastml.commands import CommandError, check_column, one_line
 from fastml.commands.columns import choose, counts_rows, suspicious, tell, tells, useless
 from fastml.commands.figures import count, many
+from fastml.commands.files.table import check_finite, form_of, open_table
+from fastml.commands.files.typed import typed
 from fastml.commands.models import about, describe_replaced, stem
 from fastml.commands.outputs import check_output, write
-from fastml.commands.reading import files
-from fastml.commands.reading.typed import typed
 from fastml.commands.rivals import rivals
 from fastml.commands.scores import DEFAULT, METRICS, baseline, normalized, numbered, outcome, scorer
 from fastml.commands.sharing import hints, share
@@ -61,8 +61,8 @@ class Training:
 
 def train(options):
     """Runs the command."""
-    form = files.form_of(options)
-    table = files.open_table(options.data, form)
+    form = form_of(options)
+    table = open_table(options.data, form)
     check_column(table.name, table.frame, options.target)
     if options.target in table.twice:
         raise CommandError(f"{table.name} has several columns called {options.target!r}: give each a name of its own")
@@ -148,7 +148,7 @@ def usable(options, rest, train, training, target):
     rest = rest.drop(training.left_out, strict=False)
     if not rest.width:
         raise CommandError(f"{options.data} has no column to learn from: see the notes above")
-    files.check_finite(options.data, rest)
+    check_finite(options.data, rest)
     return rest
 
 

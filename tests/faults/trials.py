@@ -13,7 +13,7 @@ from seeds import resumable
 import fastml
 from fastml import cli
 from fastml.commands import CommandError
-from fastml.commands.reading.typed import read_table
+from fastml.commands.files.typed import read_table
 from fastml.layers import codes_of
 
 # What `fit` may say of a model that Sequential itself lets one make.

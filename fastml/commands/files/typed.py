@@ -5,8 +5,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fastml.commands import CommandError
-from fastml.commands.reading.cells import AS_IT_IS, Style, finish, guess, style_of
-from fastml.commands.reading.files import open_table
+from fastml.commands.files.cells import AS_IT_IS, Style, finish, guess, style_of
+from fastml.commands.files.table import open_table
 
 WANTED = {"number": "number", "boolean": "boolean", "date": "date", "date with time zone": "date", "duration": "time"}
 BOTH = {"number", "boolean"}  # 0 and 1 may stand for false and true

@@ -11,10 +11,10 @@ import polars as pl
 
 from fastml.commands import CommandError, listing, one_line
 from fastml.commands.figures import many
-from fastml.commands.reading.cells import AS_IT_IS, Style
-from fastml.commands.reading.layout import layout_of
-from fastml.commands.reading.parquet import unpacked_size
-from fastml.commands.reading.source import EXPANSION, LEAST_LIMIT, as_utf8, is_parquet, open_source
+from fastml.commands.files.cells import AS_IT_IS, Style
+from fastml.commands.files.layout import layout_of
+from fastml.commands.files.parquet import unpacked_size
+from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, as_utf8, is_parquet, open_source
 
 FOOTERS = 5  # lines at the end, at most, that are a remark and no row
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from fastml.commands import CommandError, listing
 from fastml.commands.figures import many
-from fastml.commands.reading.moments import Dates, build, dates, times
-from fastml.commands.reading.numerals import Numerals, numerals, told_apart, values
+from fastml.commands.files.moments import Dates, build, dates, times
+from fastml.commands.files.numerals import Numerals, numerals, told_apart, values
 
 # What stands for a missing value, beside nothing: the first in any column, the second in all but the target, where they
 # may be a class, the third in columns that are no text.
