@@ -197,7 +197,13 @@ def add_predict(parser):
     add_reading(parser)
 
 
+def sparing():
+    """Has polars, which is not imported yet, give memory back as soon as it is free: a network needs it then."""
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+
+
 def run_train(arguments):
+    sparing()
     commands.require("polars", "narwhals", "sklearn", *(["matplotlib"] if arguments.report else []))
     from fastml.commands.train import train
 
@@ -207,6 +213,7 @@ def run_train(arguments):
 
 
 def run_predict(arguments):
+    sparing()
     commands.require("polars", "narwhals")
     from fastml.commands.predict import predict
 

@@ -102,15 +102,22 @@ def hints(options, rest, values, shares):
                     f"--split {quoted(names[0])} tests on the latest rows, as when the model predicts what is to come"
                 )
                 break
-    known = rest.with_columns(pl.Series("", values)) if "" not in rest.columns else rest
-    flat = [name for name, kind in known.schema.items() if not kind.is_nested()]
-    again = known[shares.test].join(known[shares.train].select(flat).unique(), on=flat, how="semi", nulls_equal=True)
-    if again.height > TOLD * len(shares.test):
+    again = again_among(rest, values, shares)
+    if again > TOLD * len(shares.test):
         found.append(
-            f"{many(again.height, 'test row')} of {len(shares.test)} {'is' if again.height == 1 else 'are'} also among "
+            f"{many(again, 'test row')} of {len(shares.test)} {'is' if again == 1 else 'are'} also among "
             "the rows to learn from, value by value: for these it need not generalize"
         )
     return found
+
+
+def again_among(rest, values, shares):
+    """How many test rows are among those to learn from, with their targets: by digests, which take little memory."""
+    flat = [column for column in rest.iter_columns() if not column.dtype.is_nested()]
+    digests = pl.DataFrame(
+        [column.alias(f"{k}") for k, column in enumerate([*flat, pl.Series("", values)])]
+    ).hash_rows()
+    return int(np.isin(digests.gather(shares.test).to_numpy(), digests.gather(shares.train).to_numpy()).sum())
 
 
 def rises(column):
