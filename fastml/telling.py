@@ -58,6 +58,12 @@ def with_final(alpha, **options):
     return options | {"final": alpha * first}
 
 
+@functools.cache
+def arguments_of(kind):
+    """The names of the arguments that make an object of this class."""
+    return frozenset(inspect.signature(kind).parameters)
+
+
 class Told:
     """What has constructors that are `told`."""
 
