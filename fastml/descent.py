@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from fastml.constants import Constant, Flag, call_of
+from fastml.keras_names import ARGUMENTS
 from fastml.schedules import Schedule
-from fastml.telling import Told
+from fastml.telling import Told, arguments_of
 
 
 class Number(float):
@@ -43,6 +44,16 @@ class Optimizer(Told):
     full_batch = False  # whether it only works on all rows at once
     decay_all = False
     clipvalue = clipnorm = global_clipnorm = None
+
+    def __setattr__(self, name, value):
+        """Refuses names that no update would read, such as lr."""
+        if name not in arguments_of(type(self)) and not hasattr(type(self), name):
+            raise AttributeError(f"{type(self).__name__} has no {name}: {ARGUMENTS.get(name, 'it has no effect')}")
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        why = f": {ARGUMENTS[name]}" if name in ARGUMENTS else ""
+        raise AttributeError(f"{type(self).__name__} has no {name}{why}")
 
     @property
     def op(self):

@@ -1,5 +1,7 @@
 """Gradient check: is backpropagation's gradient the derivative of the loss?"""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

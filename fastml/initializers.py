@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 
 from fastml.data import as_array
+from fastml.keras_names import MISSING
 from fastml.registry import lookup
-from fastml.telling import constructors
+from fastml.telling import constructors, missing
 
 
 def zeros(random, shape):
@@ -113,4 +114,4 @@ def resolve_initializer(initializer, argument):
     return partial(given, values=values, argument=argument)
 
 
-__getattr__ = constructors("fastml.initializers", INITIALIZERS, INITIALIZERS.get)
+__getattr__ = missing("fastml.initializers", MISSING, constructors(INITIALIZERS, INITIALIZERS.get))

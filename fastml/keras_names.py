@@ -138,7 +138,6 @@ LAYER = {  # attributes of a Keras layer
     **dict.fromkeys(("output", "input"), "there is no graph of tensors; a shorter Sequential tells what a layer gives"),
     "call": f"a layer alone has no data; {CHAINS_ONLY}",
     **dict.fromkeys(("batch_input_shape", "batch_shape"), "use input_shape=(features,), without the rows"),
-    "weights_list": "use get_weights()",
 }
 
 ARGUMENTS = {  # of constructors and methods, by the name of what has them or of the argument alone

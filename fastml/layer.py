@@ -1,7 +1,6 @@
 """The base of all layers: what they say of themselves, and the way from a layer to the model it is in."""
 
 import functools
-import inspect
 import weakref
 from collections.abc import Callable
 from itertools import count
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from fastml.constants import positive_integer
 from fastml.keras_names import LAYER, snake
 from fastml.regularizers import L1L2
-from fastml.telling import Told, told
+from fastml.telling import Told, arguments_of, told
 
 
 class Weights(NamedTuple):
@@ -32,7 +31,7 @@ def settable(kind):
     if kind.__module__.partition(".")[0] != "fastml":
         return None
     others = {name for name in dir(kind) if not callable(getattr(kind, name))}
-    return frozenset(inspect.signature(kind).parameters) | others - {"weights", "kernel", "bias"}
+    return arguments_of(kind) | others - {"weights", "kernel", "bias"}
 
 
 def width_of(shape, name):

@@ -1,5 +1,7 @@
 """The learning-rate finder: one short training with a rate that grows from step to step."""
 
+from __future__ import annotations
+
 import copy
 import math
 from typing import NamedTuple

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastml.keras_names import canonical
+from fastml.keras_names import MISSING, canonical
 from fastml.kernels import metrics as kernels
 from fastml.registry import lookup
 from fastml.set_metrics import SET_METRICS, for_targets
-from fastml.telling import constructors
+from fastml.telling import constructors, missing
 
 
 class Metric(NamedTuple):
@@ -126,4 +126,4 @@ def more_is_better(name):
     return "accuracy" in name or any(word in SET_METRICS for word in name.split("_"))
 
 
-__getattr__ = constructors("fastml.metrics", NAMES, str)
+__getattr__ = missing("fastml.metrics", MISSING, constructors(NAMES, str))

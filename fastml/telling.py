@@ -1,11 +1,14 @@
 """Errors that tell what to use instead: for arguments and names that Keras has, and fastml calls otherwise or lacks."""
 
 import difflib
+import dis
 import functools
 import inspect
 import sys
 
-from fastml.keras_names import ARGUMENTS, MISSING, SAME, canonical
+from fastml.keras_names import ARGUMENTS, SAME, canonical
+
+IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
 
 def told(function):
@@ -55,6 +58,12 @@ def with_final(alpha, **options):
     return options | {"final": alpha * first}
 
 
+@functools.cache
+def arguments_of(kind):
+    """The names of the arguments that make an object of this class."""
+    return frozenset(inspect.signature(kind).parameters)
+
+
 class Told:
     """What has constructors that are `told`."""
 
@@ -64,43 +73,53 @@ class Told:
             cls.__init__ = told(cls.__init__)
 
 
-def missing(owner, table):
-    """A `__getattr__` for a module: names of fastml that stand elsewhere, and sentences about those of a table."""
+def imports(frame):
+    """Whether code is at a ``from … import``, which replaces the text of an AttributeError by one of its own."""
+    return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == IMPORT_FROM
+
+
+def missing(owner, table, constructor=None):
+    """A `__getattr__` for a module: names of fastml that stand elsewhere, and sentences about those of a table.
+
+    `constructor` gives what a name stands for beside these, or None.
+    """
 
     def __getattr__(name):
         package = sys.modules["fastml"]
+        found = constructor(name) if constructor else None
+        if found is not None:
+            return found
         if name in getattr(package, "__all__", ()) and owner != "fastml":
             return getattr(package, name)
         if name == "schedules":
             return sys.modules["fastml.schedules"]
         if name in table:
-            raise AttributeError(f"{owner} has no {name}: {table[name]}")
+            told = f"{owner} has no {name}: {table[name]}"
+            raise ImportError(told) if imports(sys._getframe(1)) else AttributeError(told)
         raise AttributeError(f"module '{owner}' has no attribute '{name}'")
 
     return __getattr__
 
 
-def constructors(owner, registry, give):
-    """A `__getattr__` for a module in which names of Keras's classes stand for entries of a registry.
+def constructors(registry, give):
+    """For `missing`: names of Keras's classes stand for entries of a registry, ``AUC()`` for ``give("auc")``.
 
-    ``AUC()`` is ``give("auc")``. They take no argument but `name`, where that is the entry's own.
+    They take no argument but `name`, where that is the entry's own.
     """
-    fallback = missing(owner, MISSING)
 
-    def __getattr__(name):
+    def constructor(name):
         entry = canonical(name, registry)
         if not name[:1].isupper() or entry not in registry:
-            return fallback(name)
+            return None
 
-        def constructor(**options):
+        def make(**options):
             if options.pop("name", entry) != entry:
                 raise TypeError(f"{name}: in the logs it is called '{entry}'; other names there are not")
-            if options:
-                translated(name, options, {})
+            translated(name, options, {})
             return give(entry)
 
-        constructor.__name__ = constructor.__qualname__ = name
-        constructor.__doc__ = f"What '{entry}' stands for, under Keras's name."
-        return constructor
+        make.__name__ = make.__qualname__ = name
+        make.__doc__ = f"What '{entry}' stands for, under Keras's name."
+        return make
 
-    return __getattr__
+    return constructor

@@ -182,7 +182,7 @@ NO_LABELS = {
     "1e300": spoiled(1e300),
     "2**63": spoiled(2**63, np.uint64),
     "the smallest number": spoiled(5e-324),
-    "one-hot": lambda a: np.eye(UNITS)[a.astype(int)],
+    "not quite one-hot": lambda a: 2 * np.eye(UNITS)[a.astype(int)],
 }
 
 

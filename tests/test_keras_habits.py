@@ -65,6 +65,11 @@ MORE = [  # of the same kinds
     ("fastml.RMSprop(centered=True)", "the nearest is RMSprop without it"),
     ("fastml.optimizers.Ftrl", "Adam"),
     ("fastml.Adam(lerning_rate=0.1)", "did you mean 'learning_rate'"),
+    ("c.optimizer.lr = 0.1", "it is called learning_rate"),
+    ("c.optimizer.lr", "it is called learning_rate"),
+    ("c.optimizer.learning_rat = 0.1", "it has no effect"),
+    ("c.optimizer.clipvalue = 0.5", ""),
+    ("c.optimizer.iterations", "Adam has no iterations"),
     ("fastml.losses.Huber(reduction='sum')", "mean over the rows"),
     ("fastml.losses.LogCosh()", "the nearest is Huber"),
     ("fastml.losses.BinaryCrossentropy(from_logits=1)", "from_logits must be True, False or None"),
@@ -161,12 +166,24 @@ def test_what_is_missing_says_what_is_nearest(name):
     assert name not in dir(fastml)
 
 
+@pytest.mark.parametrize("name", ["Conv2D", "LSTM", "Model"])
+@pytest.mark.parametrize(
+    "module", ["fastml", "fastml.layers", "fastml.optimizers", "fastml.metrics", "fastml.initializers"]
+)
+def test_an_import_of_what_is_missing_says_so_too(module, name):
+    """Where Python's own error would say no more than that the name is not there."""
+    with pytest.raises(ImportError, match=f"^{module} has no {name}: "):
+        exec(f"from {module} import Dense, {name}")
+    with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+        exec(f"from {module} import nonsense")
+
+
 def test_attributes_that_models_and_layers_lack():
     model = make_model()
     for name in MODEL:
         with pytest.raises(AttributeError, match=f"^Sequential has no {name}: "):
             getattr(model, name)
-    for name in set(LAYER) - {"weights_list"}:
+    for name in LAYER:
         with pytest.raises(AttributeError, match=f"^Dense has no {name}: "):
             setattr(model.layers[0], name, None)
         with pytest.raises(AttributeError, match=f"^Dense has no {name}: "):

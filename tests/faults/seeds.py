@@ -40,12 +40,20 @@ def write_models(folder):
     ]
     adam = fastml.AdamW(fastml.CosineDecay(0.01, steps=100, warmup_steps=3), global_clipnorm=1.0)
     rprop = fastml.Rprop(backtrack=True)
+    frozen = [
+        Dense(4, "tanh", use_bias=False, name="bottom", trainable=False),
+        BatchNormalization(trainable=False),
+        Dense(3, name="top"),
+    ]
+    pieces = fastml.Adam(fastml.PiecewiseConstantDecay([2, 4], [0.1, 0.01, 0.001]), clipnorm=1.0)
+    logits = fastml.SparseCategoricalCrossentropy(from_logits=True)
     for name, layers, data, target, loss, optimizer in (
         ("rich", rich, x, labels, "sparse_categorical_crossentropy", adam),
         ("codes", [Embedding({0: 4, 2: 3}, 2), Dense(1)], codes, x[:, 1], fastml.Huber(2.0), "rmsprop"),
         ("momentum", [Dense(2, "tanh"), Dense(1, "sigmoid")], x, labels > 1, "binary_crossentropy",
          fastml.SGD(fastml.OneCycle(0.01, 50), 0.9, nesterov=True)),
         ("adagrad", [Dense(1, "exponential")], x, labels, "poisson", fastml.Adagrad(fastml.StepDecay(0.1, 7))),
+        ("frozen", frozen, x, labels, logits, pieces),
         ("rprop", [BatchNormalization(0.8), Dense(2, "softplus")], x, x[:, :2], "mean_absolute_error", rprop),
     ):  # fmt: skip
         model = Sequential(layers, seed=1, dtype="float64" if name in ("codes", "rprop") else "float32")
