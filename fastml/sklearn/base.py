@@ -20,11 +20,12 @@ from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.growth import begin_table
 from fastml.sklearn.inputs import checked_numbers, checked_rows
+from fastml.sklearn.labels import check_present
 from fastml.sklearn.lbfgs import minimize_loss
 from fastml.sklearn.medians import begin_medians, learn_medians
 from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
-from fastml.sklearn.validation import make_score, split_off
+from fastml.sklearn.validation import Score, split_off
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
@@ -181,6 +182,7 @@ class BaseMLP(BaseEstimator):
             return split_off(X, y, weights, self.validation_fraction, self.random_state, self._strata(y))
         if y_val is None:
             raise ValueError("X_val needs y_val")
+        check_present(y_val, "y_val")
         X_val, y_val = self._checked(X_val, y_val, reset=False)
         y_val = self._take_targets(y_val, fresh=False, incremental=True)
         weights_val = self._checked_weights(weights_val, X_val, "sample_weight_val")
@@ -197,7 +199,7 @@ class BaseMLP(BaseEstimator):
         """Forgets an earlier training. Do the rows come as a `whole`, or will more follow?"""
         self.n_iter_ = self.t_ = 0
         self.loss_curve_, self.history_ = [], {}
-        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = None
+        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = self.best_epoch_ = None
         self._patience = Patience(self.tol, self.n_iter_no_change)
         self._aim, self._targets = self._make_aim(), None
         self._begin_targets(y, weights, whole)
@@ -244,7 +246,7 @@ class BaseMLP(BaseEstimator):
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, make_score(self, *validation) if validation else None)
+        epochs = Epochs(self, Score(self, *validation) if validation else None)
         ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
         if not (ended or incremental):
             warnings.warn(
