@@ -4,7 +4,6 @@ import math
 import warnings
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -26,6 +25,7 @@ from fastml.sklearn.medians import begin_medians, learn_medians
 from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import Score, split_off
+from fastml.sklearn.wide import dense
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
@@ -125,19 +125,21 @@ class BaseMLP(BaseEstimator):
             for name in ("model_", "about_"):
                 vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
-        x = self._dense(X)
+        step = None
         if fresh:
-            begin_medians(self, x, whole=not incremental)
-        step, x = self._step(before, x, y, weights) if incremental and not fresh else (None, self._filled(x))
+            begin_medians(self, X, whole=not incremental)
+        elif incremental:
+            step, X = self._step(before, dense(X), y, weights)
+        X = self._filled(X)
         if validation:
             validation = (self._filled(validation[0]), *validation[1:])
-        targets, batch = self._encode(y), self._rows_of_batch(len(x))
+        targets, batch = self._encode(y), self._rows_of_batch(X.shape[0])
         if fresh:
-            self._make_model(x, weights, batch, whole=not incremental)
+            self._make_model(X, weights, batch, whole=not incremental)
         if fresh or not incremental:
-            self._compile(len(x), batch)
+            self._compile(X.shape[0], batch)
         self.n_iter_ = 0
-        return x, targets, weights, batch, validation, step
+        return self._dense(X), targets, weights, batch, validation, step
 
     def _step(self, before, x, y, weights):
         """The Step to the statistics with these rows, those with gaps left out, and the rows with medians in gaps."""
@@ -228,7 +230,7 @@ class BaseMLP(BaseEstimator):
         self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
         self._inputs = None
         if self.encoder_ is not None:
-            self._inputs = begin_table(self.encoder_, len(x), whole, x)
+            self._inputs = begin_table(self.encoder_, x.shape[0], whole, x)
         elif self.normalization:
             self._inputs = begin(self.normalization, x, weights, dtype, whole)
             self.model_._engine.adapt(self._inputs.statistics(dtype))
@@ -273,8 +275,8 @@ class BaseMLP(BaseEstimator):
             return float(self._score_of(self._decode(outputs), y, weights))
 
     def _dense(self, X):
-        """X as an array, of its own dtype: the network casts it once it is normalized."""
-        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X)
+        """X as an array, of its own dtype, as the network casts it once it is normalized; a sparse one of its dtype."""
+        return dense(X, self.model_.dtype if self.model_._engine.shift is None else None)
 
     def _dtype(self, X):
         if self.dtype != "auto":
