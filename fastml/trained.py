@@ -10,7 +10,7 @@ from fastml.gaps import FLOATS, filled, plain_matrix
 from fastml.rows import row_values
 from fastml.threads import num_threads
 
-BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
+BLOCK = 2**22  # numbers of a sparse matrix that are made dense at a time
 
 
 class TrainedModel:
@@ -61,8 +61,8 @@ class TrainedModel:
         """The network's outputs (rows, units) for a matrix of numbers; a sparse one is made dense in blocks."""
         parts = [X]
         if hasattr(X, "tocsr"):
-            X = X.tocsr()
-            parts = (X[start : start + BLOCK].toarray() for start in range(0, X.shape[0], BLOCK))
+            X, height = X.tocsr(), max(1, BLOCK // max(1, X.shape[1]))
+            parts = (X[start : start + height].toarray() for start in range(0, X.shape[0], height))
         with num_threads(self.n_threads):
             found = [self.network.predict(np.ascontiguousarray(part)) for part in parts]
         return found[0] if len(found) == 1 else np.concatenate(found)

@@ -225,6 +225,10 @@ def put(name, value):
 
 
 FORGED |= {
+    "medians of other columns": put("_medians", {"array": ["<f8", [3], [0.0, 0.0, 0.0]]}),
+    "medians of NaN": put("_medians", {"array": ["<f8", [4], [0.0, 0.0, 0.0, {"float": "nan"}]]}),
+    "medians in text": put("_medians", "0"),
+    "half an epoch": put("best_epoch_", 1.5),
     "fewer classes": put("classes_", {"array": ["<i8", [2], [0, 1]]}),
     "classes that are equal": put("classes_", {"array": ["<i8", [3], [0, 1, 1]]}),
     "classes that are not sorted": put("classes_", {"array": ["<i8", [3], [2, 1, 0]]}),
@@ -355,6 +359,8 @@ def test_forged_statistics_are_refused(case, tmp_path):
     forge(path, FORGED_STATISTICS[case])
     with pytest.raises(fastml.ModelFileError):
         fastml.load(path)
+    with pytest.raises(fastml.ModelFileError):
+        fastml.load_predictor(path)
 
 
 def booleans(*values):
@@ -400,6 +406,8 @@ def test_forged_statistics_of_tables_are_refused(case, tmp_path):
     forge(path, FORGED_COLUMNS[case])
     with pytest.raises(fastml.ModelFileError):
         fastml.load(path)
+    with pytest.raises(fastml.ModelFileError):
+        fastml.load_predictor(path)
 
 
 def test_files_of_columns_at_the_end_of_the_range_are_read(tmp_path):

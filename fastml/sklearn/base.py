@@ -4,7 +4,6 @@ import math
 import warnings
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -20,11 +19,13 @@ from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.growth import begin_table
 from fastml.sklearn.inputs import checked_numbers, checked_rows
+from fastml.sklearn.labels import check_present
 from fastml.sklearn.lbfgs import minimize_loss
 from fastml.sklearn.medians import begin_medians, learn_medians
 from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
-from fastml.sklearn.validation import make_score, split_off
+from fastml.sklearn.validation import Score, split_off
+from fastml.sklearn.wide import dense
 from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
@@ -124,19 +125,21 @@ class BaseMLP(BaseEstimator):
             for name in ("model_", "about_"):
                 vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
-        x = self._dense(X)
+        step = None
         if fresh:
-            begin_medians(self, x, whole=not incremental)
-        step, x = self._step(before, x, y, weights) if incremental and not fresh else (None, self._filled(x))
+            begin_medians(self, X, whole=not incremental)
+        elif incremental:
+            step, X = self._step(before, dense(X), y, weights)
+        X = self._filled(X)
         if validation:
             validation = (self._filled(validation[0]), *validation[1:])
-        targets, batch = self._encode(y), self._rows_of_batch(len(x))
+        targets, batch = self._encode(y), self._rows_of_batch(X.shape[0])
         if fresh:
-            self._make_model(x, weights, batch, whole=not incremental)
+            self._make_model(X, weights, batch, whole=not incremental)
         if fresh or not incremental:
-            self._compile(len(x), batch)
+            self._compile(X.shape[0], batch)
         self.n_iter_ = 0
-        return x, targets, weights, batch, validation, step
+        return self._dense(X), targets, weights, batch, validation, step
 
     def _step(self, before, x, y, weights):
         """The Step to the statistics with these rows, those with gaps left out, and the rows with medians in gaps."""
@@ -181,6 +184,7 @@ class BaseMLP(BaseEstimator):
             return split_off(X, y, weights, self.validation_fraction, self.random_state, self._strata(y))
         if y_val is None:
             raise ValueError("X_val needs y_val")
+        check_present(y_val, "y_val")
         X_val, y_val = self._checked(X_val, y_val, reset=False)
         y_val = self._take_targets(y_val, fresh=False, incremental=True)
         weights_val = self._checked_weights(weights_val, X_val, "sample_weight_val")
@@ -197,7 +201,7 @@ class BaseMLP(BaseEstimator):
         """Forgets an earlier training. Do the rows come as a `whole`, or will more follow?"""
         self.n_iter_ = self.t_ = 0
         self.loss_curve_, self.history_ = [], {}
-        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = None
+        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = self.best_epoch_ = None
         self._patience = Patience(self.tol, self.n_iter_no_change)
         self._aim, self._targets = self._make_aim(), None
         self._begin_targets(y, weights, whole)
@@ -226,7 +230,7 @@ class BaseMLP(BaseEstimator):
         self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
         self._inputs = None
         if self.encoder_ is not None:
-            self._inputs = begin_table(self.encoder_, len(x), whole, x)
+            self._inputs = begin_table(self.encoder_, x.shape[0], whole, x)
         elif self.normalization:
             self._inputs = begin(self.normalization, x, weights, dtype, whole)
             self.model_._engine.adapt(self._inputs.statistics(dtype))
@@ -244,7 +248,7 @@ class BaseMLP(BaseEstimator):
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, make_score(self, *validation) if validation else None)
+        epochs = Epochs(self, Score(self, *validation) if validation else None)
         ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
         if not (ended or incremental):
             warnings.warn(
@@ -271,8 +275,8 @@ class BaseMLP(BaseEstimator):
             return float(self._score_of(self._decode(outputs), y, weights))
 
     def _dense(self, X):
-        """X as an array, of its own dtype: the network casts it once it is normalized."""
-        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X)
+        """X as an array, of its own dtype, as the network casts it once it is normalized; a sparse one of its dtype."""
+        return dense(X, self.model_.dtype if self.model_._engine.shift is None else None)
 
     def _dtype(self, X):
         if self.dtype != "auto":

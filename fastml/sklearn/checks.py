@@ -124,6 +124,8 @@ def check_progress(state):
     check(is_number(patience.best) and not math.isnan(patience.best), f"the best loss is {patience.best!r}")
     check(is_count(patience.count), f"epochs without progress are {patience.count!r}")
     check(is_count(patience.most) or patience.most == math.inf, f"n_iter_no_change is {patience.most!r}")
+    epoch = state.get("best_epoch_")
+    check(epoch is None or is_count(epoch), f"best_epoch_ is {epoch!r}")
     for name in ("loss_", "best_loss_", "best_validation_score_"):
         check(state.get(name) is None or is_number(state[name]), f"{name} is {state.get(name)!r}")
     lists = {"loss_curve_": state["loss_curve_"], "validation_scores_": state["validation_scores_"] or []}

@@ -10,6 +10,7 @@ from fastml.carrying import carry_inputs, carry_outputs
 from fastml.interrupts import hold_interrupts
 from fastml.running import ROWS, Running, around
 from fastml.sklearn.growth import begin_table, grow, standardized
+from fastml.sklearn.wide import running_of
 
 
 def begin(method, x, weights, dtype, whole):
@@ -17,7 +18,7 @@ def begin(method, x, weights, dtype, whole):
 
     Then it keeps none of these rows: their median and quartiles stand for them beside later ones.
     """
-    running = Running(method, quantiles=False if whole else None).with_rows(x, weights, dtype)
+    running = running_of(method, False if whole else None, x, weights, dtype)
     if whole:
         running.varied = np.where(running.constant, 0, np.maximum(running.varied, ROWS))
         if method == "robust":

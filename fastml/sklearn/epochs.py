@@ -5,7 +5,7 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-from fastml.sklearn.stopping import Watch
+from fastml.sklearn.stopping import Choice, Watch
 from fastml.training import DivergenceError
 
 LEAST_RATE = 1e-6  # at which learning_rate="adaptive" ends the training
@@ -17,7 +17,9 @@ class Epochs:
     def __init__(self, estimator, score):
         self.estimator, self.score, self.model = estimator, score, estimator.model_
         self.best = self.model.get_weights() if estimator.early_stopping else None
-        self.ended = False
+        self.choice = Choice(score.margin if score else None, -estimator._patience.best)
+        self.ended = self.lost = False
+        self.flat = 0  # epochs in a row without a better score
         estimator.n_iter_ = 0
         if score and estimator.validation_scores_ is None:
             estimator.validation_scores_ = []
@@ -46,10 +48,12 @@ class Epochs:
             if self.best is not None:
                 self.model.set_weights(self.best)
         if estimator.early_stopping:
+            self.check_scores()
+            estimator.best_epoch_ = self.choice.epoch
             estimator.best_validation_score_ = -estimator._patience.best
         else:
             estimator.best_loss_ = estimator._patience.best
-        return self.ended
+        return self.ended or (estimator.early_stopping and self.flat > estimator._patience.most)
 
     def note(self, loss):
         estimator = self.estimator
@@ -58,7 +62,20 @@ class Epochs:
         estimator.loss_ = estimator._aim.factor * loss
         estimator.loss_curve_.append(estimator.loss_)
 
-    def after(self, loss):
+    def check_scores(self):
+        """ValueError where no epoch had a score, so that there is none to keep."""
+        estimator = self.estimator
+        if self.lost or not self.choice.seen or not math.isinf(estimator._patience.best):
+            return
+        why = f": {self.score.error}" if self.score.error else ", or the outputs are not finite"
+        epochs, estimator.n_iter_ = self.choice.seen, 0  # no epoch counts: nothing is left of this training
+        raise ValueError(
+            f"scoring={estimator.scoring!r} gave no number for the validation rows in any of {epochs} epochs, so that "
+            f"early stopping has nothing to go by{why}. Give validation rows that hold all classes, as X_val and y_val "
+            "or by a larger validation_fraction, or another scoring"
+        )
+
+    def after(self, loss, validation_loss):
         """Takes note of an epoch; returns whether it was the last."""
         self.note(loss)
         estimator, patience = self.estimator, self.estimator._patience
@@ -67,8 +84,14 @@ class Epochs:
             estimator.validation_scores_.append(self.score())
         if estimator.early_stopping:
             value = -estimator.validation_scores_[-1]
-        if patience.see(value) and estimator.early_stopping:
-            self.best = self.model.get_weights()
+        patience.see(value)
+        if estimator.early_stopping:
+            kept, progress = self.choice.see(-value, validation_loss, patience.tol)
+            if kept:
+                self.best = self.model.get_weights()
+            self.flat = self.flat + 1 if patience.count else 0
+            if progress:
+                patience.count = 0
         self.ended = patience.exhausted and not self.slower(patience)
         return self.ended
 
@@ -91,5 +114,6 @@ class Epochs:
                 f"preprocessed: {error}"
             ) from error
         self.estimator.validation_scores_.append(math.nan)
+        self.lost = True
         warnings.warn(f"{error}. The best weights before are kept", ConvergenceWarning, stacklevel=7)
         self.ended = True

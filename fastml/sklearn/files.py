@@ -22,7 +22,9 @@ STATE = (
     "classes_", "_kind", "n_features_in_", "feature_names_in_", "encoder_", "n_outputs_", "out_activation_",
     "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced", "_medians",
+    "best_epoch_",
 )  # fmt: skip
+LATER = ("_medians", "best_epoch_")  # which older versions had not
 TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
 RUNNING = ("_inputs", "_targets", "_middle")  # what `partial_fit` needs besides
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
@@ -93,7 +95,7 @@ def checked_state(description, classifies, model):
     unknown = set(description["state"]) - set(STATE)
     if unknown:
         raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
-    state = {"_medians": None} | {name: unpack(value) for name, value in description["state"].items()}
+    state = dict.fromkeys(LATER) | {name: unpack(value) for name, value in description["state"].items()}
     check_state(state, classifies, model)
     statistics = description.get("statistics")
     if statistics:

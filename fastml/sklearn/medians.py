@@ -7,17 +7,18 @@ import numpy as np
 
 from fastml.gaps import medians_of
 from fastml.running import ROWS, Running, around
+from fastml.sklearn.wide import column_blocks, running_of
 
 QUARTILE = 0.6745  # standard deviations between the median and a quartile of a normal distribution
 
 
 def begin_medians(estimator, x, whole):
-    """Takes the medians of the first rows x : (rows, columns), the `whole` or a chunk of those to come."""
+    """Takes the medians of the first rows x : (rows, columns), the `whole` or a chunk; they may be sparse."""
     estimator._middle = estimator._medians = None
     if estimator.encoder_ is None:
-        estimator._medians = medians_of(x)
+        estimator._medians = np.concatenate([medians_of(block) for block in column_blocks(x)])
         if not whole:
-            estimator._middle = Running("minmax", True).with_rows(x)
+            estimator._middle = running_of("minmax", True, x)
 
 
 def learn_medians(estimator, x):

@@ -1,4 +1,4 @@
-"""When the training of an estimator ends: after epochs without progress, of the loss or of a score."""
+"""When the training of an estimator ends, after epochs without progress, and which epoch's weights it keeps."""
 
 import math
 
@@ -25,8 +25,37 @@ class Patience:
         return True
 
 
+class Choice:
+    """Which epoch to keep: that of the least loss among those whose score is no worse than the best, but for chance.
+
+    On few rows many epochs have the same accuracy, and the first of them is hardly trained; the loss tells them apart.
+    `margin(score)` is the standard error of a score, of the rows that it is of. Epochs without a score do not count.
+    Where an earlier training had the score `top`, only a better one takes its place.
+    """
+
+    def __init__(self, margin, top=-math.inf):
+        self.margin, self.top, self.score, self.loss = margin, top, top, -math.inf
+        self.seen, self.epoch, self.mark = 0, None, math.inf  # epochs, that of the choice, and the loss to be below
+
+    def see(self, score, loss, tol):
+        """Takes note of an epoch; returns whether to keep it, and whether it makes progress in its loss by `tol`."""
+        self.seen += 1
+        if math.isnan(score):
+            return False, False
+        loss = math.inf if math.isnan(loss) else loss
+        self.top = max(self.top, score)
+        least = self.top - self.margin(self.top)
+        progress = score >= least and loss <= self.mark - tol
+        if progress:
+            self.mark = loss
+        kept = self.score < least or (score >= least and loss < self.loss)
+        if kept:
+            self.score, self.loss, self.epoch = score, loss, self.seen
+        return kept, progress
+
+
 class Watch(Callback):
-    """After each epoch: asks `after(loss)` whether to end the training.
+    """After each epoch: asks `after(loss, validation_loss)` whether to end the training.
 
     Unless `after` looks at the model (`looks`), epochs pass until the loss, times `scale`, has exhausted the patience.
     """
@@ -42,5 +71,5 @@ class Watch(Callback):
         return Limit(0 if math.isinf(most) else most + 1, patience.count, patience.best, patience.tol, self.scale)
 
     def on_epoch_end(self, epoch, logs):
-        if not self.model.stop_training and self.after(logs["loss"]):
+        if not self.model.stop_training and self.after(logs["loss"], logs.get("val_loss", math.inf)):
             self.model.stop_training = True
