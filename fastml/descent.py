@@ -1,5 +1,6 @@
 """What optimizers share: their hyper-parameters, the learning rate of each update, decoupled weight decay."""
 
+import difflib
 import math
 
 import numpy as np
@@ -46,9 +47,13 @@ class Optimizer(Told):
     clipvalue = clipnorm = global_clipnorm = None
 
     def __setattr__(self, name, value):
-        """Refuses names that no update would read, such as lr."""
-        if name not in arguments_of(type(self)) and not hasattr(type(self), name):
-            raise AttributeError(f"{type(self).__name__} has no {name}: {ARGUMENTS.get(name, 'it has no effect')}")
+        """Refuses what looks like a hyper-parameter and would have no effect, such as lr; notes are free."""
+        own = arguments_of(type(self))
+        if name not in own and not hasattr(type(self), name):
+            close = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
+            why = ARGUMENTS.get(name) or (f"did you mean '{close[0]}'?" if close else None)
+            if why:
+                raise AttributeError(f"{type(self).__name__} has no {name}: {why}")
         super().__setattr__(name, value)
 
     def __getattr__(self, name):

@@ -12,6 +12,7 @@ from fastml.data import as_array
 from fastml.feeding import Feed, collected, holds_batches, parts_of, repeated
 from fastml.layers import method_of
 from fastml.metrics import Metric
+from fastml.plan import batches
 from fastml.progress import check_verbose, make_progress
 
 MOST_EPOCHS = 10**8
@@ -138,7 +139,7 @@ def params_of(model, args, rows, batch_size, validation):
     return {
         "epochs": args.last,
         "initial_epoch": args.initial,
-        "steps": args.steps or -(-rows // batch_size),
+        "steps": args.steps or batches(rows, min(batch_size, rows), model._engine._alone())[0],
         "verbose": args.verbose,
         "metrics": names + [f"val_{name}" for name in every] if validation else names,
         "validation_freq": args.validation_freq,

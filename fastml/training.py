@@ -207,7 +207,8 @@ class Loop:
     def begin_epoch(self):
         """Before the first step of an epoch: other rows, where each has its own, and callbacks that look at it."""
         if self.refill and self.done:
-            self.refill(self.run.data)
+            with self.run.resting(self.hold):  # as a generator is code of the user's
+                self.refill(self.run.data)
             self.rescue.take()  # steps before had other rows
         if self.beginners:
             with self.run.resting(self.hold):

@@ -1,5 +1,7 @@
 """Batches in place of arrays: lists, iterators, Keras's Sequence and PyTorch's DataLoader; steps_per_epoch."""
 
+import signal
+
 import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
@@ -173,6 +175,24 @@ def test_a_divergence_with_other_rows_in_each_epoch(executor):
     assert all(np.isfinite(w).all() for w in model.get_weights())
     if model._engine.updates == 4:
         assert same_bits(model.get_weights(), twin.get_weights())
+
+
+def test_ctrl_c_in_a_generator():
+    """It counts at once, as in all code of the user's; the weights are those of the epochs before."""
+    went_on = []
+
+    def source():
+        for k, batch in enumerate(cut(X, Y) * 2):
+            if k == 4:
+                signal.raise_signal(signal.SIGINT)
+                went_on.append(k)
+            yield batch
+
+    model, twin = make_model(), make_model()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(source(), steps_per_epoch=2, epochs=3, verbose=0)
+    twin.fit(cut(X, Y) + cut(X, Y)[:1], verbose=0)
+    assert not went_on and same_bits(model.get_weights(), twin.get_weights()) and len(model.history.epoch) == 2
 
 
 def test_arrays_of_the_user_are_not_changed():
