@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
 
-from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
@@ -206,3 +206,52 @@ def test_scores_that_decide_nothing_may_be_undefined():
     x, y = rare()
     model = MLPClassifier(scoring="roc_auc", max_iter=3, **SMALL).fit(x[:500], y[:500], X_val=x[500:], y_val=y[500:])
     assert np.isnan(model.validation_scores_).all() and model.n_iter_ == 3
+
+
+# Few rows
+
+
+def few(kind, **parameters):
+    return kind(early_stopping=True, max_iter=200, learning_rate_init=0.01, **SMALL, **parameters)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_few_rows_are_asked_by_folds_and_all_are_trained_on(kind, tmp_path):
+    X, y = (load_iris if kind is MLPClassifier else load_diabetes)(return_X_y=True)
+    X, y = X[::4][:60], y[::4][:60]
+    model = few(kind).fit(X, y)
+    assert model.n_iter_ == model.best_epoch_ == len(model.loss_curve_) and model.t_ == len(X) * model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_) and model.best_loss_ is None
+    twin = few(kind).set_params(early_stopping=False, max_iter=model.n_iter_, n_iter_no_change=1000).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), twin.predict(X))
+    model.save(tmp_path / "m")
+    again = fastml.load(tmp_path / "m")
+    assert set(vars(again)) == set(vars(model)) and again.validation_scores_ == model.validation_scores_
+
+
+def test_folds_are_of_the_rows_as_they_came():
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    pytest.importorskip("narwhals", reason="needs narwhals, the extra tables")
+    table = pandas.DataFrame({"size": X[::4, 0], "city": (["a", "b", "c", None] * 10)[:38]})
+    called = []
+
+    class Count(fastml.Callback):
+        def on_epoch_end(self, epoch, logs):
+            called.append(epoch)
+
+    model = few(MLPClassifier, scoring="neg_log_loss", callbacks=[Count()]).fit(table, Y[::4].astype(str))
+    assert len(called) == model.n_iter_ and model.validation_scores_ and model.encoder_
+    rows = table.to_dict("records")
+    np.testing.assert_array_equal(
+        few(MLPClassifier, scoring="neg_log_loss").fit(rows, Y[::4].astype(str)).predict_proba(rows),
+        model.predict_proba(table),
+    )
+
+
+def test_rows_that_cannot_be_parted_are_split():
+    with pytest.raises(ValueError, match="The least populated class"):
+        few(MLPClassifier).fit(X[:41], [*Y[:40], 1])
+    with pytest.raises(ValueError, match="validation set is too small: 1 rows"):
+        few(MLPRegressor).fit(X[:9], Y[:9])
+    with pytest.raises(ValueError, match="gave no number"):
+        few(MLPClassifier, scoring=raises).fit(X[::4], Y[::4])

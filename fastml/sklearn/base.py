@@ -17,6 +17,7 @@ from fastml.sklearn.chunks import Step, assumed_of, begin
 from fastml.sklearn.constraints import CONSTRAINTS
 from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
+from fastml.sklearn.folds import Folds, epochs_by_folds
 from fastml.sklearn.growth import begin_table
 from fastml.sklearn.inputs import checked_numbers, checked_rows
 from fastml.sklearn.labels import check_present
@@ -112,10 +113,14 @@ class BaseMLP(BaseEstimator):
         for name in ("_medians", "_middle"):  # which older versions had not
             vars(self).setdefault(name, None)
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
+        folds = self._folds(X, y, sample_weight) if fresh and not incremental and validation[0] is None else None
         X, y = self._checked(X, y, fresh, learns=incremental and not fresh)
         weights = self._checked_weights(sample_weight, X, "sample_weight")
         y = self._take_targets(y, fresh, incremental)
-        (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
+        if folds:
+            validation = None
+        else:
+            (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
         weights = self._row_weights(y, weights)
         if weights is not None and not weights.any():  # which Sequential refuses, too
             given = {"sample_weight": sample_weight, "class_weight": getattr(self, "class_weight", None)}
@@ -139,7 +144,13 @@ class BaseMLP(BaseEstimator):
         if fresh or not incremental:
             self._compile(X.shape[0], batch)
         self.n_iter_ = 0
-        return self._dense(X), targets, weights, batch, validation, step
+        return self._dense(X), targets, weights, batch, folds or validation, step
+
+    def _folds(self, X, y, weights):
+        """The Folds by which few rows tell when to stop, or None."""
+        if not self.early_stopping or self.warm_start or self.solver == "lbfgs" or y is None:
+            return None
+        return epochs_by_folds(self, X, y, weights)
 
     def _step(self, before, x, y, weights):
         """The Step to the statistics with these rows, those with gaps left out, and the rows with medians in gaps."""
@@ -245,6 +256,9 @@ class BaseMLP(BaseEstimator):
     def _train(self, x, targets, weights, batch, validation, incremental):
         """Epochs until max_iter, or until there was no progress for long enough; a single one if `incremental`."""
         options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
+        if isinstance(validation, Folds):
+            Epochs(self, None, validation).run(x, targets, batch, validation.epochs, **options)
+            return
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val

@@ -12,11 +12,17 @@ LEAST_RATE = 1e-6  # at which learning_rate="adaptive" ends the training
 
 
 class Epochs:
-    """One call of `fit` or `partial_fit` of an estimator; `score` gives that of the validation rows, or is None."""
+    """One call of `fit` or `partial_fit` of an estimator; `score` gives that of the validation rows, or is None.
 
-    def __init__(self, estimator, score):
-        self.estimator, self.score, self.model = estimator, score, estimator.model_
-        self.best = self.model.get_weights() if estimator.early_stopping else None
+    Where `folds` have told how many epochs there are to be, they are all trained.
+    """
+
+    def __init__(self, estimator, score, folds=None):
+        self.estimator, self.score, self.model, self.folds = estimator, score, estimator.model_, folds
+        self.stops = estimator.early_stopping and folds is None
+        if folds:
+            estimator._patience.most = math.inf
+        self.best = self.model.get_weights() if self.stops else None
         self.choice = Choice(score.margin if score else None, -estimator._patience.best)
         self.ended = self.lost = False
         self.flat = 0  # epochs in a row without a better score
@@ -47,13 +53,16 @@ class Epochs:
                 estimator.history_.setdefault(name, []).extend(factor * value for value in values)
             if self.best is not None:
                 self.model.set_weights(self.best)
-        if estimator.early_stopping:
+        if self.folds:
+            estimator.best_epoch_, estimator.validation_scores_ = estimator.n_iter_, self.folds.scores
+            estimator.best_validation_score_ = max(self.folds.scores)
+        elif self.stops:
             self.check_scores()
             estimator.best_epoch_ = self.choice.epoch
             estimator.best_validation_score_ = -estimator._patience.best
         else:
             estimator.best_loss_ = estimator._patience.best
-        return self.ended or (estimator.early_stopping and self.flat > estimator._patience.most)
+        return self.ended or (self.stops and self.flat > estimator._patience.most)
 
     def note(self, loss):
         estimator = self.estimator
@@ -82,10 +91,10 @@ class Epochs:
         value = estimator.loss_
         if self.score:
             estimator.validation_scores_.append(self.score())
-        if estimator.early_stopping:
+        if self.stops:
             value = -estimator.validation_scores_[-1]
         patience.see(value)
-        if estimator.early_stopping:
+        if self.stops:
             kept, progress = self.choice.see(-value, validation_loss, patience.tol)
             if kept:
                 self.best = self.model.get_weights()

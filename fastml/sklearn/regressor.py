@@ -46,6 +46,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     normalize_y : bool
         Whether to train on targets of mean 0 and standard deviation 1; predictions are in the units of y and in
         float64, losses are not. Not for counts.
+    early_stopping : bool
+        Whether rows that are not trained on say when to end, and which epoch's weights to keep: that of the least loss
+        among those whose score is no worse than the best but for chance, that is, by its standard error (of accuracy,
+        balanced accuracy and roc_auc; for other scores, by nothing). It ends after n_iter_no_change epochs without
+        progress of the score or, among such epochs, of that loss. Where validation_fraction is less than 10 rows, the
+        mean of five folds says how many epochs to train, and all rows are trained on. `fit` raises ValueError where
+        the score is not defined in any epoch.
     scoring : str, callable or None
         What early stopping goes by: any scorer, larger is better; None is R².
     callbacks : list
@@ -60,7 +67,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     model_ : Sequential
         The network.
     encoder_ : TableEncoder or None
-        What makes numbers of a table with text, dates or gaps; then it also normalizes them.
+        What makes numbers of a table with text, dates or gaps, or of an array with gaps; then it also normalizes them.
+    best_epoch_ : int or None
+        The epoch, from 1, whose weights are kept, with early_stopping.
+    about_ : dict or None
+        Plain values that `save` writes with the estimator.
     history_ : dict
         ``loss`` and, with validation rows, ``val_loss``: a list with a number for each epoch.
     coefs_, intercepts_ : list of array
@@ -123,8 +134,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Trains on X (rows, features) and y (rows,) or (rows, outputs); returns the estimator.
 
-        X may be sparse; it is made dense. It may be a table of pandas, polars or pyarrow, also with text, dates and
-        gaps: see `fastml.TableEncoder`. Rows weigh `sample_weight` in the loss. X_val and y_val are rows to
+        X may be sparse; it is made dense, once. It may be a table of pandas, polars or pyarrow, a list of dicts, also
+        with text, dates and gaps: see `fastml.TableEncoder`, by which the columns of later tables are put in order. In
+        arrays NaN is a gap, by the same rules. A table of numbers without gaps is taken as an array; scikit-learn
+        demands that its columns stay in their order. Gaps that come later are taken as the median. Rows weigh `sample_weight` in the loss. X_val and y_val are rows to
         validate with after each epoch, whose scores and losses are kept; with early_stopping they also decide when to
         end, instead of a share of X. Raises ValueError or TypeError for what cannot be used.
         """

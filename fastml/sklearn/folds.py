@@ -1,0 +1,72 @@
+"""Early stopping on few rows: how many epochs are best is asked of folds of them, and then all rows are trained on.
+
+A share of few rows is hardly any: which epoch is the best for 5 rows is chance, and to train without them is a loss.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import _safe_indexing, check_random_state
+
+from fastml.sklearn.labels import check_present
+
+FEW = 10  # rows to validate with, from where on they are a share of the rows
+LEAST = 10  # rows in all that are worth folds
+FOLDS = 5
+
+
+class Folds(NamedTuple):
+    """How many epochs to train, and the mean score of the folds after each, up to the end of the first of them."""
+
+    epochs: int
+    scores: list
+
+
+def epochs_by_folds(estimator, X, y, weights):
+    """The Folds of rows that are few, whose epochs are the median of the best of each; None where a split will do.
+
+    So it is where the rows cannot be parted or used, too: others say what is wrong with them.
+    """
+    check_present(y)
+    try:
+        target = np.asarray(y, object if isinstance(y, (list, tuple)) else None)
+        parts = parted(estimator, target)
+        found = [trained(estimator, X, y, weights, part) for part in parts]
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+    if not found:
+        return None
+    known = min(len(part.validation_scores_) for part in found)
+    scores = np.mean([part.validation_scores_[:known] for part in found], axis=0).tolist()
+    return Folds(max(1, round(float(np.median([part.best_epoch_ or 1 for part in found])))), scores)
+
+
+def parted(estimator, y):
+    """Indices of rows to train on and to validate with, for each fold; none where the rows are many, or too few.
+
+    Each fold of a classifier has rows of all classes.
+    """
+    rows = len(y)
+    if rows < LEAST or np.ceil(estimator.validation_fraction * rows) >= FEW:
+        return []
+    seed = check_random_state(estimator.random_state).randint(2**31)
+    if y.ndim > 1 or not hasattr(estimator, "predict_proba"):
+        return list(KFold(FOLDS, shuffle=True, random_state=seed).split(y))
+    classes = np.unique(y.astype(str), return_inverse=True)[1]
+    least = int(np.bincount(classes).min())
+    if least < 2:
+        return []
+    return list(StratifiedKFold(min(FOLDS, least), shuffle=True, random_state=seed).split(y, classes))
+
+
+def trained(estimator, X, y, weights, part):
+    """A copy of the estimator, trained on a part of the rows until those of the other part tell it to stop."""
+    (X, y, weights), others = ([None if v is None else _safe_indexing(v, k) for v in (X, y, weights)] for k in part)
+    copy = clone(estimator).set_params(callbacks=None, verbose=False, warm_start=False)
+    copy._encodes = estimator._encodes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all rows have the same
+        return copy.fit(X, y, weights, *others)
