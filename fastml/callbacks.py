@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fastml.callback import Callback
 from fastml.callback import Limit as Limit
-from fastml.constants import Constant, Whole
+from fastml.constants import Constant, Whole, positive_integer
 from fastml.keras_names import MISSING
 from fastml.monitors import EarlyStopping as EarlyStopping
 from fastml.monitors import Monitor, check_verbose
@@ -30,6 +30,11 @@ class History(Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    @property
+    def validated(self) -> list[int]:
+        """Numbers of the epochs after which validation rows were evaluated, if there are any."""
+        return list(filter(epochs_to_validate(self.params.get("validation_freq", 1)), self.epoch))
+
     def plot(self, name: str = "loss", **options):
         """Draws the loss, or the metric `name`, by epoch; see `fastml.plots.loss_curves` for options and result."""
         from fastml.plots import loss_curves
@@ -41,6 +46,15 @@ class History(Callback):
             return "History(no epochs)"
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs, last: {last})"
+
+
+def epochs_to_validate(validation_freq):
+    """A function of the number of an epoch, from 0, that tells whether to validate after it."""
+    if isinstance(validation_freq, (list, tuple, set, range)):
+        numbers = {positive_integer("an epoch in validation_freq", number) for number in validation_freq}
+        return lambda epoch: epoch + 1 in numbers
+    every = positive_integer("validation_freq", validation_freq)
+    return lambda epoch: (epoch + 1) % every == 0
 
 
 def constant_rate(changer, optimizer):

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from fastml.callback import call, check_callbacks
-from fastml.callbacks import History
+from fastml.callbacks import History, epochs_to_validate
 from fastml.checkpoints import find
 from fastml.constants import positive_integer
 from fastml.data import as_array
@@ -78,15 +78,6 @@ class Fit:
         self.shuffle = False
         rows = self.feed.epoch()
         return *rows, self.feed.batch_size
-
-
-def epochs_to_validate(validation_freq):
-    """A function of the number of an epoch, from 0, that tells whether to validate after it."""
-    if isinstance(validation_freq, (list, tuple, set, range)):
-        numbers = {positive_integer("an epoch in validation_freq", number) for number in validation_freq}
-        return lambda epoch: epoch + 1 in numbers
-    every = positive_integer("validation_freq", validation_freq)
-    return lambda epoch: (epoch + 1) % every == 0
 
 
 def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
