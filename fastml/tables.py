@@ -74,10 +74,16 @@ class TableEncoder:
         self.one_hot_limit, self.embed_limit, self.dtype = one_hot_limit, embed_limit, check_dtype(dtype)
         if self.embed_limit >= MOST_CODES:
             raise ValueError(f"embed_limit must be less than {MOST_CODES}, got {embed_limit}")
-        self._encodings, self._told = None, set()  # of what there was a warning already
+        self._encodings, self._reader, self._told = None, None, set()  # of what there was a warning already
 
     def __repr__(self):
         return call_of(self)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in ("_reader", "_told")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _reader=None, _told=set())
 
     def fit(self, table):
         """Learns from a table, (rows, columns), what `transform` is to do; returns the encoder."""

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
 
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
@@ -222,6 +223,7 @@ def test_few_rows_are_asked_by_folds_and_all_are_trained_on(kind, tmp_path):
     model = few(kind).fit(X, y)
     assert model.n_iter_ == model.best_epoch_ == len(model.loss_curve_) and model.t_ == len(X) * model.n_iter_
     assert model.best_validation_score_ == max(model.validation_scores_) and model.best_loss_ is None
+    assert len(model.validation_scores_) == len(model.history_["val_loss"]) == model.n_iter_
     twin = few(kind).set_params(early_stopping=False, max_iter=model.n_iter_, n_iter_no_change=1000).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), twin.predict(X))
     model.save(tmp_path / "m")
@@ -246,6 +248,25 @@ def test_folds_are_of_the_rows_as_they_came():
         few(MLPClassifier, scoring="neg_log_loss").fit(rows, Y[::4].astype(str)).predict_proba(rows),
         model.predict_proba(table),
     )
+
+
+def test_an_interrupt_ends_all_folds():
+    class Stop:
+        calls = 0
+
+        def __call__(self, model, X, y):
+            Stop.calls += 1
+            raise KeyboardInterrupt
+
+    model = few(MLPClassifier, scoring=Stop())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[::4], Y[::4])
+    assert Stop.calls == 1 and not hasattr(model, "model_")
+
+
+def test_folds_that_do_not_converge_tell():
+    with pytest.warns(ConvergenceWarning, match="has not converged in max_iter=3 epochs"):
+        assert few(MLPClassifier).set_params(max_iter=3).fit(X[::4], Y[::4]).n_iter_ <= 3
 
 
 def test_rows_that_cannot_be_parted_are_split():

@@ -256,14 +256,14 @@ class BaseMLP(BaseEstimator):
     def _train(self, x, targets, weights, batch, validation, incremental):
         """Epochs until max_iter, or until there was no progress for long enough; a single one if `incremental`."""
         options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
+        folds, most = None, 1 if incremental else self.max_iter
         if isinstance(validation, Folds):
-            Epochs(self, None, validation).run(x, targets, batch, validation.epochs, **options)
-            return
+            folds, validation, most = validation, None, validation.epochs
         if validation:
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, Score(self, *validation) if validation else None)
-        ended = epochs.run(x, targets, batch, 1 if incremental else self.max_iter, **options)
+        epochs = Epochs(self, Score(self, *validation) if validation else None, folds)
+        ended = epochs.run(x, targets, batch, most, **options)
         if not (ended or incremental):
             warnings.warn(
                 f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol",

@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastml.sklearn.stopping import Choice, Watch
@@ -55,7 +56,9 @@ class Epochs:
                 self.model.set_weights(self.best)
         if self.folds:
             estimator.best_epoch_, estimator.validation_scores_ = estimator.n_iter_, self.folds.scores
-            estimator.best_validation_score_ = max(self.folds.scores)
+            estimator.best_validation_score_ = float(np.nanmax(self.folds.scores))
+            estimator.history_["val_loss"] = self.folds.losses
+            self.ended = self.folds.converged
         elif self.stops:
             self.check_scores()
             estimator.best_epoch_ = self.choice.epoch

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import _safe_indexing, check_random_state
 
@@ -19,10 +20,12 @@ FOLDS = 5
 
 
 class Folds(NamedTuple):
-    """How many epochs to train, and the mean score of the folds after each, up to the end of the first of them."""
+    """How many epochs to train, and after each of them the mean score and loss of the folds that have come so far."""
 
     epochs: int
     scores: list
+    losses: list
+    converged: bool  # most of them
 
 
 def epochs_by_folds(estimator, X, y, weights):
@@ -39,9 +42,18 @@ def epochs_by_folds(estimator, X, y, weights):
         return None
     if not found:
         return None
-    known = min(len(part.validation_scores_) for part in found)
-    scores = np.mean([part.validation_scores_[:known] for part in found], axis=0).tolist()
-    return Folds(max(1, round(float(np.median([part.best_epoch_ or 1 for part in found])))), scores)
+    copies, converged = zip(*found, strict=True)
+    epochs = int(np.median([copy.best_epoch_ or 1 for copy in copies]))
+    scores = means([copy.validation_scores_ for copy in copies], epochs)
+    losses = means([copy.history_["val_loss"] for copy in copies], epochs)
+    return Folds(epochs, scores, losses, 2 * sum(converged) > len(converged))
+
+
+def means(lists, length):
+    """The mean, by position, of numbers in lists, half of which are so long, without NaN where others have none."""
+    columns = ([values[k] for values in lists if k < len(values)] for k in range(length))
+    kept = ([value for value in column if not np.isnan(value)] or [np.nan] for column in columns)
+    return [float(np.mean(column)) for column in kept]
 
 
 def parted(estimator, y):
@@ -63,10 +75,13 @@ def parted(estimator, y):
 
 
 def trained(estimator, X, y, weights, part):
-    """A copy of the estimator, trained on a part of the rows until those of the other part tell it to stop."""
+    """A copy of the estimator, trained on a part of the rows until the others tell it to stop; and whether they did."""
     (X, y, weights), others = ([None if v is None else _safe_indexing(v, k) for v in (X, y, weights)] for k in part)
     copy = clone(estimator).set_params(callbacks=None, verbose=False, warm_start=False)
     copy._encodes = estimator._encodes
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # all rows have the same
-        return copy.fit(X, y, weights, *others)
+    with warnings.catch_warnings(record=True) as told:  # all rows have the same
+        warnings.simplefilter("always")
+        copy.fit(X, y, weights, *others)
+    if any(str(warning.message).startswith("Training interrupted") for warning in told):
+        raise KeyboardInterrupt  # of all folds, as there is nothing yet to keep
+    return copy, not any(issubclass(warning.category, ConvergenceWarning) for warning in told)

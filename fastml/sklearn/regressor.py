@@ -137,9 +137,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X may be sparse; it is made dense, once. It may be a table of pandas, polars or pyarrow, a list of dicts, also
         with text, dates and gaps: see `fastml.TableEncoder`, by which the columns of later tables are put in order. In
         arrays NaN is a gap, by the same rules. A table of numbers without gaps is taken as an array; scikit-learn
-        demands that its columns stay in their order. Gaps that come later are taken as the median. Rows weigh `sample_weight` in the loss. X_val and y_val are rows to
-        validate with after each epoch, whose scores and losses are kept; with early_stopping they also decide when to
-        end, instead of a share of X. Raises ValueError or TypeError for what cannot be used.
+        demands that its columns stay in their order. Gaps that come later are taken as the median.
+
+        Rows weigh `sample_weight` in the loss. X_val and y_val are rows to validate with after each epoch, whose scores
+        and losses are kept; with early_stopping they also decide when to end, instead of a share of X.
+        Raises ValueError or TypeError for what cannot be used.
         """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
