@@ -16,7 +16,10 @@ def medians_of(x):
 
 
 def filled(x, medians, names=None):
-    """x : (rows, columns) with medians in place of NaN; x itself where there is none. ValueError without medians."""
+    """x : (rows, columns) with medians in place of NaN; x itself where there is none. ValueError without medians.
+
+    These may be a function that gives them, which is asked where there is a gap.
+    """
     if x.dtype.kind != "f" or not isinstance(x, np.ndarray):
         return x
     with np.errstate(all="ignore"):
@@ -25,6 +28,7 @@ def filled(x, medians, names=None):
     gaps = np.isnan(x)
     if not gaps.any():
         return x
+    medians = medians() if callable(medians) else medians
     if medians is None:
         columns = np.flatnonzero(gaps.any(axis=0)).tolist()
         told = listing([str(names[k]) for k in columns] if names is not None else columns)

@@ -25,7 +25,7 @@ class TrainedModel:
         Names of the columns, where those at fit had names.
     n_features_in_ : int
         Their number.
-    medians : array (columns,) or None
+    medians : array (columns,), a function that gives it, or None
         What stands for gaps, where the rows are numbers that had none at fit.
     about_ : dict or None
         What the file tells besides: plain values.

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -22,7 +23,7 @@ from fastml.sklearn.growth import begin_table
 from fastml.sklearn.inputs import checked_numbers, checked_rows
 from fastml.sklearn.labels import check_present
 from fastml.sklearn.lbfgs import minimize_loss
-from fastml.sklearn.medians import begin_medians, learn_medians
+from fastml.sklearn.medians import begin_medians, known_medians, learn_medians
 from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
 from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import Score, split_off
@@ -130,7 +131,7 @@ class BaseMLP(BaseEstimator):
             for name in ("model_", "about_"):
                 vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
-        step = None
+        step, X = None, X if hasattr(X, "tocsr") else dense(X)
         if fresh:
             begin_medians(self, X, whole=not incremental)
         elif incremental:
@@ -162,7 +163,9 @@ class BaseMLP(BaseEstimator):
 
     def _filled(self, X):
         """X with medians in place of NaN, where there is no encoder for that."""
-        return filled(X, self._medians, vars(self).get("feature_names_in_")) if self.encoder_ is None else X
+        if self.encoder_ is not None:
+            return X
+        return filled(X, partial(known_medians, self), vars(self).get("feature_names_in_"))
 
     def _checked(self, X, y, reset, learns=False):
         """X as numbers and y, checked; see `checked_rows`."""
@@ -303,8 +306,7 @@ class BaseMLP(BaseEstimator):
 
     def _parts(self):
         """What a TrainedModel is made of, behind what a kind of it has of its own."""
-        known = vars(self)
-        names, medians = known.get("feature_names_in_"), known.get("_medians")
+        names, medians = vars(self).get("feature_names_in_"), partial(known_medians, self)
         return self.model_, self.encoder_, names, self.n_features_in_, medians, self.n_threads, self.about_
 
     def _decode(self, outputs):

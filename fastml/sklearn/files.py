@@ -13,6 +13,7 @@ from fastml.layers import positive_integer
 from fastml.running import Running
 from fastml.sklearn.checks import check_state, check_statistics
 from fastml.sklearn.chunks import assumed_of
+from fastml.sklearn.medians import known_medians
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
 from fastml.tables import TableEncoder
@@ -34,6 +35,7 @@ def describe_estimator(estimator):
     """A fitted estimator without its network. TypeError for a parameter or class that is not fastml's own."""
     if not type(estimator).__module__.startswith("fastml."):
         raise TypeError(f"{estimator!r} cannot be saved: its class is not one of fastml's own")
+    known_medians(estimator)
     parameters = estimator.get_params(deep=False)
     for name in DROPPED:
         if not isinstance(parameters[name], (str, Integral)):

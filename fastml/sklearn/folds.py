@@ -34,6 +34,7 @@ def epochs_by_folds(estimator, X, y, weights):
     So it is where the rows cannot be parted or used, too: others say what is wrong with them.
     """
     check_present(y)
+    X = X.tocsr() if hasattr(X, "tocsr") else X
     try:
         target = np.asarray(y, object if isinstance(y, (list, tuple)) else None)
         parts = parted(estimator, target)

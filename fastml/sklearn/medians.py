@@ -22,12 +22,19 @@ def begin_medians(estimator, x, whole):
 
 
 def learn_medians(estimator, x):
-    """Adds complete rows x to what the medians are of."""
-    if estimator.encoder_ is not None or estimator._medians is None or not len(x):
+    """Adds complete rows x to what the medians are of, which `known_medians` computes once they are needed."""
+    if estimator.encoder_ is not None or not len(x):
         return
-    before = estimator._middle or assumed_middle(estimator)
-    estimator._middle = before.with_rows(x)
-    estimator._medians = estimator._middle.median()
+    before = estimator._middle or (None if estimator._medians is None else assumed_middle(estimator))
+    if before is not None:
+        estimator._middle, estimator._medians = before.with_rows(x), None
+
+
+def known_medians(estimator):
+    """The medians (columns,) of an estimator, or None where it has an encoder, or is of an older version."""
+    if estimator._medians is None and estimator._middle is not None:
+        estimator._medians = estimator._middle.median()
+    return estimator._medians
 
 
 def assumed_middle(estimator):
