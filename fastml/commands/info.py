@@ -15,7 +15,8 @@ def info(path):
     if about.get("target"):
         print(f"Task    {about['task']} of {about['target']!r}, from {about['source']}")
         rows = about["rows"]
-        print(f"Rows    {rows['train']} to learn from, {rows['validate']} to tell when to stop, {rows['test']} to test")
+        told = f"{rows['validate']} to tell when to stop" if rows["validate"] else "folds of which told when to stop"
+        print(f"Rows    {rows['train']} to learn from, {told}, {rows['test']} to test")
     if hasattr(model, "classes_"):
         print(f"Classes {listing(model.classes_.tolist())}")
     encoder = getattr(model, "encoder_", None)

@@ -24,6 +24,7 @@ from fastml.commands.worth import few, measure
 from fastml.compiled import warmup
 from fastml.interrupts import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
+from fastml.sklearn.folds import FEW
 
 PATIENCE, BATCH = 20, 32  # epochs without a better score before the end, rows of a batch
 
@@ -104,11 +105,13 @@ def learn(options, read):
     training.notes += [*shares.notes, *hints(options, rest, goal.values, shares)]
     training.how, training.numbers = shares.how, np.flatnonzero(goal.kept)[test] + 1
     checked = round(validation * len(train) + 0.5)
+    checked = 0 if checked < FEW else checked  # for so few, the estimator asks folds
     training.rows = {"train": len(train) - checked, "validate": checked, "test": len(test)}
     training.notes += few(training.rows)
     for text in training.notes:
         note(text)
-    counts = "{train} to learn from, {validate} to tell when to stop, {test} to test with".format(**training.rows)
+    told = f"{checked} to tell when to stop" if checked else "folds of which tell when to stop"
+    counts = f"{training.rows['train']} to learn from, {told}, {len(test)} to test with"
     counts += f", {training.how}" if options.split != "random" else ""
     print(f"Rows    {counts}", flush=True)
     known, training.table = rest[train], rest[test]
@@ -185,18 +188,22 @@ def fit(options, training, rows, validation):
             text = f"the model was still becoming better when it ended: --epochs {2 * options.epochs} may help"
         training.notes.append(one_line(text))
         note(text)
-    best = int(np.nanargmax(estimator.validation_scores_)) + 1
-    print(f"Trained {estimator.n_iter_} epochs in {training.seconds:.2f} s; number {best} had the best", end=" ")
-    print(f"{training.stop.title} and was kept")
-    training.ended = ending(estimator, training.stop)
-    print(f"        it ended as {training.ended}")
+    kept = f"number {estimator.best_epoch_} had the best {training.stop.title} and was kept"
+    kept = kept if training.rows["validate"] else f"so many had the best {training.stop.title} in folds of the rows"
+    print(f"Trained {many(estimator.n_iter_, 'epoch')} in {training.seconds:.2f} s; {kept}")
+    training.ended = ending(estimator, training)
+    if training.rows["validate"]:
+        print(f"        it ended as {training.ended}")
     print_columns(training)
     sizes = [estimator.model_.input_dim, *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
     print(f"Model   {'-'.join(map(str, sizes))}, {sum(w.size for w in estimator.model_.get_weights())} weights")
 
 
-def ending(estimator, metric):
+def ending(estimator, training):
     """Why a training ended, in words."""
+    metric = training.stop
+    if not training.rows["validate"]:
+        return f"folds of the rows had the best {metric.title} after so many epochs"
     if not np.isfinite(estimator.validation_scores_[-1]):
         return "its weights diverged: the last ones that did not were kept"
     if estimator._patience.exhausted:

@@ -58,6 +58,6 @@ def few(rows):
             f"only {many(rows['test'], 'row')} test: others would give other scores, see the intervals; another --seed "
             "shows some"
         )
-    if rows["validate"] < FEW_CHECKS:
+    if 0 < rows["validate"] < FEW_CHECKS:
         found.append(f"only {many(rows['validate'], 'row')} tell when to stop: the epoch that is kept is partly chance")
     return found

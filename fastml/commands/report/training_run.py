@@ -16,7 +16,7 @@ LIBRARIES = ("numpy", "numba", "scikit-learn", "polars", "narwhals", "matplotlib
 def section(training):
     """The curves, and why the training ended."""
     estimator, rows = training.estimator, training.rows
-    best = int(np.nanargmax(estimator.validation_scores_)) + 1
+    best = estimator.best_epoch_
     loss, val_loss = (np.array(estimator.history_[name]) for name in ("loss", "val_loss"))
     alt = (
         f"Loss by epoch: from {loss[0]:.4g} to {loss[-1]:.4g} on the rows to learn from, from {val_loss[0]:.4g} to "
@@ -28,7 +28,10 @@ def section(training):
         f"{many(estimator.n_iter_, 'epoch')} in {training.seconds:.2f} s, over {many(rows['train'], 'row')}. "
         f"It ended as {training.ended}.",
         f"{many(rows['validate'], 'other row')} told when to stop: epoch {best} had the best {training.stop.title} "
-        "there, and its weights were kept.",
+        "there, and its weights were kept."
+        if rows["validate"]
+        else f"Before, folds of these rows told for how many epochs: {best} had the best {training.stop.title} on the "
+        "rows of a fold that were left out, as the mean; the curve of the others is theirs.",
     ]
     if best == estimator.n_iter_ == estimator.max_iter:
         told.append("The last epoch was the best one: more of them, by --epochs, may make a better model.")
