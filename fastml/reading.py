@@ -193,7 +193,7 @@ def listing(names):
 
 
 def arranged(found, names, count, told):
-    """The columns, a list, of what `opened` has found, in the order of the names at fit, or None, of so many columns.
+    """The columns, one by one, of what `opened` has found, in the order of the names at fit, or None, of so many.
 
     Further columns are told of by a warning, unless the set `told` holds their names, and not read. ValueError where
     one is missing, or where the ones have names and the others none.
@@ -204,9 +204,9 @@ def arranged(found, names, count, told):
             raise ValueError(f"fit was given {there} names of columns, this is {here}: pass what fit was given")
         if found.count != count:
             raise ValueError(f"the table has {found.count} columns, but at fit it had {count}")
-        return [found.column(k) for k in range(count)]
+        return map(found.column, range(count))
     if found.names == names:
-        return [found.column(k) for k in range(count)]
+        return map(found.column, range(count))
     places, known = {name: k for k, name in enumerate(found.names)}, set(names)
     missing, further = [n for n in names if n not in places], [n for n in found.names if n not in known]
     if missing:
@@ -215,7 +215,7 @@ def arranged(found, names, count, told):
         told.update(further)
         told_of = said(further, "not known from fit and ignored")[0]
         warnings.warn(f"the table has further columns: {told_of}", UserWarning, stacklevel=5)
-    return [found.column(places[name]) for name in names]
+    return (found.column(places[name]) for name in names)
 
 
 def said(names, what):

@@ -87,7 +87,8 @@ class TableEncoder:
 
     def fit(self, table):
         """Learns from a table, (rows, columns), what `transform` is to do; returns the encoder."""
-        self._fit(*read(table))
+        found = opened(table)
+        self._fit(found.names, map(found.column, range(found.count)))  # one after the other, to spare memory
         return self
 
     def transform(self, table):
@@ -201,9 +202,9 @@ class TableEncoder:
         return list(self.feature_names_in_) if self._named else None
 
     def _columns(self, table):
-        """The columns of a table, in the order that they had at fit, and of the kinds that they had."""
+        """The columns of a table, one by one, in the order that they had at fit, and of the kinds that they had."""
         found = arranged(opened(table), self._given_names(), self.n_features_in_, self._told)
-        return [self._checked(column, encoding) for column, encoding in zip(found, self._encodings, strict=True)]
+        return map(self._checked, found, self._encodings)
 
     def _checked(self, column, encoding):
         """A column of the kind of its encoding. That of one which was empty at fit may be anything, and is ignored."""
@@ -214,9 +215,11 @@ class TableEncoder:
         return as_kind(column, encoding.kind, getattr(encoding, "categories", ()))
 
     def _encode(self, columns):
-        """The matrix of columns that fit."""
-        matrix = np.zeros((len(columns[0].missing), self._width), self.dtype)
+        """The matrix of columns that fit, of which one at a time is held."""
+        matrix = None
         for column, encoding, place in zip(columns, self._encodings, self._places, strict=True):
+            if matrix is None:
+                matrix = np.zeros((len(column.missing), self._width), self.dtype)
             encoding.write(column, matrix[:, place])
         return matrix
 

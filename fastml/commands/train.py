@@ -75,9 +75,10 @@ def train(options):
     print(f"Data    {Path(table.name).name}: {many(table.frame.height, 'row')}, {table.frame.width} columns")
     for name in options.drop:
         check_column(table.name, table.frame, name)
-    read = typed(table.without(set(options.drop) - {options.target}), form.style, target=options.target)
-    del table  # which takes more memory than what it became
-    training = learn(options, read)
+    table = typed(table.without(set(options.drop) - {options.target}), form.style, target=options.target)
+    held = [table]
+    del table  # whose memory the training needs: nobody else is to hold it
+    training = learn(options, held)
     print_scores(training)
     training.estimator.about_ = about(training)
     with hold_interrupts(every=True):
@@ -90,8 +91,9 @@ def train(options):
         print(f"Report  written to {options.report}")
 
 
-def learn(options, read):
-    """Trains with the Typed columns of a table; returns the Training, and prints what it does."""
+def learn(options, held):
+    """Trains with the Typed columns of a table, taken from a list; returns the Training, and prints what it does."""
+    read = held.pop()
     goal = read_target(read.frame[options.target], options.task, read.texts)
     metric, stop = metrics_of(options.metric, goal.task)
     rest = choose(read.name, read.frame, options.target).filter(goal.kept)

@@ -52,7 +52,7 @@ def standardizes(encoding):
 
 def learn(encoder, runnings, table):
     """The encoder and the Runnings of the rows so far and those of a table, and the matrix of the table."""
-    columns, new = encoder._columns(table), copy.copy(encoder)
+    columns, new = list(encoder._columns(table)), copy.copy(encoder)
     new._told = encoder._told
     count = sum(r is not None for r in runnings)
     runnings = [r and r.with_rows(present(c), columns=count) for r, c in zip(runnings, columns, strict=True)]
