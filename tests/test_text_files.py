@@ -166,7 +166,14 @@ def test_the_other_columns_tell_the_decimal_sign(read):
 def test_points_group_where_another_column_has_decimal_commas(read):
     assert read("a;b\n1,5;1.234\n2,5;800\n")[0]["b"] == [1234, 800]
     assert read("a;b\n1.5;1.234\n2.5;800\n")[0]["b"] == [1.234, 800]
-    assert read("a;b\n1;1.234\n2;800\n")[0]["b"] == [1.234, 800]
+    found, notes = read("a;b\n1;1.234\n2;800\n")
+    assert found["b"] == [1234, 800], "with three decimals, 800 would have them, too"
+    assert notes == ["points in column 'b' are taken for thousands, as in '1.234': else say --decimal ."]
+    found, notes = read("a;b\n1;1.234\n2;2.800\n")
+    assert found["b"] == [1.234, 2.8]
+    assert notes == ["points in column 'b' are taken for decimal signs, as in '1.234': else say --decimal ,"]
+    assert read("a;b\n1;2.380 €\n2;476 €\n")[0]["b"] == [2380, 476]
+    assert read("a,b\n1,1.234\n2,800\n") == ({"a": [1, 2], "b": [1.234, 800]}, []), "commas separate columns"
 
 
 def test_the_other_columns_tell_whether_days_come_first(read):
@@ -242,6 +249,58 @@ def test_what_was_passed_over_is_told(read):
     rows = "".join(f"{k},x,{k}\n" for k in range(30))
     found, notes = read(f"a,b,c\n{rows}Total of 30 rows,,\n")
     assert len(found["a"]) == 30 and notes == ["1 remark at the end left out, such as 'Total of 30 rows'"]
+
+
+LINES = "".join(f"{k},{k}.5,x\n" for k in range(20))
+ENDS = {
+    "totals": "Total,190,\n",
+    "totals behind an empty field": ",Sum of all,190\n".replace(",190", ","),
+    "totals in German": "Summe:,190,\n",
+    "a grand total behind an empty row, and a remark": ",,\nGrand total,190,\n\nPrinted at noon,,\n",
+    "a subtotal and a total": "Subtotal,190,\nTotal,190,\n",
+    "a remark": "Source: our own\n",
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_is_no_row_at_the_end_is_left_out(kind, read):
+    found, notes = read("id,amount,k\n" + LINES + ENDS[kind])
+    assert found["id"] == list(range(20)) and found["amount"][-1] == 19.5 and notes
+
+
+@pytest.mark.parametrize("last", ["Total,190,x\n", "Totalis,,\n" + LINES])
+def test_rows_at_the_end_that_only_look_like_totals_stay(last, read):
+    found, _ = read("id,amount,k\n" + LINES + last)
+    assert len(found["id"]) == 20 + last.count("\n")
+
+
+@pytest.mark.parametrize("units", [",EUR,", "years,EUR,", "s,[kW],name"])
+def test_a_row_of_units_is_left_out(units, read):
+    found, notes = read(f"id,amount,k\n{units}\n" + LINES)
+    assert found["id"] == list(range(20)) and "the row below the header left out, as it holds units" in notes[0]
+    found, notes = read("id,amount,k\n,n/a,x\n" + LINES)
+    assert found["amount"][0] is None and len(found["id"]) == 21 and not notes, "a gap is no unit"
+
+
+TITLES = {
+    "filled up with separators": "Sales of today,,\n",
+    "and an empty row": "Sales of today,,\n,,\n",
+    "and an empty line": "Sales of today,,\n\n",
+    "two lines": "Sales,,\nof today,,\n",
+}
+
+
+@pytest.mark.parametrize("kind", TITLES)
+def test_titles_of_spreadsheets_are_passed_over(kind, read):
+    found, notes = read(TITLES[kind] + "id,amount,k\n" + LINES)
+    assert list(found) == ["id", "amount", "k"] and len(found["id"]) == 20
+    assert "before the header passed over, beginning with 'Sales" in notes[0]
+
+
+def test_short_and_blank_lines_at_the_start(read):
+    assert read("a,b,c\n1,2\n3,4,5\n")[0] == {"a": [1, 3], "b": [2, 4], "c": [None, 5]}
+    assert read("a,b,c\n\n\n1,2,9\n3,4,5\n")[0]["c"] == [9, 5]
+    assert read("a,,\n1,2,3\n4,5,6\n")[0] == {"a": [1, 4], "column 2": [2, 5], "column 3": [3, 6]}
 
 
 def test_rows_within_a_table_that_are_empty_stay(read):

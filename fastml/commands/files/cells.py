@@ -28,6 +28,7 @@ VALUE_GAPS = (
 )
 LONG = 2**53  # whole numbers beyond this are names, as float64 cannot tell them apart
 FEW = 1000  # different texts that tell whether it is worth to look at all
+EUROPEAN = ("€", "EUR", "kr", "kr.", "zł", "Kč", "PLN", "CZK", "DKK", "SEK", "NOK", "HUF", "CHF")
 MOSTLY = 0.9  # share of the different texts that are numbers, from which on it is worth a remark
 EPOCHS = {"s": ("seconds", 10**8, 5 * 10**9), "ms": ("milliseconds", 10**11, 5 * 10**12)}  # of 1973 to 2128
 CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
@@ -264,6 +265,18 @@ def finish(found, style):
     return found.texts
 
 
+def sign_of_points(found, style, body):
+    """The decimal sign where points stand before three digits in all numbers that have one. Adds a remark."""
+    example = found.numbers.parts["text"].filter(body.str.contains(".", literal=True)).min()
+    groups = told_apart(body)
+    if groups or style.separator == ";" or found.unit in EUROPEAN:
+        word, other = ("thousands", ".") if groups else ("decimal signs", ",")
+        found.notes.append(
+            f"points in column {found.name!r} are taken for {word}, as in {example!r}: else say --decimal {other}"
+        )
+    return "," if groups else "."
+
+
 def decimal_sign(found, style):
     """The decimal sign of a column of numerals."""
     numbers = found.numbers
@@ -275,7 +288,7 @@ def decimal_sign(found, style):
     if style.decimal:
         return style.decimal
     if not body.str.contains(",", literal=True).any():
-        return "."
+        return sign_of_points(found, style, body)
     if told_apart(body) or body.str.contains(r",\d{3},").any():
         return "."
     example = numbers.parts["text"].filter(body.str.contains(",", literal=True)).min()

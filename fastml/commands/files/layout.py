@@ -13,14 +13,20 @@ SPACE = " "  # which R writes between columns: only where no other separator mak
 LINES, SAMPLE = 200, 2**18  # of the file that are looked at, in lines and bytes
 LONGEST, MOST_COLUMNS = 2**24, 10**5  # bytes in which to look for the end of the header; columns
 NAMELESS = "row names"  # what R leaves out of its header
+TITLES, FILLED = 5, 0.75  # lines of titles at most; share of the fields of a header that have a name
 ALIKE = 0.95  # share of the lines that have as many columns as most have
 
 
 class Layout(NamedTuple):
-    """The sign between columns, lines to pass over, names of the columns, those that several share, and remarks."""
+    """How a file is laid out.
+
+    separator : the sign between columns; skip : lines to pass over; first : how many fields the first row has
+    names : of the columns; twice : those that several share; notes : remarks
+    """
 
     separator: str
     skip: int
+    first: int
     names: list
     twice: tuple
     notes: list
@@ -56,6 +62,7 @@ def layout_of(name, data, separator=None, header=True, names=None):
     if given is None and separator == SPACE:
         notes.append("columns are separated by spaces")
     start = found[at - 1].line if at else 0
+    lines = text.split("\n")
     if header:
         titles, twice = titled(found[at].fields, width, found[at + 1 :])
         if titles[0] == NAMELESS and len(titles) > len(found[at].fields):
@@ -63,13 +70,16 @@ def layout_of(name, data, separator=None, header=True, names=None):
         start = found[at].line
     else:
         titles, twice = [str(k + 1) for k in range(len(found[at].fields))], ()
+    while start < len(lines) and not lines[start].strip():  # polars would take the first line for all there is
+        start += 1
     if names:
         if len(names) != len(titles):
             raise CommandError(f"{name} has {len(titles)} columns, but --names gives {len(names)}")
         titles, twice = list(names), ()
     if twice and not names:
         notes.append(f"several columns are called {twice[0]!r}: all but the first have a number behind their name")
-    return Layout(separator, start, titles, twice, notes)
+    rows = found[at + header :]
+    return Layout(separator, start, len(rows[0].fields) if rows else len(titles), titles, twice, notes)
 
 
 def sample(data):
@@ -103,20 +113,28 @@ def records(text, separator, name=None):
 
 
 def common_width(found):
-    """How many fields most records have; of the first record, where it is alone."""
-    return Counter(len(record.fields) for record in found[1:] or found).most_common(1)[0][0]
+    """How many fields most records have; where two numbers are as frequent, as many as the first, or more."""
+    widths, first = Counter(len(record.fields) for record in found[1:] or found), len(found[0].fields)
+    return max(widths, key=lambda width: (widths[width], width == first, width))
 
 
 def start_of(found, skipped, width, header=True):
     """Which of the records is the header, or the first row: the first that has as many fields as most.
 
-    Or one less, where it is the first of all and a row follows: R gives the column of names none.
+    Not a title that spreadsheets fill up with separators, before one whose fields are nearly all filled. Or one with a
+    field less, where it is the first of all and a row follows: R gives the column of names none.
     """
     if header and width - 1 == len(found[skipped].fields) > 0 and len(found) > skipped + 1:
         row = found[skipped + 1].fields
         if len(row) == width and any(map(str.isdigit, "".join(row))):
             return skipped
-    return next((k for k in range(skipped, len(found)) if len(found[k].fields) == width), skipped)
+    wide = [k for k in range(skipped, len(found)) if len(found[k].fields) == width]
+    filled = {k: [field for field in found[k].fields if field.strip()] for k in wide[: TITLES + 1]}
+    for k in wide[:TITLES]:
+        later = [filled[j] for j in filled if j > k and len(filled[j]) > FILLED * width]
+        if 2 * len(filled[k]) >= width or not later or 2 * sum(map(is_number, later[0])) > width:
+            return k
+    return wide[min(TITLES, len(wide) - 1)] if wide else skipped
 
 
 def guess_separator(text):

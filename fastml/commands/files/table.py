@@ -11,12 +11,16 @@ import polars as pl
 
 from fastml.commands import CommandError, listing, one_line
 from fastml.commands.figures import many
-from fastml.commands.files.cells import AS_IT_IS, Style
+from fastml.commands.files.cells import AS_IT_IS, GAPS, Style
 from fastml.commands.files.layout import layout_of
 from fastml.commands.files.parquet import unpacked_size
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, as_utf8, is_parquet, open_source
 
 FOOTERS = 5  # lines at the end, at most, that are a remark and no row
+LEAST = 10  # rows, from which on the first may be of units and the last of totals
+ENDS = 5  # times that something is taken from the end, such as a remark behind totals behind an empty row
+FIRST, MOSTLY = 50, 0.9  # rows that tell which columns hold numbers, and the share of them that must
+TOTAL = r"(?i)^\W*(grand |sub)?-?(total|sum|summe|gesamt|insgesamt|totale|totaux|suma|somme|zwischensumme)s?\b"
 
 
 class Format(NamedTuple):
@@ -104,11 +108,8 @@ def read_text(source, form):
     found = layout_of(source.name, data, form.separator, form.header, form.names)
     notes = [*source.notes, *found.notes]
     data = without_space_before_quotes(data, found.separator)
-    options = {"separator": found.separator, "has_header": False, "skip_lines": found.skip, "infer_schema": False}
     try:
-        frame = pl.read_csv(data, **options, schema=dict.fromkeys(found.names, pl.String), glob=False)
-    except pl.exceptions.NoDataError:
-        frame = pl.DataFrame(schema=dict.fromkeys(found.names, pl.String))
+        frame = parsed(data, found)
     except pl.exceptions.PolarsError as error:
         told = uneven(source.name, data, found)
         raise CommandError(told) if told else error from error
@@ -118,8 +119,22 @@ def read_text(source, form):
     frame = frame.with_columns(pl.col(blank).replace("", None)) if blank else frame
     frame = rows_of(frame, data, found.separator, notes)
     if form.header:
-        frame = without_headers(frame, notes)
-    return Table(source.name, frame, found.separator, found.twice, notes)
+        frame = without_units(without_headers(frame, notes), notes)
+    return Table(source.name, frame, found.separator, found.twice, list(dict.fromkeys(notes)))
+
+
+def parsed(data, found):
+    """The records behind the header as a frame of text."""
+    schema = dict.fromkeys(found.names, pl.String)
+    options = {"separator": found.separator, "has_header": False, "infer_schema": False, "glob": False}
+    if found.first < len(found.names):  # the first row is short, from which polars would tell the width
+        start = len(b"\n".join(data.split(b"\n", found.skip)[: found.skip])) + 1 if found.skip else 0
+        row = found.separator.join(["-"] * len(found.names)).encode()
+        return pl.read_csv(row + b"\n" + data[start:], **options, schema=schema)[1:]
+    try:
+        return pl.read_csv(data, **options, skip_lines=found.skip, schema=schema)
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema=schema)
 
 
 def without_space_before_quotes(data, separator):
@@ -152,19 +167,33 @@ def uneven(name, data, found):
 
 
 def rows_of(frame, data, separator, notes):
-    """The rows of a frame: without blank lines and remarks at the end."""
-    if not frame.height:
-        return frame
-    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    """The rows of a frame: without blank lines, and without what is no row at the end."""
+    empty = blank(frame)
     if empty.any():
-        last = frame.height - (~empty).reverse().arg_max() if not empty.all() else 0
         sign = re.escape(separator.encode())
-        bare = frame.width > 1 and not re.search(rb"^[ \t]*" + sign + rb"[ \t" + sign + rb"]*\r?$", data, re.MULTILINE)
-        kept = ~empty if bare else pl.Series(range(frame.height)) < last
-        if not bare and frame.height > last:
-            notes.append(f"{many(frame.height - last, 'empty row')} at the end left out")
-        frame = frame.filter(kept)
-    return without_footer(frame, notes)
+        pattern = rb"^[ \t]*" + sign + rb"[ \t" + sign + rb"]*\r?$"
+        if frame.width > 1 and not re.search(pattern, data, re.MULTILINE):  # no row that is only separators
+            frame = frame.filter(~empty)
+    for _ in range(ENDS):
+        height = frame.height
+        frame = without_totals(without_footer(without_blanks(frame, separator, notes), notes), notes)
+        if frame.height == height:
+            break
+    return frame
+
+
+def blank(frame):
+    """Which rows hold nothing."""
+    return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+
+
+def without_blanks(frame, separator, notes):
+    """A frame without rows at its end that hold nothing."""
+    filled = ~blank(frame)
+    last = frame.height - (filled.reverse().arg_max() or 0) if filled.any() else 0
+    if frame.height > last and frame.width > 1:
+        notes.append(f"{many(frame.height - last, 'empty row')} at the end left out")
+    return frame.head(last)
 
 
 def without_headers(frame, notes):
@@ -178,12 +207,39 @@ def without_headers(frame, notes):
     return frame
 
 
+def without_units(frame, notes):
+    """A frame without a first row that holds the units of columns of numbers."""
+    if frame.width < 2 or frame.height < LEAST:
+        return frame
+    first, rest = frame.row(0), frame[1:FIRST].select(pl.all().str.contains(r"\d").mean())
+    numbers = [k for k, share in enumerate(rest.row(0)) if share is not None and share > MOSTLY]
+    held = [first[k] for k in numbers if first[k]]
+    few = len(held) < 2 and len(list(filter(None, first))) > len(held)
+    if not held or few or any(any(map(str.isdigit, text)) for text in held) or any(text in GAPS for text in held):
+        return frame
+    notes.append(f"the row below the header left out, as it holds units: {listing(held, 3)}")
+    return frame[1:]
+
+
+def without_totals(frame, notes):
+    """A frame without a row of totals at its end: it has such a word, and more empty fields than most others."""
+    if frame.width < 2 or frame.height < LEAST:
+        return frame
+    last = frame.row(-1)
+    word = next((text for text in last if text), "")
+    gaps = frame[:-1].select(pl.sum_horizontal(pl.all().is_null())).to_series()
+    if not re.match(TOTAL, word) or last.count(None) <= gaps.quantile(0.9):
+        return frame
+    notes.append(f"the last row left out, as it holds totals: it begins with {word[:40]!r}")
+    return frame[:-1]
+
+
 def without_footer(frame, notes):
     """A frame without lines at the end that fill the first column alone, where no other row does."""
     if frame.width < 3 or frame.height < 4 * FOOTERS:
         return frame
     rest = frame.columns[1:]
-    alone = frame.select(pl.all_horizontal(pl.col(rest).is_null())).to_series()
+    alone = frame.select(pl.all_horizontal(pl.col(rest).is_null()) & pl.col(frame.columns[0]).is_not_null()).to_series()
     count = alone.sum()
     if not 0 < count <= FOOTERS or not alone.tail(count).all():
         return frame
