@@ -117,7 +117,7 @@ def make_parser():
     added.add_argument("--dtype", choices=compiled.DTYPES, default="float32", help="default: %(default)s")
 
     added = command("info", run_info, "print versions, the CPU and where compiled code is kept, or what a model is")
-    added.add_argument("model", nargs="?", metavar="MODEL", help="a file of `fastml train`")
+    added.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
     return parser
 
 
@@ -193,7 +193,13 @@ def add_predict(parser):
     add("model", metavar="MODEL", help="a file of `fastml train`, or of an estimator's save")
     add("data", metavar="DATA", help=f"the table, {TABLE}; columns that the model does not use may be in it")
     add("-o", "--output", metavar="FILE", help="a .csv, .tsv or .parquet file; default: CSV on standard output")
-    add("--keep", action="append", default=[], metavar="COLUMN", help="copy a column, such as an identifier")
+    add(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="copy a column, such as an identifier; several times",
+    )
     add_reading(parser)
 
 

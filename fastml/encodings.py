@@ -86,7 +86,7 @@ class Number:
 
         told = f"standardized: mean {text(self.mean)}, std {self.std:.4g}{unit}" if self.std else "constant: 0"
         told = "0 or 1" if self.kind == "boolean" else told
-        return told + (f"; missing: {text(self.median)}, and a flag" if self.missing else "")
+        return told + (f"; gaps become {text(self.median)}, with a flag" if self.missing else "")
 
 
 @dataclass(frozen=True)

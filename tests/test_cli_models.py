@@ -170,7 +170,7 @@ def test_the_census_as_it_was_written(run):
     assert "1 line before the header passed over" in err
     assert "classes are written as '<=50K.', '>50K.', and taken for '<=50K', '>50K'" in err
     code, out, err = run("predict", "adult.safetensors", "adult.test", *reading)
-    assert len(out.splitlines()) == 121 and "the column 'income' tells that of 120 rows: accuracy" in err
+    assert len(out.splitlines()) == 121 and "by the answers in column 'income', of 120 rows: accuracy" in err
     write_csv("new.csv", [{"work": "Private", "age": 30, "n": 1}, {"work": "never met", "age": 31, "n": 2}])
     code, out, err = run("predict", "adult.safetensors", "new.csv")
     assert (
@@ -280,6 +280,57 @@ def test_what_cannot_be_evaluated(run, refused):
     assert "does not say what it predicts: give the column with --target" in refused(
         "evaluate", "p.safetensors", "t.csv"
     )
+
+
+def test_a_column_that_the_model_goes_by_is_no_answer(run, refused):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    line = refused("evaluate", "t.safetensors", "t.csv", "--target", "n")
+    assert "'n' is a column that the model goes by, not what it predicts" in line
+
+
+def test_rows_that_are_not_like_those_of_the_training_are_told(run):
+    write_csv("t.csv", rows(y=letters, kind=lambda k: "pq"[k % 2], size=lambda k: k / 8 if k % 9 else ""))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    new = [{"n": 1, "kind": "p", "size": 1e6}, {"n": "", "kind": "", "size": ""}, {"n": -5000, "kind": "p", "size": 3}]
+    write_csv("new.csv", new)
+    code, out, err = run("predict", "t.safetensors", "new.csv")
+    assert code == 0 and len(out.splitlines()) == 4
+    assert "1 row without any value, such as row 2" in err
+    assert "size: 1 value far from those of the training, such as 1e+06" in err
+    assert "n: 1 value far from those of the training, such as -5000" in err
+    write_csv("new.csv", rows(3, kind=lambda k: "q", size=lambda k: 2.5))
+    assert run("predict", "t.safetensors", "new.csv")[2] == ""
+
+
+def test_names_that_are_nearly_right_are_proposed(run, refused):
+    write_csv("t.csv", rows(y=letters, Size=lambda k: k % 7))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("new.csv", rows(size=lambda k: 1, other=lambda k: 2))
+    line = refused("predict", "t.safetensors", "new.csv")
+    assert "lacks the column 'Size', which the model needs: did you mean 'size'?" in line
+    write_csv("new.csv", rows(Size=lambda k: 1, other=lambda k: 2))
+    assert "has no column 'y', which would hold the answers" in refused("evaluate", "t.safetensors", "new.csv")
+
+
+@pytest.mark.parametrize("names", [(), ("--names", "a,b,c")])
+def test_a_file_without_a_header_is_known_again(names, run, refused, monkeypatch):
+    lines = [f"{k},{'pq'[k % 2]},{'uv'[k % 2]}\n" for k in range(60)]
+    Path("t.csv").write_text("".join(lines))
+    target = "c" if names else "3"
+    assert run("train", "t.csv", "--no-header", *names, "--target", target, *FAST)[0] == 0
+    code, first, err = run("predict", "t.safetensors", "t.csv")
+    assert code == 0 and len(first.splitlines()) == 61
+    assert "it has no header; its columns are taken to be those of the training" in err
+    Path("new.csv").write_text("".join(line.rsplit(",", 1)[0] + "\n" for line in lines))
+    assert run("predict", "t.safetensors", "new.csv")[1] == first
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("new.csv").read_bytes())))
+    assert run("predict", "t.safetensors", "-")[1] == first
+    Path("named.csv").write_text(("a,b\n" if names else "1,2\n") + Path("new.csv").read_text())
+    assert run("predict", "t.safetensors", "named.csv")[1:] == (first, "")
+    Path("other.csv").write_text("2,1,3,4\n5,6,7,8\n")
+    line = refused("predict", "t.safetensors", "other.csv")
+    assert "has 4 columns and no header, but the file that the model was trained with had 3" in line
 
 
 def test_info_tells_what_a_model_is(run, refused):

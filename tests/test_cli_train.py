@@ -79,7 +79,9 @@ def test_numbers_from_the_table_to_predictions(here, capsys):
     model = fastml.load("m.safetensors")
     assert isinstance(model, MLPRegressor)
     code, out, err = run(capsys, "predict", "m.safetensors", "flats.csv")
-    assert code == 0 and out.startswith("prediction\n") and "the column 'price' tells that of 200 rows: R² 0.9" in err
+    assert (
+        code == 0 and out.startswith("prediction\n") and "by the answers in column 'price', of 200 rows: R² 0.9" in err
+    )
     table = read_table("flats.csv")
     expected = model.predict(table.drop("price"))
     np.testing.assert_allclose(np.array(out.split()[1:], float), expected, rtol=1e-6)

@@ -725,10 +725,10 @@ def test_summary_and_repr(make, capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if "──" not in line]
     assert lines == [
         "column kind becomes features",
-        "age number standardized: mean 28.2, std 7.547; missing: 30, and a flag 0 to 1",
-        "alive boolean 0 or 1; missing: 1, and a flag 2 to 3",
+        "age number standardized: mean 28.2, std 7.547; gaps become 30, with a flag 0 to 1",
+        "alive boolean 0 or 1; gaps become 1, with a flag 2 to 3",
         "paid boolean 0 or 1 4",
-        "born date standardized: mean 2024-02-28, std 4.069 days; missing: 2024-02-29, and a flag 5 to 6",
+        "born date standardized: mean 2024-02-28, std 4.069 days; gaps become 2024-02-29, with a flag 5 to 6",
         "code text codes 1 to 3 of categories; 0: rare, unknown or missing 8",
         "one number constant: 0 7",
         "6 columns become 9 features of float32",

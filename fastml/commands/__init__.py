@@ -30,13 +30,18 @@ def listing(names, most=10):
     return ", ".join(repr(str(name)) for name in list(names)[:most]) + more
 
 
+def alike(name, names):
+    """Those of some names that are like a name, the most alike first."""
+    folded = {other.casefold().strip(): other for other in names}
+    return [folded[close] for close in difflib.get_close_matches(name.casefold().strip(), folded, 3, 0.6)]
+
+
 def check_column(path, table, name):
     """CommandError, with names that are like it, unless the table has the column."""
     if name in table.columns:
         return
-    folded = {column.casefold().strip(): column for column in table.columns}
-    close = difflib.get_close_matches(name.casefold().strip(), folded, 3, 0.6)
-    hint = f"did you mean {listing([folded[c] for c in close])}?" if close else f"it has {listing(table.columns)}"
+    close = alike(name, table.columns)
+    hint = f"did you mean {listing(close)}?" if close else f"it has {listing(table.columns)}"
     if not close and any(column.replace(".", "", 1).isdecimal() for column in table.columns):
         hint += "; if the first line is a row already, say --no-header"
     raise CommandError(f"{path} has no column {name!r}: {hint}")

@@ -7,12 +7,15 @@ import numpy as np
 import polars as pl
 
 from fastml.commands import CommandError, listing, one_line
+from fastml.commands.figures import many
+from fastml.commands.files.source import open_source
 from fastml.commands.files.table import Table, check_finite, form_of, open_table, select
 from fastml.commands.files.typed import typed
 from fastml.commands.models import kinds_of, read_model, style_of_training
 from fastml.commands.scores import label_text, normalized
 from fastml.commands.target import detect, labels, numbers
 
+FAR = 10  # standard deviations from the mean of the training, beyond which it is said
 UNSEEN = 0.05  # share of the values of a column, from which on it is said that training had none of them
 
 
@@ -33,7 +36,7 @@ def ask(options, target=None):
     about = getattr(estimator, "about_", None) or {}
     kinds = kinds_of(estimator)
     form = form_of(options)
-    table = open_table(options.data, form)
+    table = opened(options, form, about.get("headerless"), kinds)
     target = target or about.get("target")
     target = target if target in table.frame.columns and target not in kinds else None
     names = [*kinds, *([] if target is None else [target])]
@@ -42,28 +45,69 @@ def ask(options, target=None):
     rows = read.frame.select(list(kinds))
     check_finite(table.name, rows)
     units = about.get("units") or {}
-    for text in (*read.notes, *unseen(estimator, rows), *other_units(units, read.units, kinds)):
+    for text in (*read.notes, *strange(estimator, rows), *other_units(units, read.units, kinds)):
         remark(text)
     texts = chosen.frame[target] if target and table.separator else None
     return Asked(estimator, about, table, rows, read.frame[target] if target else None, texts)
+
+
+def opened(options, form, headerless, kinds):
+    """The Table that the options of a command name.
+
+    Where the model was trained with a file without a header, whose columns were called `headerless`, and this file has
+    no names that fit either, it is one of that sort.
+    """
+    source = open_source(options.data)
+    table = open_table(source, form)
+    found, few = table.frame.columns, [name for name in headerless or () if name in kinds]
+    numbered = headerless and headerless[0] == "1"  # a row may be numbers, too
+    fits = found in (headerless, few) if numbered else set(found).issuperset(kinds)
+    if not headerless or not form.header or form.names or fits:
+        return table
+    table = open_table(source, form._replace(header=False))
+    names = headerless if table.frame.width == len(headerless) else few
+    if table.frame.width != len(names):
+        raise CommandError(
+            f"{table.name} has {table.frame.width} columns and no header, but the file that the model was trained with "
+            f"had {len(headerless)}: give them names with --no-header --names"
+        )
+    notes = [*table.notes, "it has no header; its columns are taken to be those of the training"]
+    return table._replace(frame=table.frame.rename(dict(zip(table.frame.columns, names, strict=True))), notes=notes)
+
+
+def strange(estimator, rows):
+    """Remarks on rows and columns that are not like those of the training."""
+    empty = rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if empty.any():
+        yield f"{many(empty.sum(), 'row')} without any value, such as row {empty.arg_max() + 1}"
+    encodings = estimator.encoder_._encodings if estimator.encoder_ else ()
+    for column, encoding in zip(rows, encodings, strict=False):
+        if column.len() and column.null_count() < len(column):
+            yield from unseen(column, encoding) if hasattr(encoding, "categories") else far(column, encoding)
+
+
+def far(column, encoding):
+    """A remark on a column of numbers some of which are far from those of the training."""
+    if column.dtype.is_numeric() and getattr(encoding, "std", 0):
+        distance = (column.cast(pl.Float64) - encoding.mean).abs() / encoding.std
+        count = (distance > FAR).sum()
+        if count:
+            value = column[distance.arg_max()]
+            yield f"{column.name}: {many(count, 'value')} far from those of the training, such as {value:g}"
 
 
 def remark(text):
     print(f"fastml: note: {one_line(text)}", file=sys.stderr)
 
 
-def unseen(estimator, rows):
-    """Remarks on columns many of whose values were not there in training."""
-    for column, encoding in zip(rows, estimator.encoder_._encodings if estimator.encoder_ else (), strict=False):
-        known = getattr(encoding, "categories", None)
-        present = column.drop_nulls()
-        if known is None or not len(present):
-            continue
-        share = 1 - present.cast(pl.String).is_in([label_text(category) for category in known]).mean()
-        if share >= UNSEEN:
-            rare = "" if encoding.encoding == "one-hot" else ", or once only"
-            some = present.filter(~present.cast(pl.String).is_in(known)).unique(maintain_order=True).head(3).to_list()
-            yield f"{column.name}: {share:.0%} of the values were never seen in training{rare}, such as {listing(some)}"
+def unseen(column, encoding):
+    """A remark on a column of categories many of whose values were not there in training."""
+    known, present = list(map(label_text, encoding.categories)), column.drop_nulls()
+    new = present.filter(~present.cast(pl.String).is_in(known))
+    if len(new) >= UNSEEN * len(present):
+        rare = "" if encoding.encoding == "one-hot" else ", or once only"
+        share, some = len(new) / len(present), listing(new.unique(maintain_order=True).head(3))
+        yield f"{column.name}: {share:.0%} of the values were never seen in training{rare}, such as {some}"
 
 
 def other_units(known, found, columns):

@@ -1,6 +1,6 @@
 """``fastml evaluate``: how right a model is about a table that has the answers."""
 
-from fastml.commands import CommandError, check_column
+from fastml.commands import CommandError, alike
 from fastml.commands.asking import answer_of, ask, compared
 from fastml.commands.figures import UNKNOWN, many, span
 from fastml.commands.scores import METRICS
@@ -11,11 +11,14 @@ from fastml.commands.uncertainty import intervals
 def evaluate(options):
     """Runs the command `evaluate`."""
     asked = ask(options, options.target)
+    if options.target in asked.rows.columns:
+        raise CommandError(f"{options.target!r} is a column that the model goes by, not what it predicts")
     if asked.target is None:
         name = options.target or asked.about.get("target")
         if name is None:
             raise CommandError(f"{options.model} does not say what it predicts: give the column with --target")
-        check_column(asked.table.name, asked.table.frame, name)
+        hint = f": did you mean {close[0]!r}?" if (close := alike(name, asked.table.frame.columns)) else ""
+        raise CommandError(f"{asked.table.name} has no column {name!r}, which would hold the answers{hint}")
     known = METRICS["classification" if hasattr(asked.estimator, "classes_") else "regression"]
     y, answer = compared(asked, answer_of(asked))
     print(f"Model   {options.model}, of {asked.about.get('when', 'an unknown day')}")

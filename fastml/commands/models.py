@@ -95,6 +95,7 @@ def about(training):
         "baseline": training.baseline,
         "style": training.style._asdict(),
         "units": training.units,
+        "headerless": training.headerless,
         "when": time.strftime("%Y-%m-%d %H:%M:%S"),
         "versions": {"fastml": __version__, "python": platform.python_version()}
         | {name: version(name) for name in libraries},

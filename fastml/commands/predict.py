@@ -11,6 +11,7 @@ from fastml.commands.figures import many
 from fastml.commands.outputs import check_output, write_table
 from fastml.commands.scores import METRICS, label_text
 
+DIGITS = 12  # of numbers that are predicted
 OUTPUTS = (".csv", ".tsv", ".parquet", ".pq")
 
 
@@ -51,13 +52,14 @@ def tell_score(asked, answer):
         return
     kind = "classification" if hasattr(asked.estimator, "classes_") else "regression"
     told = ", ".join(f"{m.title} {m.text(m.of(y, answer))}" for m in list(METRICS[kind].values())[:2])
-    remark(f"the column {asked.target.name!r} tells that of {many(len(y), 'row')}: {told}")
+    remark(f"by the answers in column {asked.target.name!r}, of {many(len(y), 'row')}: {told}")
 
 
 def predictions(estimator, answer):
     """Columns of predictions, {name: (rows,) array}, from what the model says."""
     if not hasattr(estimator, "classes_"):
-        return columns("prediction", answer, range(1, 1 + (answer.shape[1] if answer.ndim == 2 else 1)))
+        found = columns("prediction", answer, range(1, 1 + (answer.shape[1] if answer.ndim == 2 else 1)))
+        return {name: pl.Series(values).round_sig_figs(DIGITS) for name, values in found.items()}
     if estimator.kind == "multilabel":
         values = (answer > 0.5).astype(int)
         found = columns("prediction", values, range(1, 1 + values.shape[1]))

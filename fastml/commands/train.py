@@ -44,6 +44,7 @@ class Training:
     columns: list = ()
     style: object = None  # of the file
     units: dict = field(default_factory=dict)
+    headerless: list = None  # names of all columns of a file without a header
     rows: dict = ()
     estimator: object = None
     seconds: float = 0.0
@@ -75,10 +76,13 @@ def train(options):
     print(f"Data    {Path(table.name).name}: {many(table.frame.height, 'row')}, {table.frame.width} columns")
     for name in options.drop:
         check_column(table.name, table.frame, name)
+    names = table.frame.columns
     table = typed(table.without(set(options.drop) - {options.target}), form.style, target=options.target)
+    names = None if form.header else names
     held = [table]
     del table  # whose memory the training needs: nobody else is to hold it
     training = learn(options, held)
+    training.headerless = names
     print_scores(training)
     training.estimator.about_ = about(training)
     with hold_interrupts(every=True):

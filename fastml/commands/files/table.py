@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fastml.commands import CommandError, listing, one_line
+from fastml.commands import CommandError, alike, listing, one_line
 from fastml.commands.figures import many
 from fastml.commands.files.cells import AS_IT_IS, GAPS, Style
 from fastml.commands.files.layout import layout_of
 from fastml.commands.files.parquet import unpacked_size
-from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, as_utf8, is_parquet, open_source
+from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
 
 FOOTERS = 5  # lines at the end, at most, that are a remark and no row
 LEAST = 10  # rows, from which on the first may be of units and the last of totals
@@ -64,8 +64,8 @@ class Table(NamedTuple):
 
 
 def open_table(path, form=ANY):
-    """The Table at a path, or of standard input where that is "-"."""
-    source = open_source(path)
+    """The Table at a path, or of standard input where that is "-", or in a Source."""
+    source = path if isinstance(path, Source) else open_source(path)
     try:
         with unprinted_panics():
             table = read_parquet(source) if is_parquet(source) else read_text(source, form)
@@ -281,5 +281,7 @@ def select(table, names):
     missing = [name for name in names if name not in table.frame.columns]
     if missing:
         word = "the column" if len(missing) == 1 else "the columns"
-        raise CommandError(f"{table.name} lacks {word} {listing(missing)}, which the model needs")
+        close = alike(missing[0], [name for name in table.frame.columns if name not in names])
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise CommandError(f"{table.name} lacks {word} {listing(missing)}, which the model needs{hint}")
     return table.frame.select(names)
