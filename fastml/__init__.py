@@ -35,7 +35,7 @@ from fastml.layers import (
     Softmax,
 )
 from fastml.learning_rates import LearningRates, find_learning_rate
-from fastml.loading import load_predictor
+from fastml.loading import load_predictor, read_table
 from fastml.losses import (
     LOSSES,
     BinaryCrossentropy,
@@ -135,6 +135,7 @@ __all__ = [
     "load",
     "load_digits",
     "load_predictor",
+    "read_table",
     "plots",
     "set_num_threads",
     "utils",

@@ -1,6 +1,7 @@
-"""Models from files for predictions alone."""
+"""Models from files for predictions alone, and tables from files as the commands read them."""
 
 import os
+import warnings
 
 from fastml import saving
 from fastml.sequential import Sequential
@@ -14,3 +15,36 @@ def load_predictor(path: str | os.PathLike):
     the Sequential. Raises `ModelFileError` where the file is none.
     """
     return saving.load(path, Sequential, trained=True)
+
+
+def read_table(path: str | os.PathLike, **how):
+    """The table in a file as a polars DataFrame, read as `fastml train` reads it; needs the extra ``train``.
+
+    Text in any layout, packed or not, and Parquet; each column is read as a whole, as numbers, dates, durations, truth
+    values or text. Remarks on what was assumed are warnings.
+
+    Parameters
+    ----------
+    path : path
+        "-" is standard input.
+    separator, encoding, header, names : optional
+        The sign between columns, the name of the encoding, whether a line names the columns, and names instead.
+    decimal, day_first, gaps : optional
+        "." or ",", whether days stand before months, and the texts that are missing values beside empty fields.
+
+    ValueError where the file cannot be read, or a column can be read in two ways.
+    """
+    from fastml.commands import CommandError
+    from fastml.commands.files.cells import Style
+    from fastml.commands.files.table import Format, open_table
+    from fastml.commands.files.typed import typed
+
+    try:
+        style = Style(**{name: how.pop(name) for name in ("decimal", "day_first", "gaps") if name in how})
+        form = Format(**how, style=style)
+        found = typed(open_table(path, form), style)
+    except CommandError as error:
+        raise ValueError(str(error)) from error
+    for text in found.notes:
+        warnings.warn(text, UserWarning, stacklevel=2)
+    return found.frame

@@ -32,6 +32,8 @@ def row_values(row):
             raise TypeError(f"row holds {type(row[several]).__name__} at {several!r}, expected a single value")
         return as_names(row), list(row.values())
     name = f"{type(row).__module__.split('.')[0]}.{type(row).__name__}"
+    if name == "pandas.Series":  # a row of a frame, as by iloc
+        return as_names(row.index), row.tolist()
     if name in FRAMES and len(row) == 1:
         try:
             return FRAMES[name](row)
@@ -40,7 +42,7 @@ def row_values(row):
     if not is_row(row):
         shape = f" {row.shape}" if isinstance(row, np.ndarray) else ""
         kind = type(row).__name__
-        raise TypeError(f"row must be an array (columns,), a dict, or a table of one row, got {kind}{shape}")
+        raise TypeError(f"row must be an array (columns,), a dict, or a table or Series of one row, got {kind}{shape}")
     if isinstance(row, (list, tuple)):
         return None, list(row)
     return of_columns(row)

@@ -13,6 +13,7 @@ pytest.importorskip("polars", reason="needs polars, the extra train")
 
 import polars as pl
 
+import fastml
 from fastml.commands import CommandError
 from fastml.commands.files.cells import Style
 from fastml.commands.files.table import ANY, Format, open_table
@@ -439,3 +440,17 @@ def test_columns_must_hold_what_they_held_in_training(read):
     assert read("a\n007\n", kinds=kinds)[0] == {"a": [7]}
     assert read("c\n1700000000\n", kinds=kinds)[0] == {"c": [day(2023, 11, 14, 22, 13, 20)]}
     assert read("b\ntrue\n1\n", kinds=kinds)[0] == {"b": ["true", "1"]}
+
+
+def test_in_python_a_table_is_read_as_by_the_commands(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n1,5;03/04/2020\n2,5;04/05/2020\n")
+    with pytest.warns(UserWarning, match="are taken as day, month, year"):
+        found = fastml.read_table(path)
+    assert found.to_dict(as_series=False) == {"a": [1.5, 2.5], "b": [day(2020, 4, 3), day(2020, 5, 4)]}
+    assert fastml.read_table(path, day_first=False)["b"][0] == day(2020, 3, 4)
+    assert fastml.read_table(path, day_first=True, header=False, names=("x", "y"))["x"].to_list() == ["a", "1,5", "2,5"]
+    with pytest.raises(ValueError, match="cannot be read: No such file"):
+        fastml.read_table(tmp_path / "none.csv")
+    with pytest.raises(TypeError):
+        fastml.read_table(path, sep=";")

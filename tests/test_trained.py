@@ -225,3 +225,10 @@ except AttributeError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "module 'fastml.sklearn' has no attribute 'MLP'\n"
+
+
+def test_a_series_of_pandas_is_a_row(tmp_path):
+    table, target = make_table("pandas")
+    for one in both(MLPClassifier(**SMALL).fit(table, target), tmp_path / "m"):
+        rows = [one.predict_proba_one(table.iloc[k]) for k in range(9)]
+        np.testing.assert_array_equal(rows, one.predict_proba(table[:9]))

@@ -4,7 +4,7 @@ import shutil
 import sys
 
 from fastml.commands import one_line
-from fastml.commands.figures import span
+from fastml.commands.figures import many, span
 
 MOST_COLUMNS = 30  # that are listed
 
@@ -27,7 +27,8 @@ def print_columns(training):
     rows, more = rows[:MOST_COLUMNS], rows[MOST_COLUMNS:]
     rows = [(shown(name, 24), kind, becomes) for name, kind, becomes in rows]
     first, second = (max(len(row[k]) for row in rows) for k in (0, 1))
-    print(f"Columns {training.estimator.n_features_in_}, which become {training.estimator.model_.input_dim} features:")
+    used, features = training.estimator.n_features_in_, training.estimator.model_.input_dim
+    print(f"Columns {used}, which {'becomes' if used == 1 else 'become'} {many(features, 'feature')}:")
     for name, kind, becomes in rows:
         print(shown(f"  {name:<{first}}  {kind:<{second}}  {becomes}", width))
     if more:

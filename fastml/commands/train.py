@@ -73,7 +73,7 @@ def train(options):
     replaced = describe_replaced(model, options)
     if options.report:
         check_output(options.report, [".html", ".htm"], options.data)
-    print(f"Data    {Path(table.name).name}: {many(table.frame.height, 'row')}, {table.frame.width} columns")
+    print(f"Data    {Path(table.name).name}: {many(table.frame.height, 'row')}, {many(table.frame.width, 'column')}")
     for name in options.drop:
         check_column(table.name, table.frame, name)
     names = table.frame.columns
@@ -202,7 +202,8 @@ def fit(options, training, rows, validation):
         print(f"        it ended as {training.ended}")
     print_columns(training)
     sizes = [estimator.model_.input_dim, *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
-    print(f"Model   {'-'.join(map(str, sizes))}, {sum(w.size for w in estimator.model_.get_weights())} weights")
+    weights = sum(w.size for w in estimator.model_.get_weights())
+    print(f"Model   {'-'.join(map(str, sizes))}, {many(weights, 'weight')}")
 
 
 def ending(estimator, training):
