@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import gc
 import os
 import platform
 import shlex
@@ -218,8 +219,15 @@ def run_train(arguments):
     train(arguments)
 
 
+def hasty():
+    """Keeps numba from importing scipy's BLAS, which takes 0.3 s and which no kernel of ours calls."""
+    sys.modules.setdefault("scipy.linalg", None)
+
+
 def run_predict(arguments):
     sparing()
+    if arguments.alone:
+        hasty()
     commands.require("polars", "narwhals")
     from fastml.commands.predict import predict
 
@@ -284,13 +292,25 @@ def interrupt(*_):
 
 def main(argv=None):
     """Runs the command line; returns the exit code."""
+    if argv is not None:
+        return run(argv)
+    gc.freeze()  # what was imported lives to the end, where looking through all of it once more takes 0.15 s
+    try:
+        return run(None)
+    finally:
+        gc.freeze()
+
+
+def run(argv):
+    """Runs the command line, that of this process where it is None; returns the exit code."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
     arguments.line = shlex.join(["fastml", *(sys.argv[1:] if argv is None else argv)])
     if not arguments.command:
         parser.print_help()
         return 0
-    if argv is None:  # this process is the command's own
+    arguments.alone = argv is None  # this process is the command's own
+    if arguments.alone:
         signal.signal(signal.SIGINT, interrupt)
     try:
         arguments.function(arguments)

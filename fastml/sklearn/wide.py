@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from scipy import sparse
 
 from fastml.running import Running
 
@@ -13,7 +12,7 @@ LARGE = 10**8  # bytes of a dense matrix, from where on there is a note
 
 def column_blocks(x):
     """x : (rows, columns) itself, or a sparse one in dense blocks of its columns."""
-    if not sparse.issparse(x):
+    if not hasattr(x, "tocsc"):
         return [x]
     x, width = x.tocsc(), max(2, NUMBERS // max(1, x.shape[0]))
     ends = np.linspace(0, x.shape[1], 1 + -(-x.shape[1] // width)).astype(int).tolist()
@@ -41,7 +40,7 @@ def joined(parts):
 
 def dense(x, dtype=None):
     """x as a dense array, row by row in memory; a sparse one in this dtype, where its numbers have a place there."""
-    if not sparse.issparse(x):
+    if not hasattr(x, "tocsc"):
         return np.ascontiguousarray(x)
     dtype = np.dtype(dtype or x.dtype)
     if x.nnz and np.abs(x.data).max() > np.finfo(dtype).max:
