@@ -109,12 +109,12 @@ class Bar(Progress):
     """A bar over all rows of all epochs (tqdm), in one line of the terminal however narrow that is."""
 
     def __init__(self, rows, epochs, initial=0):
-        from tqdm.auto import tqdm
-
         super().__init__(rows, epochs, initial)
         self.done, self.logs = 0, {}
         self.started = self.first = time.perf_counter(), 0  # times, and the rows that were done
-        self.bar = tqdm(total=rows * epochs, bar_format=self.head(0), dynamic_ncols=True, miniters=1)
+        tqdm, file = bar_for(in_notebook())
+        options = {"bar_format": self.head(0), "dynamic_ncols": True, "miniters": 1, "file": file}
+        self.bar = tqdm(total=rows * epochs, **options)
         self.notebook = hasattr(self.bar, "container")
         self.finished, self.length = False, 0  # characters of the last line
 
@@ -158,10 +158,27 @@ class Bar(Progress):
         return f"{head}{{bar{size}}}" + text.replace("{", "{{").replace("}", "}}")
 
 
+def bar_for(notebook):
+    """tqdm's class of bars, and the file that they are written to, or None for standard error.
+
+    In a notebook it is a widget, or where ipywidgets is missing text, on standard output: what is on standard error is
+    red there, and tqdm.auto would warn besides.
+    """
+    if notebook:
+        from tqdm.notebook import IProgress, tqdm_notebook
+
+        if IProgress is not None:
+            return tqdm_notebook, None
+    from tqdm.std import tqdm
+
+    return tqdm, sys.stdout if notebook else None
+
+
 def in_notebook():
+    """Whether this is a notebook's kernel; Colab and others have a shell derived from Jupyter's."""
     shell = sys.modules.get("IPython")
     instance = shell and shell.get_ipython()
-    return instance is not None and type(instance).__name__ == "ZMQInteractiveShell"
+    return instance is not None and any(kind.__name__ == "ZMQInteractiveShell" for kind in type(instance).__mro__)
 
 
 def check_verbose(verbose):

@@ -6,6 +6,7 @@ FASTML_TEST_SEED=n draws the cases of an earlier run.
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import fresh_seed
@@ -29,3 +30,11 @@ def keyboard_interrupt():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """pyplot keeps the figures of `fastml.plots` once some test has imported it, and warns of many."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")

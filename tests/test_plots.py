@@ -118,7 +118,7 @@ def test_a_few_epochs_are_marked_as_whole_numbers_and_a_single_one_as_points():
     ticks = plots.loss_curves(trained(epochs=3)[3]).get_xticks()
     np.testing.assert_array_equal(ticks, np.round(ticks))
     ax = plots.loss_curves(trained(epochs=1)[3])
-    assert [line.get_marker() for line in ax.lines] == ["o"] * 4
+    assert [line.get_marker() for line in ax.lines] == ["o"] * 2
     assert ax.lines[1].get_markerfacecolor() == "none" != ax.lines[0].get_markerfacecolor()
     assert np.count_nonzero((ax.get_xticks() > 0) & (ax.get_xticks() < 2)) == 1
 
@@ -128,12 +128,13 @@ def test_loss_curves_refuse_what_they_cannot_draw():
     *_, history = trained()
     with pytest.raises(ValueError, match="unknown curve 'acuracy'. Did you mean 'accuracy'"):
         plots.loss_curves(history, "acuracy")
-    with pytest.raises(TypeError, match="histories must be one History or a dict of them, got list"):
-        plots.loss_curves([history])
+    with pytest.raises(TypeError, match="histories must be one History, or a list or dict of them, got list"):
+        plots.loss_curves([[history]])
     with pytest.raises(TypeError, match="got dict"):
         plots.loss_curves({"a": history.history})
-    with pytest.raises(ValueError, match="histories must not be empty"):
-        plots.loss_curves({})
+    for nothing in ({}, []):
+        with pytest.raises(ValueError, match="histories must not be empty"):
+            plots.loss_curves(nothing)
     with pytest.raises(ValueError, match="unknown curve"):
         plots.loss_curves(History())
 
@@ -235,7 +236,7 @@ def test_optimizer_paths_refuse_what_they_cannot_draw():
         plots.optimizer_paths(x[:, None], y)
     with pytest.raises(ValueError, match="y"):
         plots.optimizer_paths(x, y[1:])
-    with pytest.raises(TypeError, match="optimizers must be one Optimizer or a dict of them, got str"):
+    with pytest.raises(TypeError, match="optimizers must be one Optimizer, or a list or dict of them, got str"):
         plots.optimizer_paths(x, y, "adam")
     with pytest.raises(DivergenceError):
         plots.optimizer_paths(x, y, SGD(1e9), epochs=200)
@@ -337,7 +338,7 @@ def test_axes_and_figures_that_are_given_are_drawn_into():
     assert plots.loss_curves(history, ax=ax) is ax
     assert plots.gradient_norms(model, x, y, ax=ax) is ax
     assert plots.output_spread(model, x, ax=ax) is ax
-    assert len(ax.lines) == 6  # two curves, two lines of the legend, one line each of the others
+    assert len(ax.lines) == 4  # two curves, one line each of the others
     given = figure(layout="constrained")
     parts = given.subfigures(1, 2)
     assert plots.activation_functions(["relu"], figure=parts[0]) is parts[0]
@@ -369,6 +370,7 @@ assert "matplotlib.pyplot" not in sys.modules
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "fastml.plots.figure", raising=False)
     with pytest.raises(ImportError, match=re.escape("pip install 'fastml-cpu[plots]'")):
         plots.activation_functions()
 

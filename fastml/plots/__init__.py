@@ -1,9 +1,10 @@
 """Pictures of training: loss curves, activation functions, paths of optimizers, signals and weights by layer.
 
 Needs matplotlib, which the extra ``plots`` installs. Every function draws into the `ax` or `figure` that it is given,
-or into a new figure, and returns it; ``savefig(path)`` of a Figure, or of the ``figure`` of Axes, writes a file. pyplot
-and its global settings are left alone. Things to compare come as a dict from label to thing; each has a colour, from a
-palette for colour-blind eyes too (Okabe & Ito, 2008), and a marker.
+or into a new figure, and returns it; ``savefig(path)`` of a Figure, or of the ``figure`` of Axes, writes a file. In a
+notebook a new figure is shown below its cell; where matplotlib.pyplot has been imported ``plt.show()`` shows it, and
+``plt.close`` forgets it. pyplot's settings are left alone. Things to compare come as a list, or a dict from label to
+thing; each has a colour, from a palette for colour-blind eyes too (Okabe & Ito, 2008), and a marker.
 
 Functions that build classifiers take x : (rows, features) and y : (rows,), class numbers from 0 on; `depth` and `units`
 are number and width of the hidden layers. They raise what `Sequential` raises: TypeError or ValueError for data that

@@ -33,7 +33,7 @@ class _Path(Callback):
 def optimizer_paths(
     x: ArrayLike,
     y: ArrayLike,
-    optimizers: Optimizer | dict[str, Optimizer] | None = None,
+    optimizers: Optimizer | list[Optimizer] | dict[str, Optimizer] | None = None,
     *,
     start: tuple[float, float] = (0.0, 0.0),
     epochs: int = 100,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def gradient_norms(
-    models: Sequential | dict[str, Sequential], x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None
+    models: Sequential | list[Sequential] | dict[str, Sequential], x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:
     """The norm of the gradient of each Dense layer's weights W, of models that are compiled, trained or not.
 
@@ -34,7 +34,9 @@ def gradient_norms(
     return finish(ax, "Gradient by layer", "layer, from input to output", "norm of the gradient of W")
 
 
-def output_spread(models: Sequential | dict[str, Sequential], x: ArrayLike, *, ax: Axes | None = None) -> Axes:
+def output_spread(
+    models: Sequential | list[Sequential] | dict[str, Sequential], x: ArrayLike, *, ax: Axes | None = None
+) -> Axes:
     """How much of the rows' differences reaches each hidden layer: the standard deviation of its outputs over rows.
 
     A hidden layer goes from one Dense layer to before the next, with what stands between them. The line is the median

@@ -1,17 +1,29 @@
 """What all pictures share: colours, markers, frames and texts."""
 
+import sys
+
+from fastml.progress import in_notebook
 from fastml.sequential import Sequential
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+TRAINING, VALIDATION = COLORS[:2]  # where one history is drawn, as in the report of `fastml train`
+WORDS = {"histories": "run", "models": "model", "optimizers": "optimizer"}  # that number the things in a list
 
 
 def labelled(things, kind, argument):
-    """The things as a dict from labels; a single one gets the empty label, which legends leave out."""
+    """The things as a dict from labels; those of a list are numbered.
+
+    A single one gets the empty label, which legends leave out.
+    """
+    word = WORDS[argument]
+    if isinstance(things, (list, tuple)):
+        things = {f"{word} {k}": thing for k, thing in enumerate(things, 1)}
     things = things if isinstance(things, dict) else {"": things}
     for thing in things.values():
         if not isinstance(thing, kind):
-            raise TypeError(f"{argument} must be one {kind.__name__} or a dict of them, got {type(thing).__name__}")
+            expected = f"one {kind.__name__}, or a list or dict of them"
+            raise TypeError(f"{argument} must be {expected}, got {type(thing).__name__}")
     if not things:
         raise ValueError(f"{argument} must not be empty")
     return things
@@ -26,12 +38,16 @@ def network(model):
 
 
 def new_figure(width, height):
-    """A new figure, unknown to pyplot."""
+    """A new figure, known to pyplot where that is in use or this is a notebook, so that it is shown."""
     try:
-        from matplotlib.figure import Figure
+        from fastml.plots.figure import Shown
     except ImportError as error:
         raise ImportError("fastml.plots needs matplotlib: pip install 'fastml-cpu[plots]'") from error
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    options = {"figsize": (width, height), "dpi": 100, "layout": "constrained"}
+    if in_notebook():
+        import matplotlib.pyplot  # noqa: F401  (which shows its figures below the cell)
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return pyplot.figure(FigureClass=Shown, **options) if pyplot else Shown(**options)
 
 
 def look(k):

@@ -15,7 +15,6 @@ def report(training, seed):
         mistakes.section(training, order),
         influence.section(training, order, bars, seed),
         training_run.section(training),
-        training_run.columns(training),
-        training_run.details(training),
+        page.side_by_side(training_run.columns(training), training_run.details(training)),
     ]
     return page.page(title, parts)

@@ -151,9 +151,11 @@ def thresholds(y, p, name):
             plain(2 * found / (taken + y.sum())),
         ))  # fmt: skip
     caption = (
-        f"Rows whose probability of {name} is above the threshold are taken for {name}. Shaded: 0.5, which predictions "
-        f"use, and {lowest:.4g}, which has the largest F1 on these rows, and for others somewhat less."
+        f"Rows whose probability of {name} is above the threshold are taken for {name}: the share of all rows, "
+        "how many of them rightly (precision), which share of the rows to be found (recall), and of the others (false "
+        f"alarms). Shaded: 0.5, which predictions use, and {lowest:.4g}, which has the largest F1 on these rows, and "
+        "somewhat less on others."
     )
-    head = ("threshold", f"taken for {name}", "precision", "95% interval", "recall", "false positive rate", "F1")
+    head = ("threshold", "taken", "precision", "95% interval", "recall", "false alarms", "F1")
     marked = {chosen.index(0.5), chosen.index(float(lowest))}
     return page.table(caption, head, rows, range(7), marked)

@@ -10,19 +10,21 @@ from fastml.commands.report.rows import texts
 from fastml.commands.scores import label_text
 from fastml.commands.uncertainty import wilson
 
-WORST, MOST_COLUMNS = 10, 6  # rows that are shown, and columns of them
+WORST, MOST_COLUMNS, NARROW = 10, 6, 3  # rows that are shown, and columns of them; those that leave room beside them
 GROUPED, MOST_GROUPS = 4, 6  # columns to group by, and categories of one
 MISSING, OTHERS = "missing", "all others"
 
 
 def section(training, order):
     """Worst rows and errors by group; `order` holds names of columns, what matters most first."""
-    return page.section(
-        "Where it is wrong",
-        worst(training, order[:MOST_COLUMNS]),
-        page.paragraph(told(training)),
-        groups(training, order),
-    )
+    rows, tables = worst(training, order[:MOST_COLUMNS]), groups(training, order)
+    parts = [
+        page.side_by_side(rows, page.block(page.paragraph(told(training)), *tables[:2])),
+        page.side_by_side(*tables[2:]),
+    ]
+    if min(len(order), MOST_COLUMNS) > NARROW:
+        parts = [rows, page.paragraph(told(training)), page.side_by_side(*tables)]
+    return page.section("Where it is wrong", *parts)
 
 
 def worst(training, names):
@@ -75,7 +77,7 @@ def groups(training, order):
             found.append(group_table(training, name, codes, labels))
         if len(found) == GROUPED:
             break
-    return page.side_by_side(*found)
+    return found
 
 
 def group_table(training, name, codes, labels):

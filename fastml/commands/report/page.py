@@ -92,7 +92,7 @@ def table(caption, head, rows, numbers=(), marked=()):
 def wide(caption, content, kind=""):
     """A table with a caption, plain text, and its content; it scrolls where the screen is narrow."""
     region = f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">'
-    return f"{region}<table{of_class(kind)}><caption>{escape(caption)}</caption>\n{content}</table></div>"
+    return f"{region}<table{of_class(kind)}><caption><span>{escape(caption)}</span></caption>\n{content}</table></div>"
 
 
 def bars(caption, head, rows, start=0.0, end=0.0):

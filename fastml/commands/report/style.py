@@ -39,14 +39,17 @@ svg { display: block; width: 100%; height: auto; font-family: inherit; }
   font-size: .9rem; }
 .legend i { display: inline-block; width: 1.1rem; height: .25rem; margin-right: .4rem; vertical-align: middle;
   border-radius: 1px; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; container-type: inline-size; }
 table { border-collapse: collapse; min-width: min(26rem, 100%); font-size: .92rem; font-variant-numeric: tabular-nums;
   margin: .25rem 0; }
 caption { text-align: left; padding-bottom: .4rem; caption-side: top; }
-th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+caption span { display: inline-block; position: sticky; left: 0; max-width: min(46rem, 100vw - 2rem);
+  max-width: min(46rem, 100cqw); }
+th, td { text-align: left; padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; }
-tbody th { font-weight: 500; max-width: 16rem; }
+tbody th { font-weight: 500; max-width: 16rem; min-width: 4rem; }
 .number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
+th.number { white-space: normal; }
 tr.marked { background: var(--card); }
 .matrix { min-width: min(20rem, 100%); }
 .matrix td { text-align: right; padding: .45rem .6rem; min-width: 3rem; border: 1px solid var(--paper); }

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from fastml.commands.figures import many
+from fastml.commands.figures import many, typeset
 from fastml.commands.report import page, pictures
 from fastml.version import __version__
 
@@ -44,7 +44,8 @@ def columns(training):
     used, features = training.estimator.n_features_in_, training.estimator.model_.input_dim
     become = "becomes" if used == 1 else "become"
     caption = f"{many(used, 'column')} of the table {become} {many(features, 'feature')} of the network."
-    return page.section("Columns", page.table(caption, ("column", "kind", "becomes"), training.columns))
+    rows = [(name, kind, typeset(becomes)) for name, kind, becomes in training.columns]
+    return page.section("Columns", page.table(caption, ("column", "kind", "becomes"), rows))
 
 
 def details(training):
@@ -66,4 +67,4 @@ def details(training):
         page.table("Parameters that are not as by default.", ("parameter", "value"), parameters),
         page.table("Versions.", ("library", "version"), versions),
     ]
-    return page.section("Details", command, page.side_by_side(*tables))
+    return page.section("Details", command, *tables)
