@@ -85,6 +85,7 @@ def by_time(column, values, share, classes):
     if abs(len(test) - share * len(values)) > 0.25 * share * len(values):
         notes.append(f"{percent(len(test) / len(values))} of the rows test, as many share a value of {column.name!r}")
     start = column.filter(pl.Series(ranks == first))[0]
+    start = str(start).removesuffix(" 00:00:00")
     how = f"the latest by {column.name!r}, from {start} on; it learned from earlier ones alone"
     return Shares(train, test, math.nextafter(validation / len(train), 0), notes, how)
 

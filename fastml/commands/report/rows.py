@@ -1,5 +1,7 @@
 """Rows and values of a table, chosen and written for a report."""
 
+from datetime import datetime, time
+
 import numpy as np
 
 from fastml.commands.figures import UNKNOWN, alike
@@ -15,6 +17,8 @@ def short(value, most=40):
     """A value of a table as a text that is not long."""
     if isinstance(value, bool):
         return label_text(value)
+    if isinstance(value, datetime) and value.time() == time():
+        value = value.date()
     text = alike([value])[0] if isinstance(value, float) else str(value)
     return text if len(text) <= most else text[: most - 1] + "…"
 

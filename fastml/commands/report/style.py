@@ -66,6 +66,7 @@ td.bar { width: 45%; min-width: 6rem; padding-right: 0; }
 time { white-space: nowrap; }
 code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--card);
   padding: .1rem .35rem; border-radius: .25rem; }
+@container (max-width: 34rem) { th, td { padding-right: .6rem; font-size: .86rem; } }
 @media (max-width: 30rem) { main { padding: 1.25rem 1rem 2rem; } h1 { font-size: 1.45rem; }
   th, td { padding-right: .75rem; } td.bar { min-width: 5rem; width: 35%; } }
 """
