@@ -5,6 +5,7 @@ import re
 import polars as pl
 
 from fastml.commands import CommandError
+from fastml.commands.figures import count
 
 # names of columns that a program has added
 COUNTS = r"(?i)^(column \d+|row names|index|unnamed.*|_?rowid_?|row|row_?(number|nr|num|id|index)|nr\.?|no\.?|#)$"
@@ -32,7 +33,7 @@ def useless(column):
     if kind == pl.String and different > ONE_HOT:
         counts = present.value_counts()["count"]
         if 2 * (counts == 1).sum() > len(present):
-            return f"{different} different texts in {len(present)} rows"
+            return f"{count(different)} different texts in {count(len(present))} rows to learn from"
     return None
 
 

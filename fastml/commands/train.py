@@ -116,8 +116,8 @@ def learn(options, held):
     training.notes += few(training.rows)
     for text in training.notes:
         note(text)
-    told = f"{checked} to tell when to stop" if checked else "folds of which tell when to stop"
-    counts = f"{training.rows['train']} to learn from, {told}, {len(test)} to test with"
+    told = f"{count(checked)} to tell when to stop" if checked else "folds of which tell when to stop"
+    counts = f"{count(training.rows['train'])} to learn from, {told}, {count(len(test))} to test with"
     counts += f", {training.how}" if options.split != "random" else ""
     print(f"Rows    {counts}", flush=True)
     known, training.table = rest[train], rest[test]
