@@ -89,6 +89,14 @@ def outcome(estimator, table):
     return answer.astype(np.float64)
 
 
+def outcome_of_numbers(estimator, x):
+    """The same for rows as the network takes them, (rows, features), from the estimator's encoder."""
+    trained = estimator._trained()
+    outputs = trained.outputs(x)
+    answer = trained.probabilities(outputs) if hasattr(estimator, "classes_") else trained.decode(outputs)
+    return answer.astype(np.float64)
+
+
 def normalized(p):
     """Probabilities whose sum is 1 in float64, too."""
     return p / p.sum(axis=1, keepdims=True) if p.ndim == 2 else p

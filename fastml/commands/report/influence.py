@@ -7,7 +7,7 @@ from fastml.commands.figures import count, in_units, many, percent
 from fastml.commands.report import page
 from fastml.commands.report.dependence import dependence
 from fastml.commands.report.rows import chosen_rows
-from fastml.commands.scores import normalized, outcome
+from fastml.commands.scores import normalized, outcome_of_numbers
 
 MOST_BARS, MOST_ROWS, REPEATS = 30, 2000, 5  # of columns; of the test rows, to measure with; of shuffles
 
@@ -19,15 +19,18 @@ def importance(training, seed):
     """
     metric, names = training.stop, training.table.columns
     kept = chosen_rows(training.table.height, MOST_ROWS, seed)
-    table, truth, rows = training.table[kept], training.truth[kept], len(kept)
+    encoder, truth, rows = training.estimator.encoder_, training.truth[kept], np.arange(len(kept))[:, None]
+    x = encoder.transform(training.table[kept])
 
     def score(estimator, places, y):
-        """The score where column k has the values of rows places[:, k]."""
-        mixed = table.select(table[name].gather(places[:, k]) for k, name in enumerate(names))
-        value = metric.of(y, normalized(outcome(estimator, mixed)))
+        """The score where column k of the table has the values of rows places[:, k]."""
+        mixed = x.copy()
+        for k in np.flatnonzero((places != rows).any(axis=0)):
+            mixed[:, encoder._places[k]] = x[places[:, k], encoder._places[k]]
+        value = metric.of(y, normalized(outcome_of_numbers(estimator, mixed)))
         return value if metric.larger else -value
 
-    places = np.tile(np.arange(rows)[:, None], (1, len(names)))
+    places = np.tile(rows, (1, len(names)))
     found = permutation_importance(
         training.estimator, places, truth, scoring=score, n_repeats=REPEATS, random_state=seed % 2**32
     )
