@@ -67,7 +67,10 @@ def separator(text):
 def encoding(text):
     """A name of an encoding, for argparse."""
     try:
-        return codecs.lookup(text).name
+        found = codecs.lookup(text)
+        if not found._is_text_encoding:
+            raise LookupError
+        return found.name
     except LookupError:
         raise argparse.ArgumentTypeError(
             f"must be an encoding, such as utf-8, cp1252 or utf-16, got {text!r}"

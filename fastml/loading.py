@@ -35,7 +35,7 @@ def read_table(path: str | os.PathLike, **how):
     ValueError where the file cannot be read, or a column can be read in two ways.
     """
     from fastml.commands import CommandError
-    from fastml.commands.files.cells import Style
+    from fastml.commands.files.style import Style
     from fastml.commands.files.table import Format, open_table
     from fastml.commands.files.typed import typed
 

@@ -15,7 +15,7 @@ import polars as pl
 
 import fastml
 from fastml.commands import CommandError
-from fastml.commands.files.cells import Style
+from fastml.commands.files.style import Style
 from fastml.commands.files.table import ANY, Format, open_table
 from fastml.commands.files.typed import typed
 
@@ -83,6 +83,10 @@ TEXTS = {
     "words": ["red", "green"],
     "two words": ["John Smith", "Jane Doe"],
     "streets": ["Main 12", "Mill 3"],
+    "versions of two digits": ["3.13.10", "3.12.11", "3.11.14"],
+    "addresses of three digits": ["192.168.100.200", "192.168.100.201"],
+    "times that are not there": ["2020-01-01 25:61:00", "2020-01-01 10:00:00"],
+    "digits of other scripts": ["١٢", "１２"],
     "ranges": ["10-20", "20-30"],
     "yes and no": ["yes", "no"],
     "days that are not there": ["30/02/2020", "31/02/2020"],
@@ -174,7 +178,10 @@ def test_points_group_where_another_column_has_decimal_commas(read):
     assert found["b"] == [1.234, 2.8]
     assert notes == ["points in column 'b' are taken for decimal signs, as in '1.234': else say --decimal ,"]
     assert read("a;b\n1;2.380 €\n2;476 €\n")[0]["b"] == [2380, 476]
-    assert read("a,b\n1,1.234\n2,800\n") == ({"a": [1, 2], "b": [1.234, 800]}, []), "commas separate columns"
+    found, notes = read("a,b\n1,1.234\n2,800\n")
+    assert found["b"] == [1.234, 800] and "are taken for decimal signs" in notes[0]
+    assert read("a,b\n1,1.230\n2,800\n")[0]["b"] == [1230, 800], "no program writes a last 0 in some numbers alone"
+    assert read("a,b\n1,1.230\n2,8.015\n") == ({"a": [1, 2], "b": [1.23, 8.015]}, [])
 
 
 def test_the_other_columns_tell_whether_days_come_first(read):
@@ -187,13 +194,96 @@ def test_the_other_columns_tell_whether_days_come_first(read):
     found, notes = read("a;b\n03/04/2020;1,5\n04/05/2020;2,5\n")
     assert found["a"][0] == day(2020, 4, 3) and "are taken as day, month, year" in notes[0]
     assert read("a\n03/04/2020\n", Format(style=Style(day_first=True))) == ({"a": [day(2020, 4, 3)]}, [])
-    assert read("a\n03/04/2020\n", prior=Style(day_first=True)) == ({"a": [day(2020, 4, 3)]}, [])
+    assert read("a\n03/04/2020\n", prior=Style(day_first=True, separator=",")) == ({"a": [day(2020, 4, 3)]}, [])
 
 
 def test_a_model_remembers_how_its_file_was_written(read):
-    assert read("p\n12,500\n9,800\n", Format(separator=";"), prior=Style(decimal=","))[0]["p"] == [12.5, 9.8]
+    assert read("p\n12,500\n9,800\n", Format(separator=";"), prior=Style(decimal=",", separator=";"))[0]["p"] == [
+        12.5,
+        9.8,
+    ]
     content = "p\n12,5\n9,800\n"
-    assert read(content, Format(separator=";"), prior=Style(decimal="."))[0]["p"] == [12.5, 9.8], "told by itself"
+    assert read(content, Format(separator=";"), prior=Style(decimal=".", separator=";"))[0]["p"] == [12.5, 9.8], (
+        "told by itself"
+    )
+
+
+def test_a_model_says_nothing_of_files_that_are_separated_otherwise(read):
+    prior = Style(decimal=".", day_first=True, separator=",")
+    with pytest.raises(CommandError, match="can be read in two ways"):
+        read("p\tq\n12,500\tx\n", prior=prior)
+    found, notes = read("p;d\n14.445;03/04/2020\n", prior=prior._replace(decimal=","))
+    assert found == {"p": [14.445], "d": [day(2020, 3, 4)]} and len(notes) == 2
+    assert read("d\n05.03.2020\n", prior=Style(day_first=False, separator=","))[0]["d"] == [day(2020, 3, 5)]
+
+
+def test_options_that_a_column_contradicts_are_told(read):
+    notes = read("a\n1.25\n2.5\n", Format(style=Style(decimal=",")))[1]
+    assert notes == ["column 'a' has '.' as its decimal sign, other than --decimal says"]
+    notes = read("a\n01/13/2020\n", Format(style=Style(day_first=True)))[1]
+    assert notes == ["dates in column 'a' can be read in one way only, other than --day-first says"]
+
+
+def test_years_of_two_digits_are_told(read):
+    found, notes = read("a\n15/03/52\n16/04/85\n")
+    assert found["a"] == [day(2052, 3, 15), day(1985, 4, 16)]
+    assert notes == ["dates in column 'a' have years of two digits, and are read as day, month, year, of 1969 to 2068"]
+
+
+def test_numbers_with_an_exponent_have_no_groups(read):
+    assert read("x\tp\n1\t1.234e-04\n2\t5e-04\n3\t2.345e-05\n")[0]["p"] == [1.234e-4, 5e-4, 2.345e-5]
+
+
+def test_dates_with_other_values_are_told(read):
+    rows = "".join(f"2020-01-{k:02}\n" for k in range(1, 31))
+    found, notes = read("a\n" + rows + "0000-00-00x\n")
+    assert found["a"][0] == "2020-01-01"
+    assert (
+        "taken as text, as it holds dates and 1 other value: '0000-00-00x'; if these stand for gaps, --na" in notes[0]
+    )
+
+
+QUOTES = {
+    "doubled": '"5"" pipe, long"',
+    "of MySQL": '"5\\" pipe, long"',
+}
+
+
+@pytest.mark.parametrize("kind", QUOTES)
+def test_quotes_within_quotes(kind, read):
+    found, _ = read(f"id,name,v\n1,{QUOTES[kind]},4\n2,c,4\n3,{QUOTES[kind]},5\n")
+    assert found == {"id": [1, 2, 3], "name": ['5" pipe, long', "c", '5" pipe, long'], "v": [4, 4, 5]}
+
+
+def test_quotes_that_are_signs(read):
+    found, _ = read('id,name,v\n1,3" pipe,4\n2,5,4\n3,6" bolt,5\n')
+    assert found["name"] == ['3" pipe', "5", '6" bolt']
+    assert read('c,d\n"red, ""dark""",1\n')[0] == {"c": ['red, "dark"'], "d": [1]}
+
+
+def test_line_ends_of_all_kinds(read):
+    assert read("x,y\r\r\n1,no\r\r\n2,yes\r\r\n")[0] == {"x": [1, 2], "y": ["no", "yes"]}
+
+
+def test_rows_that_lack_their_last_fields(read):
+    assert read("a,b,\n1,2\n3,4\n")[0] == {"a": [1, 3], "b": [2, 4], "column 3": [None, None]}
+    rows = "1,2\n" * 20
+    assert len(read("x,y,comment\n1,2,late\n" + rows)[0]["y"]) == 21
+
+
+def test_a_file_without_a_header_keeps_its_first_row(read):
+    form = Format(header=False)
+    assert len(read("5,7\n1.5,1234,a\n2.5,1234,b\n", form)[0]["1"]) == 3
+    assert len(read("a,,\nb,u,v\nc,w,x\n", form)[0]["1"]) == 3
+    assert len(read("|1x3 Cross validator\n1,2,3\n4,5,6\n", form)[0]["1"]) == 2
+
+
+def test_a_last_row_that_lacks_values_stays(read):
+    rows = "".join(f"name {k},{k},x\n" for k in range(20))
+    found, _ = read("a,b,c\n" + rows + "name 3,,\n")
+    assert len(found["a"]) == 21
+    found, _ = read("id,amount,k\n-,-,\n" + LINES)
+    assert len(found["id"]) == 21, "gaps are no units"
 
 
 def test_gaps_are_those_that_are_given(read):
@@ -418,7 +508,7 @@ def test_texts_of_parquet_have_no_spaces_around(read):
     frame = pl.DataFrame({"a": [" x", "y "], "n": [1.0, float("nan")], "t": [datetime.time(6), None]})
     frame.write_parquet(held := io.BytesIO())
     found, _ = read(held.getvalue(), name="t.parquet")
-    assert found == {"a": ["x", "y"], "n": [1, None], "t": [datetime.timedelta(hours=6), None]}
+    assert found == {"a": ["x", "y"], "n": [1, None], "t": [datetime.time(6), None]}
 
 
 # What a model wants
@@ -438,6 +528,10 @@ def test_columns_must_hold_what_they_held_in_training(read):
         with pytest.raises(CommandError, match=message):
             read(content, kinds=kinds)
     assert read("a\n007\n", kinds=kinds)[0] == {"a": [7]}
+    assert read("a,c,d,e\n-,unknown,x,#WERT!\n", kinds=kinds)[0] == dict.fromkeys("acde", [None])
+    assert read("c\n20200131\n", kinds=kinds)[0] == {"c": [day(2020, 1, 31)]}
+    with pytest.raises(CommandError, match="held dates in training, here it holds numbers"):
+        read("c\n43861\n", kinds=kinds)
     assert read("c\n1700000000\n", kinds=kinds)[0] == {"c": [day(2023, 11, 14, 22, 13, 20)]}
     assert read("b\ntrue\n1\n", kinds=kinds)[0] == {"b": ["true", "1"]}
 

@@ -45,7 +45,7 @@ def ask(options, target=None):
     rows = read.frame.select(list(kinds))
     check_finite(table.name, rows)
     units = about.get("units") or {}
-    for text in (*read.notes, *strange(estimator, rows), *other_units(units, read.units, kinds)):
+    for text in (*read.notes, *strange(estimator, rows), *other_units(units, read, names)):
         remark(text)
     texts = chosen.frame[target] if target and table.separator else None
     return Asked(estimator, about, table, rows, read.frame[target] if target else None, texts)
@@ -58,7 +58,13 @@ def opened(options, form, headerless, kinds):
     no names that fit either, it is one of that sort.
     """
     source = open_source(options.data)
-    table = open_table(source, form)
+    try:
+        table = open_table(source, form)
+    except CommandError:  # a single row, which was taken for a header
+        if not headerless or not form.header or form.names:
+            raise
+        table = open_table(source, form._replace(header=False))
+        table = table._replace(frame=table.frame.rename(lambda name: f"column {name}"))
     found, few = table.frame.columns, [name for name in headerless or () if name in kinds]
     numbered = headerless and headerless[0] == "1"  # a row may be numbers, too
     fits = found in (headerless, few) if numbered else set(found).issuperset(kinds)
@@ -110,11 +116,11 @@ def unseen(column, encoding):
         yield f"{column.name}: {share:.0%} of the values were never seen in training{rare}, such as {some}"
 
 
-def other_units(known, found, columns):
-    """Remarks on columns of numbers whose unit is not that of the training."""
+def other_units(known, read, columns):
+    """Remarks on columns of numbers, the target too, whose unit is not that of the training."""
     for name in columns:
-        before, now = known.get(name, ""), found.get(name, "")
-        if before != now and (name in known or name in found):
+        before, now = known.get(name, ""), read.units.get(name, "")
+        if before != now and read.frame[name].count():
             yield f"{name}: numbers are in {now or 'no unit'} here, but were in {before or 'no unit'} in training"
 
 

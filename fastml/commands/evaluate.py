@@ -5,7 +5,7 @@ from fastml.commands.asking import answer_of, ask, compared
 from fastml.commands.figures import UNKNOWN, many, span
 from fastml.commands.scores import METRICS
 from fastml.commands.terminal import print_table
-from fastml.commands.uncertainty import intervals
+from fastml.commands.uncertainty import NOTHING, intervals
 
 
 def evaluate(options):
@@ -26,7 +26,7 @@ def evaluate(options):
     earlier = asked.about.get("scores") or {}
     told = {name: value.get("model") for name, value in earlier.items()}
     scores = [(metric, metric.of(y, answer), 0.0) for metric in known.values()]
-    ranges = intervals(scores, y, answer, answer)
+    ranges = intervals(scores, y, answer, answer) if len(y) > 1 else {m.title: (NOTHING,) for m in known.values()}
     rows = [(f"on {many(len(y), 'row')}", "model", "95% interval", "after training")]
     for metric, value, _ in scores:
         before = told.get(metric.title)

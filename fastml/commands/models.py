@@ -9,8 +9,8 @@ import numpy as np
 
 from fastml import load_predictor
 from fastml.commands import CommandError, one_line
-from fastml.commands.files.cells import Style
 from fastml.commands.files.source import PACKED, STDIN
+from fastml.commands.files.style import Style
 from fastml.saving import ModelFileError
 from fastml.version import __version__
 

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import polars as pl
+
 from fastml.atomic import write_atomically
 from fastml.commands import CommandError
 from fastml.interrupts import hold_interrupts
@@ -44,10 +46,20 @@ def write(path, content):
         write_atomically(path, content)
 
 
+def as_csv(table, separator=","):
+    """A table as text; CommandError where a column has values that CSV does not hold."""
+    times = [name for name, kind in table.schema.items() if kind in (pl.Time, pl.Duration)]
+    table = table.with_columns(pl.col(name).dt.to_string("iso") for name in times)
+    for name, kind in table.schema.items():
+        if kind.is_nested() or kind in (pl.Binary, pl.Object):
+            raise CommandError(f"column {name!r} holds {kind}, which CSV does not: write a .parquet file")
+    return table.write_csv(separator=separator)
+
+
 def write_table(path, table):
     """Writes a table to a file, as its suffix says."""
     if Path(path).suffix.lower() in PARQUET:
         table.write_parquet(held := io.BytesIO())
         write(path, held.getvalue())
     else:
-        write(path, table.write_csv(separator="\t" if Path(path).suffix.lower() == ".tsv" else ",").encode())
+        write(path, as_csv(table, "\t" if Path(path).suffix.lower() == ".tsv" else ",").encode())

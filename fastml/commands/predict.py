@@ -8,7 +8,7 @@ import polars as pl
 from fastml.commands import CommandError, check_column, listing
 from fastml.commands.asking import answer_of, ask, compared, remark
 from fastml.commands.figures import many
-from fastml.commands.outputs import check_output, write_table
+from fastml.commands.outputs import as_csv, check_output, write_table
 from fastml.commands.scores import METRICS, label_text
 
 DIGITS = 12  # of numbers that are predicted
@@ -21,6 +21,7 @@ def predict(options):
         check_output(options.output, OUTPUTS, options.data)
     asked = ask(options)
     table = asked.table
+    options.keep = list(dict.fromkeys(options.keep))
     for name in options.keep:
         check_column(table.name, table.frame, name)
     used = {*asked.rows.columns, *options.keep, asked.about.get("target")}
@@ -37,7 +38,7 @@ def predict(options):
         write_table(options.output, result)
         print(f"fastml: {many(result.height, 'prediction')} written to {options.output}", file=sys.stderr)
     else:
-        sys.stdout.write(result.write_csv())
+        sys.stdout.write(as_csv(result))
         sys.stdout.flush()
     if asked.target is not None:
         tell_score(asked, answer)

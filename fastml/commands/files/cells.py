@@ -4,14 +4,14 @@ A file's columns are guessed one by one; where one can be read in two ways, the 
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import polars as pl
 
-from fastml.commands import CommandError, listing
+from fastml.commands import listing
 from fastml.commands.figures import many
-from fastml.commands.files.moments import Dates, build, dates, times
-from fastml.commands.files.numerals import Numerals, numerals, told_apart, values
+from fastml.commands.files.moments import Dates, dates, looks_like_date, times
+from fastml.commands.files.numerals import Numerals, numerals
+from fastml.commands.files.style import spread
 
 # What stands for a missing value, beside nothing: the first in any column, the second in all but the target, where they
 # may be a class, the third in columns that are no text.
@@ -24,29 +24,15 @@ VALUE_GAPS = (
     *NOTHINGS,
     *("-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "x", "X", "/", ":", "n/d", "N/D", "nd", "ND", "NaT"),
     *("unknown", "Unknown", "UNKNOWN", "missing", "Missing", "blank", "(blank)"),
-    *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#ERROR!"),
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#ERROR!", "#WERT!", "#NV", "#BEZUG!", "#ZAHL!", "#VALEUR!"),
+    *("#NOMBRE!", "#¡VALOR!", "#¡DIV/0!", "-nan(ind)", "1.#QNAN", "1.#IND", "-1.#IND"),
 )
 LONG = 2**53  # whole numbers beyond this are names, as float64 cannot tell them apart
 FEW = 1000  # different texts that tell whether it is worth to look at all
-EUROPEAN = ("€", "EUR", "kr", "kr.", "zł", "Kč", "PLN", "CZK", "DKK", "SEK", "NOK", "HUF", "CHF")
 MOSTLY = 0.9  # share of the different texts that are numbers, from which on it is worth a remark
 EPOCHS = {"s": ("seconds", 10**8, 5 * 10**9), "ms": ("milliseconds", 10**11, 5 * 10**12)}  # of 1973 to 2128
+TYPES = {"number": pl.Float64, "boolean": pl.Boolean, "date": pl.Datetime("us"), "time": pl.Duration("us")}
 CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
-
-
-class Style(NamedTuple):
-    """How a file is written, where that is known.
-
-    decimal : "." or ","; day_first : whether days come before months; gaps : texts; separator : between its columns
-    """
-
-    decimal: str | None = None
-    day_first: bool | None = None
-    gaps: tuple | None = None
-    separator: str | None = None
-
-
-AS_IT_IS = Style()  # of which nothing is known
 
 
 @dataclass
@@ -72,7 +58,7 @@ class Guess:
         """The decimal sign that the column tells without doubt, or None."""
         if self.numbers:
             return self.numbers.decimal
-        return "." if self.kind == "number" and self.ready.dtype == pl.Float64 else None
+        return "." if self.kind == "number" and self.ready.dtype == pl.Float64 and self.ready.count() else None
 
 
 def without(texts, gaps):
@@ -85,6 +71,9 @@ def guess(texts, style, wanted=None, target=False):
     """The Guess for a column of text, without spaces around."""
     texts = without(texts, GAPS if style.gaps is None else style.gaps)
     found = Guess(texts.name, texts, wanted)
+    if wanted not in (None, "text") and not len(distinct(texts, style)):
+        found.kind, found.ready = wanted, pl.Series(texts.name, [None] * len(texts), TYPES[wanted])
+        return found
     if wanted == "text" or not any(read(found, texts, style) for read in READERS):
         found.texts = texts if target or style.gaps is not None else without(texts, NOTHINGS)
     return found
@@ -99,6 +88,9 @@ def distinct(texts, style):
 def read_plain(found, texts, style):
     """Numbers as machines write them: 12, -1.5, 1e-3."""
     parsed = texts.cast(pl.Float64, strict=False)
+    if parsed.is_nan().any():  # in any case, and with a sign
+        texts, parsed = texts.set(parsed.is_nan().fill_null(False), None), parsed.fill_nan(None)
+        found.texts = texts
     failed = texts.filter(parsed.is_null() & texts.is_not_null()).unique()
     if style.gaps is None:
         failed = failed.filter(~failed.is_in(list(VALUE_GAPS)))
@@ -107,7 +99,7 @@ def read_plain(found, texts, style):
     whole = texts.cast(pl.Int64, strict=False)
     if whole.null_count() == parsed.null_count():
         return read_whole(found, texts, whole)
-    if found.wanted is None and texts.str.contains(r"^[-+]?(\d{17,}|0\d+)$").any():  # names
+    if found.wanted is None and texts.str.contains(r"^[-+]?([0-9]{17,}|0[0-9]+)$").any():  # names
         return True
     found.kind = "number"
     found.numbers = numerals(distinct(texts.head(FEW), style))
@@ -120,16 +112,16 @@ def read_plain(found, texts, style):
 
 def read_whole(found, texts, whole):
     """Whole numbers: seconds since 1970, dates such as 20200131, names such as 007, or numbers."""
-    if found.wanted == "date" or (found.wanted is None and pl.Series([found.name]).str.contains(CLOCKS).item()):
-        unit = unit_of_epoch(whole, found.wanted is None)
-        if unit:
-            found.kind, found.ready = "date", pl.select(pl.from_epoch(whole, unit)).to_series().cast(pl.Datetime("us"))
-            found.notes.append(f"column {found.name!r} is read as {EPOCHS[unit][0]} since 1970")
-            return True
     if found.wanted in (None, "date") and 19000101 <= whole.min() <= whole.max() <= 20991231:
         moments = dates(texts.drop_nulls().unique())
         if moments and (found.wanted or len(moments.texts) > 2):
             found.kind, found.moments = "date", moments
+            return True
+    if found.wanted == "date" or (found.wanted is None and pl.Series([found.name]).str.contains(CLOCKS).item()):
+        unit = unit_of_epoch(whole)
+        if unit:
+            found.kind, found.ready = "date", pl.select(pl.from_epoch(whole, unit)).to_series().cast(pl.Datetime("us"))
+            found.notes.append(f"column {found.name!r} is read as {EPOCHS[unit][0]} since 1970")
             return True
     if found.wanted is None and is_name(texts, whole):
         return True
@@ -140,16 +132,13 @@ def read_whole(found, texts, whole):
 def is_name(texts, whole):
     """Whether whole numbers are names, such as 007 or numbers of twenty digits."""
     zeros = texts.filter(texts.str.starts_with("0") | texts.str.starts_with("-0"))
-    return bool(zeros.str.contains(r"^-?0\d").any()) or bool((whole.abs() >= LONG).any())
+    return bool(zeros.str.contains(r"^-?0[0-9]").any()) or bool((whole.abs() >= LONG).any())
 
 
-def unit_of_epoch(whole, strict):
-    """The unit in which whole numbers count from 1970, or None; if not strict, of numbers that are known to do so."""
+def unit_of_epoch(whole):
+    """The unit in which whole numbers count from 1970, by their size, or None."""
     low, high = whole.min(), whole.max()
-    for unit, (_, least, most) in EPOCHS.items():
-        if (least <= low or not strict) and high <= most:
-            return unit
-    return None
+    return next((unit for unit, (_, least, most) in EPOCHS.items() if least <= low and high <= most), None)
 
 
 def read_truth(found, texts, style):
@@ -172,7 +161,7 @@ def read_numerals(found, texts, style):
     if not len(present):
         return False
     some = present.head(FEW)
-    looks = some.str.contains(r"\d").mean()
+    looks = some.str.contains(r"[0-9]").mean()
     if looks < MOSTLY:
         return False
     known = numerals(present) if looks == 1 else None
@@ -186,7 +175,7 @@ def read_numerals(found, texts, style):
                 f"{listing(sorted(odd.to_list()), 3)}; if these stand for gaps, --na says so"
             )
         return False
-    if known.parts["body"].str.contains(r"^0\d").any():  # a name, such as 007
+    if known.parts["body"].str.contains(r"^0[0-9]").any():  # a name, such as 007
         return False
     found.kind, found.numbers, found.unit = "number", known, known.unit
     return True
@@ -194,10 +183,17 @@ def read_numerals(found, texts, style):
 
 def read_dates(found, texts, style):
     present = distinct(texts, style)
-    if not len(present) or not present.head(FEW).str.contains(r"\d").all():
+    if not len(present) or not present.head(FEW).str.contains(r"[0-9]").all():
         return False
     found.moments = dates(present)
     if found.moments is None:
+        odd = present.filter(~looks_like_date(present))
+        if 0 < len(odd) <= (1 - MOSTLY) * len(present):
+            count = texts.is_in(odd.to_list()).sum()
+            found.notes.append(
+                f"column {found.name!r} is taken as text, as it holds dates and {many(count, 'other value')}: "
+                f"{listing(sorted(odd.to_list()), 3)}; if these stand for gaps, --na says so"
+            )
         return False
     found.kind = "date"
     return True
@@ -214,85 +210,3 @@ def read_times(found, texts, style):
 
 
 READERS = (read_plain, read_truth, read_numerals, read_dates, read_times)
-
-
-def spread(texts, different, found):
-    """The values of different texts, put where the texts are."""
-    known = pl.DataFrame({"text": different, "value": found})
-    joined = pl.DataFrame({"text": texts}).join(known, on="text", how="left", maintain_order="left")
-    return joined["value"].alias(texts.name)
-
-
-def style_of(guesses, given, prior, separator):
-    """The Style of a file: what is given, or what columns tell that can be read in one way only, or the prior one.
-
-    Where commas separate the columns, and did not in the prior file, they are no decimal signs.
-    """
-    decimals = {g.decimal for g in guesses} - {None}
-    orders = {g.moments.day_first for g in guesses if g.moments and g.moments.numeric} - {None}
-    by_comma = "." if separator == "," else None
-    unknown = prior.decimal or by_comma if separator == prior.separator else by_comma or prior.decimal
-    decimal = given.decimal or (decimals.pop() if len(decimals) == 1 else prior.decimal if decimals else unknown)
-    day_first = given.day_first
-    if day_first is None:
-        day_first = orders.pop() if len(orders) == 1 else prior.day_first
-    return Style(decimal, day_first, given.gaps, separator)
-
-
-def finish(found, style):
-    """The column's values as a Series; CommandError where they can be read in two ways. Adds to its notes."""
-    if found.ready is not None:
-        return found.ready
-    if found.kind == "number":
-        series = values(found.numbers, decimal_sign(found, style))
-        return spread(found.texts, found.numbers.parts["text"], series)
-    if found.kind == "date":
-        moments = found.moments
-        first = moments.day_first
-        if moments.numeric and first is None:
-            first = style.day_first
-            if first is None:
-                first = moments.dotted or style.decimal == ","
-                order = "day, month" if first else "month, day"
-                found.notes.append(
-                    f"dates in column {found.name!r} could be read in two ways and are taken as {order}, year: "
-                    f"--day-first {'no' if first else 'yes'} tells the other"
-                )
-        series = build(moments.parts, first is True)
-        if moments.zoned:
-            series = series.dt.replace_time_zone("UTC")
-        return spread(found.texts, moments.texts, series)
-    return found.texts
-
-
-def sign_of_points(found, style, body):
-    """The decimal sign where points stand before three digits in all numbers that have one. Adds a remark."""
-    example = found.numbers.parts["text"].filter(body.str.contains(".", literal=True)).min()
-    groups = told_apart(body)
-    if groups or style.separator == ";" or found.unit in EUROPEAN:
-        word, other = ("thousands", ".") if groups else ("decimal signs", ",")
-        found.notes.append(
-            f"points in column {found.name!r} are taken for {word}, as in {example!r}: else say --decimal {other}"
-        )
-    return "," if groups else "."
-
-
-def decimal_sign(found, style):
-    """The decimal sign of a column of numerals."""
-    numbers = found.numbers
-    if numbers.decimal:
-        return numbers.decimal
-    body = numbers.parts["body"]
-    if not numbers.grouped:
-        return "."  # whole numbers
-    if style.decimal:
-        return style.decimal
-    if not body.str.contains(",", literal=True).any():
-        return sign_of_points(found, style, body)
-    if told_apart(body) or body.str.contains(r",\d{3},").any():
-        return "."
-    example = numbers.parts["text"].filter(body.str.contains(",", literal=True)).min()
-    raise CommandError(
-        f"column {found.name!r} can be read in two ways, as {example!r} may be {example.replace(',', '')} or "
-        f"{example.replace(',', '.')}: --decimal , or --decimal . tells which"
-    )

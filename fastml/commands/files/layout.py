@@ -45,17 +45,17 @@ def layout_of(name, data, separator=None, header=True, names=None):
     `separator` : one sign; `header` : whether a line names the columns; `names` : a list of their names instead.
     """
     text, given = sample(data), separator
-    first = text.split("\n", 1)[0].strip().strip('"')
+    first = text.split("\n", 1)[0].strip(" \r").strip('"')
     skipped = 0
     if first.lower().startswith("sep=") and len(first) <= 5:  # Excel's own line
         skipped, separator = 1, separator or (first[4:] or ",")
     if separator is None:
         separator = guess_separator(text)
     found = records(text, separator, name)
-    if not found:
+    if len(found) <= skipped:
         raise CommandError(f"{name} is empty")
     width = common_width(found[skipped:] or found)
-    at = start_of(found, skipped, width, header)
+    at = start_of(found, skipped, width) if header else first_row(found, skipped, width)
     if max(len(record.fields) for record in found) > MOST_COLUMNS:
         raise CommandError(f"{name} has more than {MOST_COLUMNS} columns")
     notes = [passed_over(found[skipped:at])] if at > skipped else []
@@ -69,7 +69,7 @@ def layout_of(name, data, separator=None, header=True, names=None):
             notes.append("the header lacks a name: the first column is taken for names of the rows")
         start = found[at].line
     else:
-        titles, twice = [str(k + 1) for k in range(len(found[at].fields))], ()
+        titles, twice = [str(k + 1) for k in range(max(width, len(found[at].fields)))], ()
     while start < len(lines) and not lines[start].strip():  # polars would take the first line for all there is
         start += 1
     if names:
@@ -118,13 +118,22 @@ def common_width(found):
     return max(widths, key=lambda width: (widths[width], width == first, width))
 
 
-def start_of(found, skipped, width, header=True):
-    """Which of the records is the header, or the first row: the first that has as many fields as most.
+def first_row(found, skipped, width):
+    """Which of the records of a file without a header is the first row: no remark of one field before several."""
+    return next((k for k in range(skipped, len(found)) if width == 1 or len(found[k].fields) > 1), skipped)
+
+
+def start_of(found, skipped, width):
+    """Which of the records is the header: the first that has as many fields as most.
 
     Not a title that spreadsheets fill up with separators, before one whose fields are nearly all filled. Or one with a
     field less, where it is the first of all and a row follows: R gives the column of names none.
     """
-    if header and width - 1 == len(found[skipped].fields) > 0 and len(found) > skipped + 1:
+    titles = found[skipped].fields
+    if len(titles) > width and all(len(record.fields) <= len(titles) for record in found):
+        if not any(map(is_number, titles)):  # the rows lack what is missing at their ends
+            return skipped
+    if width - 1 == len(titles) > 0 and len(found) > skipped + 1:
         row = found[skipped + 1].fields
         if len(row) == width and any(map(str.isdigit, "".join(row))):
             return skipped
@@ -180,7 +189,7 @@ def titled(fields, width, rows):
 
     A header that is one too short lacks the name of R's row names, or a separator at its end.
     """
-    titles, seen = [one_line(field) for field in fields], Counter()
+    titles, seen = [one_line(field.strip("\ufeff\u200b")) for field in fields], Counter()
     if len(titles) == width - 1:
         behind = all(not record.fields[-1].strip() for record in rows if len(record.fields) == width)
         titles = [*titles, ""] if behind else [NAMELESS, *titles]

@@ -10,23 +10,24 @@ import polars as pl
 
 MONTHS = {m: k for k, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 CLOCK = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?P<hour>[01]?[0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9])(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
 )
-ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 BEHIND = rf"(?:(?:[T\s]|,\s?)\s*{CLOCK}{ZONE})?$"
 BEFORE = r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
 MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)\.?"
+YEAR = r"(?P<year>[0-9]{4}|[0-9]{2})"
 FORMS = (
-    rf"{BEFORE}(?P<year>\d{{4}})[-/.](?P<first>\d{{1,2}})[-/.](?P<second_place>\d{{1,2}}){BEHIND}",
-    rf"{BEFORE}(?P<first>\d{{1,2}})[-/. ]\s?(?P<second_place>\d{{1,2}})[-/. ]\s?(?P<year>\d{{4}}|\d{{2}}){BEHIND}",
-    rf"{BEFORE}(?P<day>\d{{1,2}})[-\s.]\s?{MONTH}[-\s,]\s?(?P<year>\d{{4}}|\d{{2}}){BEHIND}",
-    rf"{BEFORE}{MONTH}\s(?P<day>\d{{1,2}}),?\s(?P<year>\d{{4}}){BEHIND}",
+    rf"{BEFORE}(?P<year>[0-9]{{4}})[-/.](?P<first>[0-9]{{1,2}})[-/.](?P<second_place>[0-9]{{1,2}}){BEHIND}",
+    rf"{BEFORE}(?P<first>[0-9]{{1,2}})[-/. ]\s?(?P<second_place>[0-9]{{1,2}})[-/. ]\s?{YEAR}{BEHIND}",
+    rf"{BEFORE}(?P<day>[0-9]{{1,2}})[-\s.]\s?{MONTH}[-\s,]\s?{YEAR}{BEHIND}",
+    rf"{BEFORE}{MONTH}\s(?P<day>[0-9]{{1,2}}),?\s(?P<year>[0-9]{{4}}){BEHIND}",
 )
-COMPACT = r"^(?P<year>(?:19|20)\d{2})(?P<first>\d{2})(?P<second_place>\d{2})$"
+COMPACT = r"^(?P<year>(?:19|20)[0-9]{2})(?P<first>[0-9]{2})(?P<second_place>[0-9]{2})$"
 LENGTH = (
-    r"^(?P<minus>-?)(?P<days>\d+ days?,? )?(?P<hour>\d{1,4}):(?P<minute>[0-5]\d)"
-    r"(?::(?P<second>[0-5]\d)(?:[.,](?P<fraction>\d{1,9}))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?$"
+    r"^(?P<minus>-?)(?P<days>[0-9]+ days?,? )?(?P<hour>[0-9]{1,4}):(?P<minute>[0-5][0-9])"
+    r"(?::(?P<second>[0-5][0-9])(?:[.,](?P<fraction>[0-9]{1,9}))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?$"
 )
 PIVOT = 69  # two digits from here on are years of the last century, as POSIX has it
 PIECES = ("year", "first", "second_place", "day", "name", "hour", "minute", "second", "fraction", "half", "zone")
@@ -38,7 +39,7 @@ class Dates(NamedTuple):
     numeric : whether day and month stand before the year as numbers, and their order matters
     day_first : whether the day comes first, None where both are possible
     dotted : whether the parts stand between points, as where the day comes first
-    zoned : whether they have time zones
+    zoned : whether they have time zones; short : whether years have two digits
     """
 
     texts: pl.Series
@@ -47,6 +48,7 @@ class Dates(NamedTuple):
     day_first: bool | None
     dotted: bool
     zoned: bool
+    short: bool
 
 
 def dates(texts):
@@ -65,9 +67,17 @@ def dates(texts):
         order = order_of(parts, form)
         if order is NotImplemented or build(parts, order is True).null_count():
             return None
-        dotted = form is FORMS[1] and bool(texts.str.contains(r"^\d+\.").all())
-        return Dates(texts, parts, form is FORMS[1], order, dotted, not zones)
+        dotted = form is FORMS[1] and bool(texts.str.contains(r"^[0-9]+\.").all())
+        short = bool((parts["year"].str.len_chars() == 2).any())
+        if dotted and short and order is False:  # rather versions of programs
+            return None
+        return Dates(texts, parts, form is FORMS[1], order, dotted, not zones, short)
     return None
+
+
+def looks_like_date(texts):
+    """Which texts are written like dates."""
+    return pl.select(pl.any_horizontal(texts.str.contains(form) for form in FORMS)).to_series()
 
 
 def order_of(parts, form):
@@ -135,7 +145,7 @@ def times(texts):
     def number(piece):
         return pl.col(piece).cast(pl.Int32).fill_null(0)
 
-    days = pl.col("days").str.extract(r"(\d+)").cast(pl.Int64).fill_null(0)
+    days = pl.col("days").str.extract(r"([0-9]+)").cast(pl.Int64).fill_null(0)
     length = pl.duration(days=days) + clock(number)
     found = parts.select(pl.when(pl.col("minus") == "-").then(-length).otherwise(length)).to_series()
     return None if found.null_count() else found

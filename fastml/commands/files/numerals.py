@@ -10,16 +10,19 @@ import polars as pl
 
 SPACES = "\u0020\u00a0\u2007\u2009\u202f"  # which group digits, as do apostrophes
 MONEY = r"R\$|[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|RUB|ZAR|MXN|KRW|kr\.?|Rs\.?"
-BODY = rf"\d[\d.,'’{SPACES}]*\d|\d|[.,]\d+|\d+[.,]"
+BODY = rf"[0-9][[0-9].,'’{SPACES}]*[0-9]|[0-9]|[.,][0-9]+|[0-9]+[.,]"
 NUMERAL = (
     rf"^(?P<open>\(?)\s*(?P<sign>[-+−–]?)\s*(?P<money>{MONEY})?\s*(?P<inner>[-+−–]?)\s*(?P<body>{BODY})"
-    r"(?P<exponent>[eE][-+]?\d{1,3})?\s*(?P<unit>[%‰°ºµμΩA-Za-z€$£¥₹₽][%‰°ºµμΩA-Za-z²³/·.€$]{0,9})?"
+    r"(?P<exponent>[eE][-+]?[0-9]{1,3})?\s*(?P<unit>[%‰°ºµμΩA-Za-z€$£¥₹₽][%‰°ºµμΩA-Za-z²³/·.€$]{0,9})?"
     r"\s*(?P<behind>-?)(?P<close>\)?)$"
 )
 APART = rf"[{SPACES}'’]"
-GROUPED = rf"^(\d{{1,3}})((?:[{SPACES}'’]\d{{3}})+)([.,]\d*)?$"
-POINT = r"^(?:\d+|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3})?(?:\.\d*)?$"  # the decimal sign is a point, commas group
-COMMA = r"^(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+)?(?:,\d*)?$"  # the other way round
+GROUPED = rf"^([0-9]{{1,3}})((?:[{SPACES}'’][0-9]{{3}})+)([.,][0-9]*)?$"
+POINT = (
+    r"^(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3})?(?:\.[0-9]*)?$"  # the decimal sign is a point, commas group
+)
+COMMA = r"^(?:[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+)?(?:,[0-9]*)?$"  # the other way round
+ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"  # of the internet
 MINUS = {"sign": ["-", "−", "–"], "inner": ["-", "−", "–"], "behind": ["-"]}
 
 
@@ -62,9 +65,11 @@ def numerals(texts):
         return None
     body = body.str.replace_all(APART, "")
     point, comma = (bool(body.str.contains(pattern).all()) for pattern in (POINT, COMMA))
-    if not (point or comma):
+    if (found["exponent"] != "").any() and not body.str.contains(",", literal=True).any():
+        comma = False  # numbers with an exponent have no groups
+    if not (point or comma) or body.str.contains(ADDRESS).all():
         return None
-    grouped = bool(body.str.contains(r"[.,]\d{3}$").any()) or bool(body.str.contains(r"[.,]\d{3}[.,]").any())
+    grouped = bool(body.str.contains(r"[.,][0-9]{3}$").any()) or bool(body.str.contains(r"[.,][0-9]{3}[.,]").any())
     parts = pl.DataFrame({"text": texts, "minus": minus > 0, "body": body, "exponent": found["exponent"]})
     return Numerals(parts, unit, point, comma, grouped)
 
@@ -87,6 +92,11 @@ def told_apart(body):
     """
     bare = body.filter(~body.str.contains(r"[.,]"))
     return bool(len(bare)) and bool((bare.str.len_chars() <= 3).all())
+
+
+def ends_in_zero(body):
+    """Whether a number ends in a zero behind its point."""
+    return bool(body.str.contains(r"\.[0-9]*0$").any())
 
 
 def values(found, decimal):

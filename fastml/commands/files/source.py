@@ -166,9 +166,12 @@ def as_utf8(source, encoding=None):
         data = recoded(name, data, encoding)
     elif encoding and not is_utf8(data):
         raise CommandError(f"{name} is not text in {encoding}: --encoding tells another")
-    data = data.removeprefix(codecs.BOM_UTF8)
+    while data.startswith(codecs.BOM_UTF8):  # some programs write it twice
+        data = data.removeprefix(codecs.BOM_UTF8)
     if data[:SAMPLE].translate(None, BINARY) != data[:SAMPLE] or b"\0" in data:
         raise CommandError(f"{name} is not a text file")
+    if b"\r\r\n" in data:
+        data = data.replace(b"\r\r\n", b"\n")
     return data.replace(b"\r", b"\n") if b"\r" in data and b"\n" not in data else data  # as old Macs wrote
 
 

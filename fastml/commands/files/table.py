@@ -10,17 +10,14 @@ from typing import NamedTuple
 import polars as pl
 
 from fastml.commands import CommandError, alike, listing, one_line
-from fastml.commands.figures import many
-from fastml.commands.files.cells import AS_IT_IS, GAPS, Style
 from fastml.commands.files.layout import layout_of
 from fastml.commands.files.parquet import unpacked_size
+from fastml.commands.files.rows import rows_of, without_headers, without_units
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
+from fastml.commands.files.style import AS_IT_IS, Style
 
-FOOTERS = 5  # lines at the end, at most, that are a remark and no row
-LEAST = 10  # rows, from which on the first may be of units and the last of totals
-ENDS = 5  # times that something is taken from the end, such as a remark behind totals behind an empty row
-FIRST, MOSTLY = 50, 0.9  # rows that tell which columns hold numbers, and the share of them that must
-TOTAL = r"(?i)^\W*(grand |sub)?-?(total|sum|summe|gesamt|insgesamt|totale|totaux|suma|somme|zwischensumme)s?\b"
+ESCAPED = b'\\"'  # a quote within quotes, as MySQL writes it
+ESCAPES = rb'[^,;\t|\r\n]\\"[^,;\t|\r\n]'  # and not a last backslash, before the quote that ends the field
 
 
 class Format(NamedTuple):
@@ -104,15 +101,19 @@ def shortened(error):
 
 def read_text(source, form):
     """The Table in text, all of whose columns are text."""
-    data = as_utf8(source, form.encoding)
+    notes = []
+    data = unescaped(as_utf8(source, form.encoding), notes)
     found = layout_of(source.name, data, form.separator, form.header, form.names)
-    notes = [*source.notes, *found.notes]
+    notes = [*source.notes, *notes, *found.notes]
     data = without_space_before_quotes(data, found.separator)
     try:
         frame = parsed(data, found)
     except pl.exceptions.PolarsError as error:
         told = uneven(source.name, data, found)
-        raise CommandError(told) if told else error from error
+        if told is None and not re.search(rb"(^|\n|" + re.escape(found.separator.encode()) + rb')"', data):
+            frame = parsed(data, found, quote_char=None)  # quotes are signs as others, such as inches
+        else:
+            raise CommandError(told) if told else error from error
     if needs_stripping(data, found.separator):
         frame = frame.with_columns(pl.all().str.strip_chars())
     blank = [c.name for c in frame.iter_columns() if (c == "").any()]
@@ -123,10 +124,15 @@ def read_text(source, form):
     return Table(source.name, frame, found.separator, found.twice, list(dict.fromkeys(notes)))
 
 
-def parsed(data, found):
+def parsed(data, found, quote_char='"'):
     """The records behind the header as a frame of text."""
     schema = dict.fromkeys(found.names, pl.String)
-    options = {"separator": found.separator, "has_header": False, "infer_schema": False, "glob": False}
+    options = {"quote_char": quote_char} | {
+        "separator": found.separator,
+        "has_header": False,
+        "infer_schema": False,
+        "glob": False,
+    }
     if found.first < len(found.names):  # the first row is short, from which polars would tell the width
         start = len(b"\n".join(data.split(b"\n", found.skip)[: found.skip])) + 1 if found.skip else 0
         row = found.separator.join(["-"] * len(found.names)).encode()
@@ -137,10 +143,27 @@ def parsed(data, found):
         return pl.DataFrame(schema=schema)
 
 
+def unescaped(data, notes):
+    """Text in which quotes within quotes are doubled, also where they are written as by MySQL."""
+    if ESCAPED not in data or not re.search(ESCAPES, data):
+        return data
+    notes.append('quotes within quotes are written as \\", as MySQL does, and read so')
+    return data.replace(ESCAPED, b'""')
+
+
 def without_space_before_quotes(data, separator):
     """Text in which quotes stand beside the separator, where a space stands between: to polars they would be signs."""
     before = f'{separator} "'.encode()
-    return data.replace(before, before.replace(b" ", b"")) if separator != " " and before in data[: 2**20] else data
+    if separator == " " or before not in data:
+        return data
+    at = data.index(before)
+    lines = data[data.rfind(b"\n", 0, at) + 1 : at + 2**16].decode(errors="replace")
+    reader = csv.reader(io.StringIO(lines, newline="\n"), delimiter=separator)
+    try:
+        outside = any(field.startswith(' "') for fields in reader for field in fields)
+    except csv.Error:
+        return data
+    return data.replace(before, before.replace(b" ", b"")) if outside else data
 
 
 def needs_stripping(data, separator):
@@ -166,87 +189,6 @@ def uneven(name, data, found):
     return None
 
 
-def rows_of(frame, data, separator, notes):
-    """The rows of a frame: without blank lines, and without what is no row at the end."""
-    empty = blank(frame)
-    if empty.any():
-        sign = re.escape(separator.encode())
-        pattern = rb"^[ \t]*" + sign + rb"[ \t" + sign + rb"]*\r?$"
-        if frame.width > 1 and not re.search(pattern, data, re.MULTILINE):  # no row that is only separators
-            frame = frame.filter(~empty)
-    for _ in range(ENDS):
-        height = frame.height
-        frame = without_totals(without_footer(without_blanks(frame, separator, notes), notes), notes)
-        if frame.height == height:
-            break
-    return frame
-
-
-def blank(frame):
-    """Which rows hold nothing."""
-    return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-
-
-def without_blanks(frame, separator, notes):
-    """A frame without rows at its end that hold nothing."""
-    filled = ~blank(frame)
-    last = frame.height - (filled.reverse().arg_max() or 0) if filled.any() else 0
-    if frame.height > last and frame.width > 1:
-        notes.append(f"{many(frame.height - last, 'empty row')} at the end left out")
-    return frame.head(last)
-
-
-def without_headers(frame, notes):
-    """A frame without the rows that repeat the header, as where files were joined."""
-    titles = [c for c in frame.columns if (frame[c] == c).any()]
-    if len(titles) == frame.width > 1:
-        again = frame.select(pl.all_horizontal(pl.col(c) == c for c in frame.columns)).to_series()
-        if again.any():
-            notes.append(f"{many(again.sum(), 'row')} that repeat the header left out")
-            frame = frame.filter(~again)
-    return frame
-
-
-def without_units(frame, notes):
-    """A frame without a first row that holds the units of columns of numbers."""
-    if frame.width < 2 or frame.height < LEAST:
-        return frame
-    first, rest = frame.row(0), frame[1:FIRST].select(pl.all().str.contains(r"\d").mean())
-    numbers = [k for k, share in enumerate(rest.row(0)) if share is not None and share > MOSTLY]
-    held = [first[k] for k in numbers if first[k]]
-    few = len(held) < 2 and len(list(filter(None, first))) > len(held)
-    if not held or few or any(any(map(str.isdigit, text)) for text in held) or any(text in GAPS for text in held):
-        return frame
-    notes.append(f"the row below the header left out, as it holds units: {listing(held, 3)}")
-    return frame[1:]
-
-
-def without_totals(frame, notes):
-    """A frame without a row of totals at its end: it has such a word, and more empty fields than most others."""
-    if frame.width < 2 or frame.height < LEAST:
-        return frame
-    last = frame.row(-1)
-    word = next((text for text in last if text), "")
-    gaps = frame[:-1].select(pl.sum_horizontal(pl.all().is_null())).to_series()
-    if not re.match(TOTAL, word) or last.count(None) <= gaps.quantile(0.9):
-        return frame
-    notes.append(f"the last row left out, as it holds totals: it begins with {word[:40]!r}")
-    return frame[:-1]
-
-
-def without_footer(frame, notes):
-    """A frame without lines at the end that fill the first column alone, where no other row does."""
-    if frame.width < 3 or frame.height < 4 * FOOTERS:
-        return frame
-    rest = frame.columns[1:]
-    alone = frame.select(pl.all_horizontal(pl.col(rest).is_null()) & pl.col(frame.columns[0]).is_not_null()).to_series()
-    count = alone.sum()
-    if not 0 < count <= FOOTERS or not alone.tail(count).all():
-        return frame
-    notes.append(f"{many(count, 'remark')} at the end left out, such as {frame[-1, 0][:40]!r}")
-    return frame.head(frame.height - count)
-
-
 def read_parquet(source):
     """The Table in a Parquet file, unless it takes much more memory than its size lets one expect."""
     most = max(LEAST_LIMIT, EXPANSION * len(source.data))
@@ -262,7 +204,7 @@ def read_parquet(source):
         raise CommandError(
             f"{source.name} would take {size / 1e9:.1f} GB of memory, which is too much for a file of its size"
         )
-    frame = frame.fill_nan(None).with_columns(pl.col(pl.String).str.strip_chars(), pl.col(pl.Time).cast(pl.Duration))
+    frame = frame.fill_nan(None).with_columns(pl.col(pl.String).str.strip_chars())
     return Table(source.name, frame, None, (), source.notes)
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fastml.commands import CommandError
-from fastml.commands.files.cells import AS_IT_IS, Style, finish, guess, style_of
+from fastml.commands.files.cells import GAPS, NOTHINGS, guess, without
+from fastml.commands.files.style import AS_IT_IS, Style, finish, style_of
 from fastml.commands.files.table import open_table
 
 WANTED = {"number": "number", "boolean": "boolean", "date": "date", "date with time zone": "date", "duration": "time"}
@@ -35,19 +36,32 @@ def typed(table, given=AS_IT_IS, prior=AS_IT_IS, kinds=None, target=None):
     """
     kinds = kinds or {}
     if table.separator is None:
-        return Typed(table.name, table.frame, given, {}, None, table.notes)
+        frame = checked(table, kinds, target)
+        return Typed(table.name, frame, given, {}, None, table.notes)
     given = given._replace(gaps=prior.gaps if given.gaps is None else given.gaps)
     guesses = [guess(c, given, wanted(kinds.get(c.name)), c.name == target) for c in table.frame.iter_columns()]
     style = style_of(guesses, given, prior, table.separator)
     columns, units, notes = [], {}, [*table.notes]
     for found in guesses:
         check(table.name, found)
-        columns.append(finish(found, style).alias(found.name))
+        columns.append(finish(found, style, given).alias(found.name))
         notes += found.notes
         if found.unit:
             units[found.name] = found.unit
     texts = None if target is None else table.frame[target]
     return Typed(table.name, pl.DataFrame(columns), style, units, texts, notes)
+
+
+def checked(table, kinds, target):
+    """The typed frame of a Parquet file, whose texts have the gaps of other files, so that both make the same model."""
+    columns = []
+    for column in table.frame.iter_columns():
+        if kinds.get(column.name) and (column.dtype.is_nested() or column.dtype == pl.Binary):
+            raise CommandError(f"{table.name}: column {column.name!r} holds {column.dtype}, which no model takes")
+        if column.dtype == pl.String:
+            column = without(column, ("", *GAPS) if column.name == target else ("", *GAPS, *NOTHINGS))
+        columns.append(column)
+    return pl.DataFrame(columns)
 
 
 def wanted(kind):
