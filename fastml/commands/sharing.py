@@ -63,7 +63,8 @@ def by_time(column, values, share, classes):
     rows = np.flatnonzero(ranks < first), np.flatnonzero(ranks >= first)
     notes = []
     if counts[0]:
-        notes.append(f"{many(counts[0], 'row')} without a value of {column.name!r} count as the earliest")
+        count = "counts" if counts[0] == 1 else "count"
+        notes.append(f"{many(counts[0], 'row')} without a value of {column.name!r} {count} as the earliest")
     if classes:
         known, found = np.unique(values[rows[0]], return_counts=True)
         known = known[found > 1]
