@@ -77,7 +77,8 @@ def train(options):
     for name in options.drop:
         check_column(table.name, table.frame, name)
     names = table.frame.columns
-    table = typed(table.without(set(options.drop) - {options.target}), form.style, target=options.target)
+    needed = {options.target, options.split.partition(":")[2]}  # the time tells rows apart, even if it is dropped
+    table = typed(table.without(set(options.drop) - needed), form.style, target=options.target)
     names = None if form.header else names
     held = [table]
     del table  # whose memory the training needs: nobody else is to hold it

@@ -25,7 +25,9 @@ def dependence(training, order, seed):
     names = [label_text(label) for label in getattr(training.estimator, "classes_", [])]
     lines = lines_of(names, training)
     found = [(name, values, numeric, means[:, lines] if names else means) for name, values, numeric, means in found]
-    ends = (0.0, 1.0) if names else limits(*(means for *_, means in found))
+    ends = limits(*(means for *_, means in found))
+    if names:  # from 0 on, as far as probabilities go: of many classes all are small
+        ends = 0.0, min(1.0, 1.1 * max(means.max() for *_, means in found))
     parts = []
     for k, (name, values, numeric, means) in enumerate(found):
         told = [names[line] for line in lines] if names else []
@@ -101,8 +103,7 @@ def pictured(k, name, values, means, names, ends):
     low, high = lines[0].min(), lines[0].max()
     text = percent if shares else in_units
     alt = f"Partial dependence, a line of {len(x)} points, the first from {text(low)} to {text(high)}"
-    room = (-0.02, 1.02) if shares else ends
-    svg = pictures.picture(f"dependence{k}", alt, pictures.dependence, x, lines, room, shares)
+    svg = pictures.picture(f"dependence{k}", alt, pictures.dependence, x, lines, ends, shares)
     return page.figure(name, svg, "", names if len(names) > 1 else ())
 
 

@@ -9,7 +9,7 @@ from fastml.commands.report.dependence import dependence
 from fastml.commands.report.rows import chosen_rows
 from fastml.commands.scores import normalized, outcome_of_numbers
 
-MOST_BARS, MOST_ROWS, REPEATS = 30, 2000, 5  # of columns; of the test rows, to measure with; of shuffles
+MOST_BARS, MOST_ROWS, REPEATS = 20, 2000, 5  # of columns; of the test rows, to measure with; of shuffles
 
 
 def importance(training, seed):

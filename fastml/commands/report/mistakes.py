@@ -18,12 +18,10 @@ MISSING, OTHERS = "missing", "all others"
 def section(training, order):
     """Worst rows and errors by group; `order` holds names of columns, what matters most first."""
     rows, tables = worst(training, order[:MOST_COLUMNS]), groups(training, order)
-    parts = [
-        page.side_by_side(rows, page.block(page.paragraph(told(training)), *tables[:2])),
-        page.side_by_side(*tables[2:]),
-    ]
+    explained = page.paragraph(told(training)) if tables else ""
+    parts = [page.side_by_side(rows, page.block(explained, *tables))]
     if min(len(order), MOST_COLUMNS) > NARROW:
-        parts = [rows, page.paragraph(told(training)), page.side_by_side(*tables)]
+        parts = [rows, explained, page.side_by_side(*tables)]
     return page.section("Where it is wrong", *parts)
 
 
@@ -51,7 +49,7 @@ def worst(training, names):
         text, numbers = f"The {len(order)} of {many(rows, 'test row')} that are predicted worst", [0, 1, 2, 3]
     table = training.table.select(names)
     held = zip(*(texts(column[order]) for column in table.iter_columns()), strict=True)
-    numbers += [len(head) + k for k, kind in enumerate(table.dtypes) if kind.is_numeric()]
+    numbers += [len(head) + k for k, kind in enumerate(table.dtypes) if kind.is_numeric() or kind.is_temporal()]
     rest = len(training.table.columns) - len(names)
     text += f", and what they hold in the {len(names)} columns that matter most" if rest else ", and what they hold"
     text += ". Row 1 is the first of the data."
