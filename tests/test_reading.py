@@ -63,7 +63,7 @@ def test_a_row_that_is_none():
     for row, error, message in [
         ({"age": [20], "city": "Rome"}, TypeError, "column 'age' holds list, for which there is no encoding"),
         ([20, "Rome"], ValueError, "fit was given a table with names of columns, this is one without"),
-        ("Rome", TypeError, r"row must be an array \(columns,\), a dict, or a table of one row, got str"),
+        ("Rome", TypeError, r"row must be an array \(columns,\), a dict, or a table or Series of one row, got str"),
         (np.ones((1, 2)), TypeError, r"row must be .* got ndarray \(1, 2\)"),
         (ROWS, TypeError, "row must be .* got list"),
         ({"age": 20, "city": "Rome", "x": {}}, UserWarning, "the table has further columns: column 'x'"),
