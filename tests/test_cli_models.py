@@ -356,9 +356,52 @@ def test_info_tells_what_a_model_is(run, refused):
     assert "cannot be read: No such file" in refused("info", "none.safetensors")
 
 
+def test_a_single_row_is_evaluated(run):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("one.csv", rows(1, y=letters))
+    code, out, _ = run("evaluate", "t.safetensors", "one.csv")
+    assert code == 0 and "1 row with 'y'" in out and "–" in out
+
+
+def test_units_of_the_target_are_compared(run):
+    write_csv("t.csv", rows(y=lambda k: f"{k / 8:.2f}%"))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("new.csv", rows(y=lambda k: f"{k / 800:.4f}"))
+    assert "y: numbers are in no unit here, but were in % in training" in run("evaluate", "t.safetensors", "new.csv")[2]
+
+
+def test_columns_of_all_kinds_are_kept(run):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    time = pl.Series([0, 3600 * 10**9]).cast(pl.Time)
+    new = pl.DataFrame({"n": [1, 2], "t": time, "d": pl.Series([1, 2]).cast(pl.Duration), "l": [[1], [2, 3]]})
+    new.write_parquet("new.parquet")
+    code, out, _ = run("predict", "t.safetensors", "new.parquet", "--keep", "t", "--keep", "t", "--keep", "d")
+    assert code == 0 and out.splitlines()[2].startswith("01:00:00,")
+    code, _, err = run("predict", "t.safetensors", "new.parquet", "--keep", "l")
+    assert code == cli.FAILED and "column 'l' holds List(Int64), which CSV does not: write a .parquet file" in err
+    assert run("predict", "t.safetensors", "new.parquet", "--keep", "l", "-o", "out.parquet")[0] == 0
+    assert pl.read_parquet("out.parquet")["l"].to_list() == [[1], [2, 3]]
+
+
+@pytest.mark.parametrize("gap", ["", "None", "NA", "?"])
+def test_parquet_and_text_make_the_same_of_gaps(gap, run):
+    values = [gap if k % 3 == 0 else "pq"[k % 2] for k in range(60)]
+    frame = pl.DataFrame({"c": values, "y": ["u", "v"] * 30})
+    frame.write_parquet("t.parquet")
+    frame.write_csv("t.csv")
+    assert run("train", "t.parquet", "--target", "y", *FAST)[0] == 0
+    assert run("predict", "t.safetensors", "t.parquet")[1] == run("predict", "t.safetensors", "t.csv")[1]
+    frame.with_columns(c=pl.concat_list("c")).write_parquet("list.parquet")
+    code, _, err = run("predict", "t.safetensors", "list.parquet")
+    assert code == cli.FAILED and "column 'c' holds List(String), which no model takes" in err
+
+
 OPTIONS = [
     ("--sep ab", "must be one sign, or tab or space"),
     ("--encoding latin-99", "must be an encoding"),
+    ("--encoding hex", "must be an encoding"),
     ("--decimal ;", "invalid choice"),
     ("--names a,,b", "must be different names"),
     ("--names a,a", "must be different names"),

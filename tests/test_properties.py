@@ -27,8 +27,10 @@ from fastml import (
     DivergenceError,
     Dropout,
     Embedding,
+    MeanAbsoluteError,
     Normalization,
     PiecewiseConstantDecay,
+    Rprop,
     Sequential,
     plan,
     reference,
@@ -247,6 +249,8 @@ def test_executors_agree():
         note(fresh_seed.REPEAT)
         if any(has_kink(layer) for layer in case["layers"]):
             return  # an L1 penalty takes weights to 0 and on, where rounding decides about the sign of its slope
+        if isinstance(case["optimizer"], Rprop) and isinstance(case["loss"], MeanAbsoluteError):
+            return  # gradients are sums of equal terms, often 0 but for rounding, and Rprop goes by their signs
         found, expected = trained(case, "compiled", count), trained(case, "numpy")
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(EXECUTORS, "numpy", with_other_rounding(reference.run, patch))
@@ -255,11 +259,12 @@ def test_executors_agree():
             return  # as rounding decides whether the loss is finite
         assert list(found) == list(expected)
         moved = differences(rounded, expected)
+        bounds = {key: TOLERANCE[case["dtype"]] + SCALED * moved[key] for key in moved}
+        strict.append(np.mean([bound <= 1000 * TOLERANCE[case["dtype"]] for bound in bounds.values()]))
         for key, difference in differences(found, expected).items():
-            bound = TOLERANCE[case["dtype"]] + SCALED * moved[key]
-            strict.append(bound <= 1000 * TOLERANCE[case["dtype"]])
+            bound = bounds[key]
             if np.isfinite(bound):
                 assert difference <= bound, f"{key} differs by {difference:.1e}, with other last bits {moved[key]:.1e}"
 
     check()
-    assert np.mean(strict) > 0.9, "of too many results, rounding explains nearly everything"
+    assert np.mean(strict) > 0.75, "in too many trainings, rounding explains nearly everything"
