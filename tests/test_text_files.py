@@ -60,6 +60,7 @@ NUMBERS = {  # what stands in a column of its own, and what it is
     "gaps of programs": (["1", "NULL", "\\N", "<NA>", "nan", "None", "2.5"], [1, None, None, None, None, None, 2.5]),
     "gaps of people": (["unknown", "3", "?", "n/a", "n.a.", "."], [None, 3, None, None, None, None]),
     "decimal commas in quotes": (['"1.234,56"', '"3,5"'], [1234.56, 3.5]),
+    "zeros in front and a decimal comma": (['"01,5"', '"12,5"'], [1.5, 12.5]),
     "zeros before a decimal comma": (['"0,375"', '"12,500"'], [0.375, 12.5]),
 }
 
@@ -269,6 +270,31 @@ def test_rows_that_lack_their_last_fields(read):
     assert read("a,b,\n1,2\n3,4\n")[0] == {"a": [1, 3], "b": [2, 4], "column 3": [None, None]}
     rows = "1,2\n" * 20
     assert len(read("x,y,comment\n1,2,late\n" + rows)[0]["y"]) == 21
+
+
+def test_short_rows_are_told(read):
+    found, notes = read("a,b,c\n1,2,3\n4,5\n6,7,8\n")
+    assert found["c"] == [3, None, 8] and "some rows have fewer values than there are columns" in notes[0]
+    assert read("a,b\n1,2\n\n3,4\n")[1] == [] and read("a,b\n1,2\n,\n3,4\n")[1] == []
+    assert read("title\n\na,b\n1,2\n3,4")[1] == ["1 line before the header passed over, beginning with 'title'"]
+
+
+def test_a_gap_in_the_last_row_of_one_column(read):
+    assert read('x\n1\n2\n""\n')[0] == {"x": [1, 2, None]}
+    assert read('x\n""\n')[0] == {"x": [None]}
+
+
+def test_spreadsheets_keep_text_by_a_formula(read):
+    assert read('a,b\n="007",1\n="012",2\n')[0] == {"a": ["007", "012"], "b": [1, 2]}
+
+
+def test_the_end_of_a_file_of_old(read):
+    assert read(b"a,b\r\n1,2\r\n\x1a")[0] == {"a": [1], "b": [2]}
+
+
+def test_given_gaps_that_are_numbers_may_be_written_otherwise(read):
+    form = Format(style=Style(gaps=("-999", "n.b.")))
+    assert read("a\n-999.0\n-999\nn.b.\n3\n", form)[0] == {"a": [None, None, None, 3]}
 
 
 def test_a_file_without_a_header_keeps_its_first_row(read):

@@ -3,6 +3,7 @@
 A file's columns are guessed one by one; where one can be read in two ways, the others tell how this file is written.
 """
 
+import re
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -32,6 +33,7 @@ FEW = 1000  # different texts that tell whether it is worth to look at all
 MOSTLY = 0.9  # share of the different texts that are numbers, from which on it is worth a remark
 EPOCHS = {"s": ("seconds", 10**8, 5 * 10**9), "ms": ("milliseconds", 10**11, 5 * 10**12)}  # of 1973 to 2128
 TYPES = {"number": pl.Float64, "boolean": pl.Boolean, "date": pl.Datetime("us"), "time": pl.Duration("us")}
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
 
 
@@ -67,9 +69,17 @@ def without(texts, gaps):
     return texts.set(found, None) if found.any() else texts
 
 
+def without_given(texts, gaps):
+    """Texts with null for the gaps that a user gives, numbers among them in any writing: -999 is -999.0, too."""
+    texts = without(texts, gaps)
+    numbers = [float(gap) for gap in gaps if NUMBER.fullmatch(gap)]
+    found = texts.cast(pl.Float64, strict=False).is_in(numbers).fill_null(False) if numbers else None
+    return texts if found is None or not found.any() else texts.set(found, None)
+
+
 def guess(texts, style, wanted=None, target=False):
     """The Guess for a column of text, without spaces around."""
-    texts = without(texts, GAPS if style.gaps is None else style.gaps)
+    texts = without(texts, GAPS) if style.gaps is None else without_given(texts, style.gaps)
     found = Guess(texts.name, texts, wanted)
     if wanted not in (None, "text") and not len(distinct(texts, style)):
         found.kind, found.ready = wanted, pl.Series(texts.name, [None] * len(texts), TYPES[wanted])
@@ -175,7 +185,7 @@ def read_numerals(found, texts, style):
                 f"{listing(sorted(odd.to_list()), 3)}; if these stand for gaps, --na says so"
             )
         return False
-    if known.parts["body"].str.contains(r"^0[0-9]").any():  # a name, such as 007
+    if known.parts["body"].str.contains(r"^0[0-9]+$").any():  # a name, such as 007
         return False
     found.kind, found.numbers, found.unit = "number", known, known.unit
     return True

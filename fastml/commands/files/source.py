@@ -170,6 +170,7 @@ def as_utf8(source, encoding=None):
         data = data.removeprefix(codecs.BOM_UTF8)
     if data[:SAMPLE].translate(None, BINARY) != data[:SAMPLE] or b"\0" in data:
         raise CommandError(f"{name} is not a text file")
+    data = data.rstrip(b"\x1a")  # the end of a file of old
     if b"\r\r\n" in data:
         data = data.replace(b"\r\r\n", b"\n")
     return data.replace(b"\r", b"\n") if b"\r" in data and b"\n" not in data else data  # as old Macs wrote

@@ -12,7 +12,7 @@ import polars as pl
 from fastml.commands import CommandError, alike, listing, one_line
 from fastml.commands.files.layout import layout_of
 from fastml.commands.files.parquet import unpacked_size
-from fastml.commands.files.rows import rows_of, without_headers, without_units
+from fastml.commands.files.rows import blank, rows_of, without_headers, without_units
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
 from fastml.commands.files.style import AS_IT_IS, Style
 
@@ -118,6 +118,10 @@ def read_text(source, form):
         frame = frame.with_columns(pl.all().str.strip_chars())
     blank = [c.name for c in frame.iter_columns() if (c == "").any()]
     frame = frame.with_columns(pl.col(blank).replace("", None)) if blank else frame
+    if b'="' in data:  # by which spreadsheets keep 007 as it is
+        frame = frame.with_columns(pl.all().str.replace(r'^="(.*)"$', "$1"))
+    told = short_rows(frame, data, found)
+    notes += [told] if told else []
     frame = rows_of(frame, data, found.separator, notes)
     if form.header:
         frame = without_units(without_headers(frame, notes), notes)
@@ -164,6 +168,18 @@ def without_space_before_quotes(data, separator):
     except csv.Error:
         return data
     return data.replace(before, before.replace(b" ", b"")) if outside else data
+
+
+def short_rows(frame, data, found):
+    """A remark where rows have fewer fields than there are columns, in text without quotes; or None."""
+    if b'"' in data or frame.width < 2:
+        return None
+    head = b"\n".join(data.split(b"\n", found.skip)[: found.skip])
+    fields = (data.count(found.separator.encode()) - head.count(found.separator.encode())) / (frame.width - 1)
+    short = frame.height - blank(frame).sum() - fields
+    if short <= 0:
+        return None
+    return "some rows have fewer values than there are columns: the last ones are taken to be missing"
 
 
 def needs_stripping(data, separator):
