@@ -27,10 +27,8 @@ from fastml import (
     DivergenceError,
     Dropout,
     Embedding,
-    MeanAbsoluteError,
     Normalization,
     PiecewiseConstantDecay,
-    Rprop,
     Sequential,
     plan,
     reference,
@@ -184,9 +182,13 @@ def trained(case, executor, count=1, path=None):
 
 
 def differences(found, expected):
-    """The largest difference of each array, relative to the largest element or 1; of gradients, of all of them."""
+    """The largest difference of each array, relative to the largest element of both or 1.
+
+    Of both, as where rounding decides how fast a training explodes, one of them may have gone much further.
+    """
     with np.errstate(all="ignore"):
-        return {key: deviation(found[key], array) for key, array in expected.items()}
+        sizes = {key: max(1, np.abs(array).max(), np.abs(found[key]).max()) for key, array in expected.items()}
+        return {key: np.abs(found[key] - array).max() / sizes[key] for key, array in expected.items()}
 
 
 def noise(array, scale):
@@ -203,7 +205,8 @@ def with_other_rounding(run, patch):
         return run(program, jobs, rates, params, grads, state, work, x, *arguments)
 
     def updating(update):
-        return lambda s, W, dW, *rest: update(s, W, dW + noise(dW, np.abs(dW).max()).astype(dW.dtype), *rest)
+        # A gradient is the sum of the rows' terms, which are of about 1 together, however little is left of them.
+        return lambda s, W, dW, *rest: update(s, W, dW + noise(dW, max(1, np.abs(dW).max())).astype(dW.dtype), *rest)
 
     for code, update in UPDATES.items():
         patch.setitem(reference.UPDATES, code, updating(update))
@@ -239,32 +242,50 @@ def test_training_is_a_function_of_the_seed(tmp_path_factory, case, count, other
         assert same, f"{key} differs by {deviation(found[key], array):.1e}"
 
 
-def test_executors_agree():
-    """As far as rounding lets them, which the reference shows, run once more with other last bits."""
-    strict = []
+def with_its_rounding(case):
+    """The result of the reference, and how far a few other last bits move each of its arrays.
 
-    @anew(examples=60)
-    @given(trainings(), TEAMS)
-    def check(case, count):
-        note(fresh_seed.REPEAT)
-        if any(has_kink(layer) for layer in case["layers"]):
-            return  # an L1 penalty takes weights to 0 and on, where rounding decides about the sign of its slope
-        if isinstance(case["optimizer"], Rprop) and isinstance(case["loss"], MeanAbsoluteError):
-            return  # gradients are sums of equal terms, often 0 but for rounding, and Rprop goes by their signs
-        found, expected = trained(case, "compiled", count), trained(case, "numpy")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(EXECUTORS, "numpy", with_other_rounding(reference.run, patch))
-            rounded = trained(case, "numpy")
-        if list(rounded) != list(expected):
-            return  # as rounding decides whether the loss is finite
+    None where there is nothing to compare by: an L1 penalty takes weights to 0 and on, where rounding decides about the
+    sign of its slope, or rounding decides whether the loss is finite.
+    """
+    if any(has_kink(layer) for layer in case["layers"]):
+        return None
+    expected = trained(case, "numpy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXECUTORS, "numpy", with_other_rounding(reference.run, patch))
+        rounded = trained(case, "numpy")
+    return (expected, differences(rounded, expected)) if list(rounded) == list(expected) else None
+
+
+@anew(examples=60)
+@given(trainings(), TEAMS)
+def test_executors_agree(case, count):
+    """As far as rounding lets them, which the reference shows, run once more with other last bits."""
+    note(fresh_seed.REPEAT)
+    compared = with_its_rounding(case)
+    if compared:
+        expected, moved = compared
+        found = trained(case, "compiled", count)
         assert list(found) == list(expected)
-        moved = differences(rounded, expected)
-        bounds = {key: TOLERANCE[case["dtype"]] + SCALED * moved[key] for key in moved}
-        strict.append(np.mean([bound <= 1000 * TOLERANCE[case["dtype"]] for bound in bounds.values()]))
         for key, difference in differences(found, expected).items():
-            bound = bounds[key]
+            bound = TOLERANCE[case["dtype"]] + SCALED * moved[key]
             if np.isfinite(bound):
                 assert difference <= bound, f"{key} differs by {difference:.1e}, with other last bits {moved[key]:.1e}"
 
-    check()
-    assert np.mean(strict) > 0.75, "in too many trainings, rounding explains nearly everything"
+
+def test_rounding_explains_little():
+    """Of the same results in each run, more than nine in ten are compared to a thousand times the tolerance or closer.
+
+    What `test_executors_agree` asks for would mean little otherwise. Its own draws are too few to tell each time.
+    """
+    strict = {}  # by what was drawn, as the same may be drawn again
+
+    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @given(trainings())
+    def look(case):
+        compared = with_its_rounding(case)
+        for key, moved in compared[1].items() if compared else ():
+            strict[repr(case), key] = SCALED * moved < 1000 * TOLERANCE[case["dtype"]]
+
+    look()
+    assert np.mean(list(strict.values())) > 0.9
