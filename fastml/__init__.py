@@ -2,152 +2,31 @@
 
 A `Sequential` model is a description; it is lowered to a program, a table of instructions, and one compiled executor
 runs the programs of all models. Start with `Sequential`, or with ``fastml demo`` on the command line.
+
+`fastml.api` lists the public names. It imports Numba, so it waits until the first of them is asked for.
 """
 
-from fastml import sources, plots  # isort: skip (the sources are read before the kernels are imported)
-from fastml import utils
-from fastml.activations import ACTIVATIONS
-from fastml.callback import Callback
-from fastml.callbacks import (
-    EarlyStopping,
-    History,
-    LambdaCallback,
-    LearningRateScheduler,
-    ReduceLROnPlateau,
-    TerminateOnNaN,
-)
-from fastml.compiled import warmup
-from fastml.datasets import load_digits
-from fastml.embedding import Embedding
-from fastml.gradient_check import GradientCheck, gradient_check
-from fastml.initializers import INITIALIZERS
-from fastml.keras_names import MISSING
-from fastml.layer import Input, Layer
-from fastml.layers import (
-    ELU,
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    LeakyReLU,
-    Normalization,
-    ReLU,
-    Softmax,
-)
-from fastml.learning_rates import LearningRates, find_learning_rate
-from fastml.loading import load_predictor, read_table
-from fastml.losses import (
-    LOSSES,
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    Huber,
-    Loss,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    SparseCategoricalCrossentropy,
-)
-from fastml.metrics import METRICS
-from fastml.models import load_model
-from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
-from fastml.random import set_random_seed
-from fastml.records import CSVLogger, ModelCheckpoint, TensorBoard
-from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
-from fastml.saving import ModelFileError
-from fastml.schedules import (
-    SCHEDULES,
-    CosineDecay,
-    ExponentialDecay,
-    OneCycle,
-    PiecewiseConstantDecay,
-    Schedule,
-    StepDecay,
-)
-from fastml.sequential import Sequential, load
-from fastml.set_metrics import SET_METRICS
-from fastml.tables import TableEncoder
-from fastml.telling import missing
-from fastml.threads import get_num_threads, set_num_threads
-from fastml.training import DivergenceError
-from fastml.version import __version__
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-sources.KERNELS.confirm()
+from fastml import sources as sources  # which reads the kernels' files, before anything imports them
 
-__getattr__ = missing("fastml", MISSING)
+if TYPE_CHECKING:
+    from fastml.api import *  # noqa: F403
+else:
 
-__all__ = [
-    "ACTIVATIONS",
-    "INITIALIZERS",
-    "L1",
-    "L1L2",
-    "L2",
-    "LOSSES",
-    "METRICS",
-    "OPTIMIZERS",
-    "REGULARIZERS",
-    "SCHEDULES",
-    "SET_METRICS",
-    "SGD",
-    "Activation",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "BatchNormalization",
-    "BinaryCrossentropy",
-    "Callback",
-    "CSVLogger",
-    "CategoricalCrossentropy",
-    "CosineDecay",
-    "Dense",
-    "DivergenceError",
-    "Dropout",
-    "EarlyStopping",
-    "Embedding",
-    "ExponentialDecay",
-    "GradientCheck",
-    "History",
-    "Huber",
-    "Layer",
-    "LearningRateScheduler",
-    "LearningRates",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "ModelCheckpoint",
-    "ModelFileError",
-    "Normalization",
-    "OneCycle",
-    "Optimizer",
-    "Poisson",
-    "RMSprop",
-    "ReduceLROnPlateau",
-    "Rprop",
-    "Schedule",
-    "Sequential",
-    "SparseCategoricalCrossentropy",
-    "StepDecay",
-    "TableEncoder",
-    "TensorBoard",
-    "__version__",
-    "find_learning_rate",
-    "get_num_threads",
-    "gradient_check",
-    "load",
-    "load_digits",
-    "load_predictor",
-    "read_table",
-    "plots",
-    "set_num_threads",
-    "utils",
-    "warmup",
-    "LambdaCallback",
-    "TerminateOnNaN",
-    "Input",
-    "ELU",
-    "LeakyReLU",
-    "ReLU",
-    "Softmax",
-    "load_model",
-    "set_random_seed",
-    "PiecewiseConstantDecay",
-]
+    def __getattr__(name):
+        """A module of fastml or a public name; of others `fastml.telling` has what there is to say."""
+        if name.startswith("__") and name not in ("__all__", "__version__"):  # which Python itself asks for
+            raise AttributeError(f"module 'fastml' has no attribute '{name}'")
+        if find_spec(f"fastml.{name}"):
+            return import_module(f"fastml.{name}")
+        api = import_module("fastml.api")
+        if name in api.__all__ or name == "__all__":
+            return globals().setdefault(name, getattr(api, name))
+        return api.missing(name)
+
+    def __dir__():
+        api = import_module("fastml.api")
+        return [*api.__all__, *api.MODULES]

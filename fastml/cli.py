@@ -9,17 +9,15 @@ import shlex
 import signal
 import sys
 import time
-from importlib.metadata import version
 
-import llvmlite.binding
-
-from fastml import commands, compiled, demo
+from fastml import commands
 from fastml.interrupts import ends_process
-from fastml.kernels.simd import BITS
-from fastml.threads import available, get_num_threads
 from fastml.version import __version__
 
+# What the commands need, Numba above all, each imports when it is called: --help need not wait for it.
+
 TABLE = "text such as CSV, also packed, or Parquet; - is standard input"
+DTYPES = ("float32", "float64")
 FAILED, INTERRUPTED = 2, 130  # exit codes; 130 is what shells report after Ctrl-C
 
 
@@ -103,22 +101,18 @@ def make_parser():
         return added
 
     added = command("demo", run_demo, "train a classifier of handwritten digits, and compare with NumPy")
-    added.add_argument(
-        "--epochs", type=whole_number(1, 10**6), default=demo.EPOCHS, metavar="N", help="default: %(default)s"
-    )
-    added.add_argument(
-        "--seed", type=whole_number(0, 2**64 - 1), default=demo.SEED, metavar="S", help="default: %(default)s"
-    )
+    added.add_argument("--epochs", type=whole_number(1, 10**6), default=60, metavar="N", help="default: %(default)s")
+    added.add_argument("--seed", type=whole_number(0, 2**64 - 1), default=0, metavar="S", help="default: %(default)s")
 
     added = command("warmup", run_warmup, "compile ahead, so that the first training need not wait")
-    added.add_argument("--dtype", choices=compiled.DTYPES, help="default: both")
+    added.add_argument("--dtype", choices=DTYPES, help="default: both")
 
     add_train(command("train", run_train, "learn to predict a column of a table, CSV or Parquet"))
     add_predict(command("predict", run_predict, "predict with a model that `fastml train` has written"))
     add_evaluate(command("evaluate", run_evaluate, "tell how right a model is about a table that has the answers"))
 
     added = command("bench", run_bench, "measure this machine: training steps, compiled and by NumPy; about 10 s")
-    added.add_argument("--dtype", choices=compiled.DTYPES, default="float32", help="default: %(default)s")
+    added.add_argument("--dtype", choices=DTYPES, default="float32", help="default: %(default)s")
 
     added = command("info", run_info, "print versions, the CPU and where compiled code is kept, or what a model is")
     added.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
@@ -251,11 +245,15 @@ def run_bench(arguments):
 
 
 def run_demo(arguments):
+    from fastml.commands import demo
+
     demo.demo(arguments.epochs, arguments.seed)
 
 
 def run_warmup(arguments):
-    for dtype in [arguments.dtype] if arguments.dtype else compiled.DTYPES:
+    from fastml import compiled
+
+    for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
         start = time.perf_counter()
         built = compiled.warmup(dtype)[dtype]
         what = "compiled" if built else "found on disk"
@@ -268,6 +266,14 @@ def run_info(arguments):
 
         info(arguments.model)
         return
+    from importlib.metadata import version
+
+    import llvmlite.binding
+
+    from fastml import compiled
+    from fastml.kernels.simd import BITS
+    from fastml.threads import available, get_num_threads
+
     rows = {
         "fastml": __version__,
         "python": platform.python_version(),

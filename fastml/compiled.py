@@ -18,6 +18,8 @@ from fastml.kernels.simd import BITS
 from fastml.kernels.team import OFFERS
 from fastml.workers import Team
 
+sources.KERNELS.confirm()  # the executor has imported all of them
+
 DTYPES = ("float32", "float64")
 ZEROS = {name: np.dtype(name).type(0) for name in DTYPES}  # tell the executor the dtype
 

@@ -78,24 +78,26 @@ def imports(frame):
     return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == IMPORT_FROM
 
 
-def missing(owner, table, constructor=None):
+def missing(owner, table, constructor=None, depth=1):
     """A `__getattr__` for a module: names of fastml that stand elsewhere, and sentences about those of a table.
 
-    `constructor` gives what a name stands for beside these, or None.
+    `constructor` gives what a name stands for beside these, or None. The code that asks is `depth` calls away.
     """
 
     def __getattr__(name):
+        if name.startswith("__"):  # which Python itself asks for, also while fastml is being imported
+            raise AttributeError(f"module '{owner}' has no attribute '{name}'")
         package = sys.modules["fastml"]
         found = constructor(name) if constructor else None
         if found is not None:
             return found
-        if name in getattr(package, "__all__", ()) and owner != "fastml":
+        if owner != "fastml" and name in package.__all__:
             return getattr(package, name)
         if name == "schedules":
             return sys.modules["fastml.schedules"]
         if name in table:
             told = f"{owner} has no {name}: {table[name]}"
-            raise ImportError(told) if imports(sys._getframe(1)) else AttributeError(told)
+            raise ImportError(told) if imports(sys._getframe(depth)) else AttributeError(told)
         raise AttributeError(f"module '{owner}' has no attribute '{name}'")
 
     return __getattr__

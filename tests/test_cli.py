@@ -10,7 +10,8 @@ import sys
 import pytest
 
 import fastml
-from fastml import cli, demo
+from fastml import cli
+from fastml.commands import demo
 from fastml.compiled import DTYPES
 from fastml.kernels.simd import BITS
 

@@ -146,6 +146,6 @@ def test_the_digest_follows_every_kernel_file(tmp_path):
 
 def test_the_kernels_have_a_digest():
     """They are read before they are imported, whatever is imported first."""
-    code = "import fastml.kernels.simd, fastml.sources as s; print(s.KERNELS.digest(), s.KERNELS.folder)"
+    code = "import fastml.kernels.simd, fastml.compiled; s = fastml.sources.KERNELS; print(s.digest(), s.folder)"
     digest, folder = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert digest == sources.digest_of(Path(folder)) and Path(folder) == Path(kernels.__file__).parent

@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from fastml import Adam, Dense, Sequential, get_num_threads
-from fastml.demo import table
+from fastml.commands.demo import table
 
 ROWS, WIDTHS, SECONDS, ROUNDS = 2048, (64, 256, 256, 10), 0.5, 7
 RNG = np.random.default_rng(0)

@@ -8,8 +8,8 @@ import llvmlite.binding
 import numpy as np
 
 from fastml.commands.agreement import CHECKED, STEPS_PER_EPOCH, Net, compare
+from fastml.commands.demo import table
 from fastml.compiled import warmup
-from fastml.demo import table
 from fastml.engine import EXECUTORS
 from fastml.threads import get_num_threads
 

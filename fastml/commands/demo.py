@@ -12,12 +12,11 @@ from fastml.optimizers import Adam
 from fastml.random import permutation
 from fastml.sequential import Sequential
 
-EPOCHS, SEED = 60, 0
 HIDDEN, LEARNING_RATE, BATCH_SIZE = 128, 0.003, 32
 REPEATS = {"compiled": 5, "numpy": 1}  # a compiled training takes a blink, so that one alone would be a rough measure
 
 
-def demo(epochs=EPOCHS, seed=SEED):
+def demo(epochs, seed):
     """Trains a classifier, prints its accuracy on unseen digits and how the two executors compare."""
     train, test = split(*load_digits(), seed)
     model = classifier("float32", "compiled", seed)
