@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fastml.commands import CommandError, listing, one_line
+from fastml.commands import CommandError, check_column, listing, one_line
 from fastml.commands.figures import many
 from fastml.commands.files.source import open_source
-from fastml.commands.files.table import Table, check_finite, form_of, open_table, select
+from fastml.commands.files.table import check_finite, form_of, open_table, select
 from fastml.commands.files.typed import typed
 from fastml.commands.models import kinds_of, read_model, style_of_training
 from fastml.commands.scores import label_text, normalized
@@ -20,35 +20,44 @@ UNSEEN = 0.05  # share of the values of a column, from which on it is said that 
 
 
 class Asked(NamedTuple):
-    """A model and the table that it is asked about. rows : the columns of the model, in its order."""
+    """A model and the table that it is asked about.
+
+    name, columns : of the table; rows : the columns of the model, in its order; kept : those to be copied
+    """
 
     estimator: object
     about: dict
-    table: Table
+    name: str
+    columns: list
     rows: pl.DataFrame
+    kept: pl.DataFrame
     target: pl.Series | None  # where the table has it
     texts: pl.Series | None  # the target as it stands in the file
 
 
-def ask(options, target=None):
-    """What the options of a command ask."""
+def ask(options, target=None, keep=()):
+    """What the options of a command ask. `keep` : names of columns of the table that are to be copied as they are."""
     estimator = read_model(options.model)
     about = getattr(estimator, "about_", None) or {}
     kinds = kinds_of(estimator)
     form = form_of(options)
     table = opened(options, form, about.get("headerless"), kinds)
+    for name in keep:
+        check_column(table.name, table.frame, name)
+    columns, kept = table.frame.columns, table.frame.select(keep)
     target = target or about.get("target")
     target = target if target in table.frame.columns and target not in kinds else None
     names = [*kinds, *([] if target is None else [target])]
-    chosen = table._replace(frame=select(table, names))
-    read = typed(chosen, form.style, style_of_training(about), kinds, target)
+    table = table._replace(frame=select(table, names))
+    read = typed(table, form.style, style_of_training(about), kinds, target)
     rows = read.frame.select(list(kinds))
     check_finite(table.name, rows)
     units = about.get("units") or {}
     for text in (*read.notes, *strange(estimator, rows), *other_units(units, read, names)):
         remark(text)
-    texts = chosen.frame[target] if target and table.separator else None
-    return Asked(estimator, about, table, rows, read.frame[target] if target else None, texts)
+    texts = table.frame[target] if target and table.separator else None
+    # The texts of the other columns end here, as their memory is needed.
+    return Asked(estimator, about, table.name, columns, rows, kept, read.frame[target] if target else None, texts)
 
 
 def opened(options, form, headerless, kinds):
@@ -130,7 +139,7 @@ def answer_of(asked):
     try:
         return estimator.predict_proba(asked.rows) if hasattr(estimator, "classes_") else estimator.predict(asked.rows)
     except (TypeError, ValueError) as error:
-        raise CommandError(f"{asked.table.name}: {one_line(error)}") from error
+        raise CommandError(f"{asked.name}: {one_line(error)}") from error
 
 
 def compared(asked, answer):
@@ -138,7 +147,7 @@ def compared(asked, answer):
     estimator, column = asked.estimator, asked.target
     kept = column.is_not_null()
     if not kept.any():
-        raise CommandError(f"{asked.table.name}: the target {column.name!r} has no values")
+        raise CommandError(f"{asked.name}: the target {column.name!r} has no values")
     present, answer = column.filter(kept), answer[kept.to_numpy()].astype(np.float64)
     if not hasattr(estimator, "classes_"):
         if answer.ndim > 1:
@@ -162,7 +171,7 @@ def class_numbers(asked, column, texts):
     strange = [label for label in written if label not in known]
     if strange:
         raise CommandError(
-            f"{asked.table.name}: the target {column.name!r} is {listing(strange, 5)} in some rows, "
+            f"{asked.name}: the target {column.name!r} is {listing(strange, 5)} in some rows, "
             f"but the model knows {listing(known)}"
         )
     return np.array([known[label] for label in written])[places]

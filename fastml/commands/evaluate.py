@@ -17,12 +17,12 @@ def evaluate(options):
         name = options.target or asked.about.get("target")
         if name is None:
             raise CommandError(f"{options.model} does not say what it predicts: give the column with --target")
-        hint = f": did you mean {close[0]!r}?" if (close := alike(name, asked.table.frame.columns)) else ""
-        raise CommandError(f"{asked.table.name} has no column {name!r}, which would hold the answers{hint}")
+        hint = f": did you mean {close[0]!r}?" if (close := alike(name, asked.columns)) else ""
+        raise CommandError(f"{asked.name} has no column {name!r}, which would hold the answers{hint}")
     known = METRICS["classification" if hasattr(asked.estimator, "classes_") else "regression"]
     y, answer = compared(asked, answer_of(asked))
     print(f"Model   {options.model}, of {asked.about.get('when', 'an unknown day')}")
-    print(f"Data    {asked.table.name}: {many(len(y), 'row')} with {asked.target.name!r}")
+    print(f"Data    {asked.name}: {many(len(y), 'row')} with {asked.target.name!r}")
     earlier = asked.about.get("scores") or {}
     told = {name: value.get("model") for name, value in earlier.items()}
     scores = [(metric, metric.of(y, answer), 0.0) for metric in known.values()]

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import polars as pl
 
-from fastml.commands import CommandError, check_column, listing
+from fastml.commands import CommandError, listing
 from fastml.commands.asking import answer_of, ask, compared, remark
 from fastml.commands.figures import many
 from fastml.commands.outputs import as_csv, check_output, write_table
@@ -19,13 +19,10 @@ def predict(options):
     """Runs the command `predict`."""
     if options.output:
         check_output(options.output, OUTPUTS, options.data)
-    asked = ask(options)
-    table = asked.table
     options.keep = list(dict.fromkeys(options.keep))
-    for name in options.keep:
-        check_column(table.name, table.frame, name)
+    asked = ask(options, keep=options.keep)
     used = {*asked.rows.columns, *options.keep, asked.about.get("target")}
-    ignored = [name for name in table.frame.columns if name not in used]
+    ignored = [name for name in asked.columns if name not in used]
     if ignored:
         remark(f"columns that the model does not use: {listing(ignored)}")
     answer = answer_of(asked)
@@ -33,7 +30,7 @@ def predict(options):
     kept = [name for name in options.keep if name not in found]
     if len(kept) < len(options.keep):
         raise CommandError(f"--keep {listing(set(options.keep) - set(kept))}: a column of predictions has this name")
-    result = pl.DataFrame([*table.frame.select(kept), *(pl.Series(name, values) for name, values in found.items())])
+    result = pl.DataFrame([*asked.kept.select(kept), *(pl.Series(name, values) for name, values in found.items())])
     if options.output:
         write_table(options.output, result)
         print(f"fastml: {many(result.height, 'prediction')} written to {options.output}", file=sys.stderr)
