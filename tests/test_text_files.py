@@ -53,6 +53,8 @@ NUMBERS = {  # what stands in a column of its own, and what it is
     "narrow spaces between thousands": (["1\u202f234", "5\u00a0678"], [1234, 5678]),
     "Switzerland": (["1'234.50", "12’345.5"], [1234.5, 12345.5]),
     "accounts": (['"(1,234.5)"', "12.5", "7.5-"], [-1234.5, 12.5, -7.5]),
+    "a dash of accounts": (['" $1,234.50 "', '" $-   "', "$(12.00)"], [1234.5, 0, -12]),
+    "a dash before euros": (['"12,50 €"', "- €"], [12.5, 0]),
     "minus signs": (["−5", "4", "–3"], [-5, 4, -3]),
     "units": (["12 kg", "3.5kg"], [12, 3.5]),
     "degrees": (["21.5 °C", "-3 °C"], [21.5, -3]),
@@ -89,6 +91,10 @@ TEXTS = {
     "times that are not there": ["2020-01-01 25:61:00", "2020-01-01 10:00:00"],
     "digits of other scripts": ["١٢", "１２"],
     "ranges": ["10-20", "20-30"],
+    "seasons": ["2010-11", "2011-12", "2008-09"],
+    "months that are not there": ["2020-01", "2020-13"],
+    "words that begin as months": ["mayor 2012", "marathon 2013"],
+    "codes with a month in them": ["5DEC12", "7MAR14"],
     "yes and no": ["yes", "no"],
     "days that are not there": ["30/02/2020", "31/02/2020"],
     "mixed zones": ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00"],
@@ -120,6 +126,31 @@ DATES = {
     "mail": (['"Fri, 31 Jan 2020 10:00:00 GMT"'] * 2, [day(2020, 1, 31, 10).replace(tzinfo=UTC)] * 2),
     "compact": (["20200131", "20200201", "20200202"], [day(2020, 1, 31), day(2020, 2, 1), day(2020, 2, 2)]),
     "Japan": (["2020/1/31", "2020/12/01"], [day(2020, 1, 31), day(2020, 12, 1)]),
+    "Oracle with time": (
+        ["31-JAN-20 05.45.12.500000 PM", "01-FEB-99 12.00.00 AM"],
+        [day(2020, 1, 31, 17, 45, 12, 500000), day(1999, 2, 1)],
+    ),
+    "SAS": (["31JAN2020", "01FEB2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
+    "SAS with time": (
+        ["31JAN2020:10:15:00", "01FEB2020:00:00:01"],
+        [day(2020, 1, 31, 10, 15), day(2020, 2, 1, 0, 0, 1)],
+    ),
+    "server's log": (["31/Jan/2020:13:55:36 -0700"] * 2, [day(2020, 1, 31, 20, 55, 36).replace(tzinfo=UTC)] * 2),
+    "asctime": (
+        ["Fri Jan 31 11:49:25 2020", "Sat Feb  1 00:00:00 2020"],
+        [day(2020, 1, 31, 11, 49, 25), day(2020, 2, 1)],
+    ),
+    "Finland": (["31.1.2020 17.45", "1.2.2020 8.05"], [day(2020, 1, 31, 17, 45), day(2020, 2, 1, 8, 5)]),
+    "German words": (["3. März 2020", "12. Dezember 2020"], [day(2020, 3, 3), day(2020, 12, 12)]),
+    "French words": (
+        ["1er juin 2020", "14 juil. 2020", "2 août 2020"],
+        [day(2020, 6, 1), day(2020, 7, 14), day(2020, 8, 2)],
+    ),
+    "Spanish words": (["3 de enero de 2020", "4 de agosto de 2021"], [day(2020, 1, 3), day(2021, 8, 4)]),
+    "ordinals": (['"March 3rd, 2020"', '"May 1st, 2020"'], [day(2020, 3, 3), day(2020, 5, 1)]),
+    "months": (["2020-01", "2020-11"], [day(2020, 1, 1), day(2020, 11, 1)]),
+    "months of spreadsheets": (["Jan-20", "Nov-99"], [day(2020, 1, 1), day(1999, 11, 1)]),
+    "months in words": (["May 2020", "June 2021"], [day(2020, 5, 1), day(2021, 6, 1)]),
     "gaps": (["2020-01-31", "NaT", "", "2020-02-01"], [day(2020, 1, 31), None, None, day(2020, 2, 1)]),
 }
 
@@ -275,6 +306,9 @@ def test_rows_that_lack_their_last_fields(read):
 def test_short_rows_are_told(read):
     found, notes = read("a,b,c\n1,2,3\n4,5\n6,7,8\n")
     assert found["c"] == [3, None, 8] and "some rows have fewer values than there are columns" in notes[0]
+    found, notes = read('a,b,c\n"1,5",2,3\n4,"5,6"\n')
+    assert found["c"] == [3, None] and "some rows have fewer values" in notes[0]
+    assert read('a,b\n"1,5",2\n"3,5",4\n')[1] == []
     assert read("a,b\n1,2\n\n3,4\n")[1] == [] and read("a,b\n1,2\n,\n3,4\n")[1] == []
     assert read("title\n\na,b\n1,2\n3,4")[1] == ["1 line before the header passed over, beginning with 'title'"]
 
@@ -286,6 +320,26 @@ def test_a_gap_in_the_last_row_of_one_column(read):
 
 def test_spreadsheets_keep_text_by_a_formula(read):
     assert read('a,b\n="007",1\n="012",2\n')[0] == {"a": ["007", "012"], "b": [1, 2]}
+
+
+ALIGNED = {  # columns that spaces align, and what they are
+    "statistics": ("  x    y  z\n 1.5  20  a\n10.25  3  b\n", {"x": [1.5, 10.25], "y": [20, 3], "z": ["a", "b"]}),
+    "printed by pandas": ("    x   y\n0   1  20\n10  3   4\n", {"row names": [0, 10], "x": [1, 3], "y": [20, 4]}),
+    "quoted names": ('x y name\n1  2  "a  b"\n3 40  "c"\n', {"x": [1, 3], "y": [2, 40], "name": ["a  b", "c"]}),
+    "ends of Windows": ("x  y  z \r\n1  2  3 \r\n4  5 66\r\n", {"x": [1, 4], "y": [2, 5], "z": [3, 66]}),
+}
+
+
+@pytest.mark.parametrize("kind", ALIGNED)
+def test_columns_aligned_by_spaces(kind, read):
+    text, expected = ALIGNED[kind]
+    assert read(text)[0] == expected
+
+
+def test_columns_of_spaces_and_tabs_that_are_told(read):
+    text = ' 0.1  18.0\t6  "a  b"\n 0.2   2.0\t 7\t"c"\n'
+    found, _ = read(text, Format(separator=" ", header=False))
+    assert found == {"1": [0.1, 0.2], "2": [18, 2], "3": [6, 7], "4": ["a  b", "c"]}
 
 
 def test_the_end_of_a_file_of_old(read):

@@ -11,7 +11,7 @@ import polars as pl
 from fastml.commands import listing
 from fastml.commands.figures import many
 from fastml.commands.files.moments import Dates, dates, looks_like_date, times
-from fastml.commands.files.numerals import Numerals, numerals
+from fastml.commands.files.numerals import NOTHING, Numerals, numerals
 from fastml.commands.files.style import spread
 
 # What stands for a missing value, beside nothing: the first in any column, the second in all but the target, where they
@@ -171,7 +171,7 @@ def read_numerals(found, texts, style):
     if not len(present):
         return False
     some = present.head(FEW)
-    looks = some.str.contains(r"[0-9]").mean()
+    looks = some.str.contains(rf"[0-9]|{NOTHING}").mean()
     if looks < MOSTLY:
         return False
     known = numerals(present) if looks == 1 else None

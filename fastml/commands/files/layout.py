@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from fastml.commands.figures import many
 
 SEPARATORS = ",;\t|"
 SPACE = " "  # which R writes between columns: only where no other separator makes columns
+SPACES = re.compile(r'("[^"\n]*")|[ \t]+')  # within quotes, and outside
 LINES, SAMPLE = 200, 2**18  # of the file that are looked at, in lines and bytes
 LONGEST, MOST_COLUMNS = 2**24, 10**5  # bytes in which to look for the end of the header; columns
 NAMELESS = "row names"  # what R leaves out of its header
@@ -51,6 +53,7 @@ def layout_of(name, data, separator=None, header=True, names=None):
         skipped, separator = 1, separator or (first[4:] or ",")
     if separator is None:
         separator = guess_separator(text)
+    text = squeezed(text) if separator == SPACE else text
     found = records(text, separator, name)
     if len(found) <= skipped:
         raise CommandError(f"{name} is empty")
@@ -150,7 +153,7 @@ def guess_separator(text):
     """The sign that makes columns: as many in nearly all lines, from as early a line on as possible."""
     best, chosen = None, ","
     for separator in SEPARATORS + SPACE:
-        found = records(text, separator)
+        found = records(squeezed(text) if separator == SPACE else text, separator)
         if not found:
             continue
         width = common_width(found)
@@ -170,8 +173,15 @@ def guess_separator(text):
 def spaced(found, width, text):
     """Whether records that spaces separate are columns, as R writes them, and no words of a text."""
     rows, quoted = [record.fields for record in found[1:]], text.startswith('"')
-    whole = all(len(fields) == width for fields in rows) and (quoted or len(found[0].fields) == width > 2)
-    return whole and all(any(map(is_number, fields)) for fields in rows)
+    names, aligned = len(found[0].fields), "  " in text
+    whole = quoted or names == width > 2 or (aligned and names == width - 1 > 1)
+    return whole and all(len(fields) == width and any(map(is_number, fields)) for fields in rows)
+
+
+def squeezed(text):
+    """Text with one space in place of several, and none at the ends of lines: programs align columns by them."""
+    one = SPACES.sub(lambda found: found[1] or " ", text) if "  " in text or "\t" in text else text
+    return re.sub(r" ?(\r?\n) ?", r"\1", one).strip(" ")
 
 
 def is_number(field):

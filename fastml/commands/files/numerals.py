@@ -11,8 +11,9 @@ import polars as pl
 SPACES = "\u0020\u00a0\u2007\u2009\u202f"  # which group digits, as do apostrophes
 MONEY = r"R\$|[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|RUB|ZAR|MXN|KRW|kr\.?|Rs\.?"
 BODY = rf"[0-9][[0-9].,'’{SPACES}]*[0-9]|[0-9]|[.,][0-9]+|[0-9]+[.,]"
+NOTHING = rf"^({MONEY})\s*[-–]$|^[-–]\s*({MONEY})$"  # as accounts write 0
 NUMERAL = (
-    rf"^(?P<open>\(?)\s*(?P<sign>[-+−–]?)\s*(?P<money>{MONEY})?\s*(?P<inner>[-+−–]?)\s*(?P<body>{BODY})"
+    rf"^(?P<open>\(?)\s*(?P<sign>[-+−–]?)\s*(?P<money>{MONEY})?\s*(?P<inner>[-+−–(]?)\s*(?P<body>{BODY})"
     r"(?P<exponent>[eE][-+]?[0-9]{1,3})?\s*(?P<unit>[%‰°ºµμΩA-Za-z€$£¥₹₽][%‰°ºµμΩA-Za-z²³/·.€$]{0,9})?"
     r"\s*(?P<behind>-?)(?P<close>\)?)$"
 )
@@ -23,7 +24,7 @@ POINT = (
 )
 COMMA = r"^(?:[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+)?(?:,[0-9]*)?$"  # the other way round
 ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"  # of the internet
-MINUS = {"sign": ["-", "−", "–"], "inner": ["-", "−", "–"], "behind": ["-"]}
+MINUS = {"sign": ["-", "−", "–"], "inner": ["-", "−", "–", "("], "behind": ["-"]}
 
 
 class Numerals(NamedTuple):
@@ -47,11 +48,11 @@ class Numerals(NamedTuple):
 
 def numerals(texts):
     """Numerals of a Series of different texts, or None where they are not all numbers of the same unit."""
-    found = texts.str.extract_groups(NUMERAL).struct.unnest()
+    found = texts.str.replace(NOTHING, "${1}${2}0").str.extract_groups(NUMERAL).struct.unnest()
     if found["body"].null_count():
         return None
     found = found.with_columns(pl.all().fill_null(""))
-    if (found["open"].ne("") != found["close"].ne("")).any():
+    if ((found["open"].ne("") | found["inner"].eq("(")) != found["close"].ne("")).any():
         return None
     unit = unit_of(found)
     if unit is None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from fastml.commands import CommandError, alike, listing, one_line
-from fastml.commands.files.layout import layout_of
+from fastml.commands.files.layout import SPACE, layout_of, squeezed
 from fastml.commands.files.parquet import unpacked_size
 from fastml.commands.files.rows import blank, rows_of, without_headers, without_units
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
@@ -105,6 +105,8 @@ def read_text(source, form):
     data = unescaped(as_utf8(source, form.encoding), notes)
     found = layout_of(source.name, data, form.separator, form.header, form.names)
     notes = [*source.notes, *notes, *found.notes]
+    if found.separator == SPACE:
+        data = squeezed(data.decode()).encode()
     data = without_space_before_quotes(data, found.separator)
     try:
         frame = parsed(data, found)
@@ -171,13 +173,15 @@ def without_space_before_quotes(data, separator):
 
 
 def short_rows(frame, data, found):
-    """A remark where rows have fewer fields than there are columns, in text without quotes; or None."""
-    if b'"' in data or frame.width < 2:
+    """A remark where rows have fewer fields than there are columns, as the number of separators tells; or None."""
+    if frame.width < 2:
         return None
+    sign, rows = found.separator, frame.height - blank(frame).sum()
     head = b"\n".join(data.split(b"\n", found.skip)[: found.skip])
-    fields = (data.count(found.separator.encode()) - head.count(found.separator.encode())) / (frame.width - 1)
-    short = frame.height - blank(frame).sum() - fields
-    if short <= 0:
+    between = data.count(sign.encode()) - head.count(sign.encode())
+    if b'"' in data:  # some may stand within quotes
+        between -= sum(frame.select(pl.all().str.count_matches(sign, literal=True).sum()).row(0))
+    if between >= rows * (frame.width - 1):
         return None
     return "some rows have fewer values than there are columns: the last ones are taken to be missing"
 
