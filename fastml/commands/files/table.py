@@ -10,6 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from fastml.commands import CommandError, alike, listing, one_line
+from fastml.commands.files.drawn import undrawn, without_remarks
 from fastml.commands.files.layout import SPACE, layout_of, squeezed
 from fastml.commands.files.parquet import unpacked_size
 from fastml.commands.files.rows import blank, rows_of, without_headers, without_units
@@ -102,12 +103,12 @@ def shortened(error):
 def read_text(source, form):
     """The Table in text, all of whose columns are text."""
     notes = []
-    data = unescaped(as_utf8(source, form.encoding), notes)
+    data = undrawn(unescaped(as_utf8(source, form.encoding), notes), notes)
     found = layout_of(source.name, data, form.separator, form.header, form.names)
     notes = [*source.notes, *notes, *found.notes]
     if found.separator == SPACE:
         data = squeezed(data.decode()).encode()
-    data = without_space_before_quotes(data, found.separator)
+    data = without_remarks(without_space_before_quotes(data, found.separator), found, notes)
     try:
         frame = parsed(data, found)
     except pl.exceptions.PolarsError as error:
