@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,22 @@ def test_a_target_that_is_there_twice_is_refused(refused):
     assert "has several columns called 'y': give each a name of its own" in refused("train", "t.csv", "--target", "y")
 
 
+TWICE = {
+    "a space before": "a,y, y\n" + "1,u,v\n2,v,u\n" * 20,
+    "quotes": 'a,"y",y\n' + "1,u,v\n2,v,u\n" * 20,
+    "semicolons": "a;y;y\n" + "1;u;v\n2;v;u\n" * 20,
+    "three times": "y,a,y,y\n" + "u,1,u,u\nv,2,v,v\n" * 20,
+    "behind a title": "Sales of today,,\na,y,y\n" + "1,u,v\n2,v,u\n" * 20,
+}
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_a_target_that_is_there_twice_in_any_layout(kind, refused):
+    Path("t.csv").write_text(TWICE[kind])
+    assert "has several columns called 'y'" in refused("train", "t.csv", "--target", "y", *FAST)
+    assert [path.name for path in Path().iterdir()] == ["t.csv"]
+
+
 @pytest.mark.parametrize("name", ["Y", "y again"])
 def test_a_column_that_is_the_target_is_left_out(name, run):
     write_csv("t.csv", [row | {name: row["y"]} for row in rows(y=letters)])
@@ -138,6 +156,23 @@ def test_classes_stay_as_they_are_written(kind, run):
     assert code == 0 and "80 rows with 'y'" in out
 
 
+@pytest.mark.parametrize("name", ["none", "nil", "-", ".", "unknown", "missing"])
+def test_words_that_may_be_gaps_elsewhere_are_classes(name, run):
+    write_csv("t.csv", rows(y=lambda k: [name, "u", "v"][k % 3]))
+    code, out, _ = run("train", "t.csv", "--target", "y", *FAST)
+    assert code == 0 and "without a target" not in out
+    assert fastml.load("t.safetensors").classes_.tolist() == sorted([name, "u", "v"])
+
+
+@pytest.mark.parametrize("name", ["null", "NaN", "N/A", "?", "<NA>", "#N/A"])
+def test_signs_of_a_gap_are_told_and_may_be_classes(name, run):
+    write_csv("t.csv", rows(y=lambda k: [name, "u", "v"][k % 3]))
+    code, out, _ = run("train", "t.csv", "--target", "y", *FAST)
+    assert code == 0 and f"27 rows without a target left out, where it is '{name}'; --na tells" in out
+    assert run("train", "t.csv", "--target", "y", "--na", "gone", *FAST)[0] == 0
+    assert fastml.load("t.safetensors").classes_.tolist() == sorted([name, "u", "v"])
+
+
 def test_signs_of_a_gap_in_the_target_are_told(run):
     write_csv("t.csv", rows(y=lambda k: ["NA", "u", "v"][k % 3]))
     code, out, _ = run("train", "t.csv", "--target", "y", *FAST)
@@ -146,7 +181,127 @@ def test_signs_of_a_gap_in_the_target_are_told(run):
     assert fastml.load("t.safetensors").classes_.tolist() == ["NA", "u", "v"]
 
 
+RARE = ["roc_auc", "f1", "balanced_accuracy", "log_loss", "accuracy"]
+
+
+@pytest.mark.parametrize("metric", RARE)
+@pytest.mark.parametrize("positives", [2, 5, 7])
+def test_any_metric_of_a_rare_class(metric, positives, run, refused):
+    """A model, or one line."""
+    write_csv("t.csv", rows(1000, y=lambda k: "yes" if k < positives else "no", a=lambda k: k * 7 % 31))
+    line = "train", "t.csv", "--target", "y", "--metric", metric, "--drop", "n"
+    if positives < 5:
+        assert "the target 'y' has fewer than 5 rows of 'yes'" in refused(*line)
+    else:
+        code, out, err = run(*line, *FAST)
+        assert code == 0 and not err and "written to t.safetensors" in out
+
+
 # Files as they come
+
+
+PADDED = {
+    "a space after each comma": lambda cells: ", ".join(cells),
+    "spaces on both sides": lambda cells: ",".join(f" {cell} " for cell in cells),
+    "tabs": lambda cells: ",\t".join(cells),
+    "spaces that do not break": lambda cells: ",".join(f"\u00a0{cell}" for cell in cells),
+    "columns of one width": lambda cells: ";".join(f"{cell:>12}" for cell in cells),
+    "within quotes": lambda cells: ",".join(f'" {cell} "' for cell in cells),
+}
+
+
+@pytest.mark.parametrize("kind", PADDED)
+def test_spaces_around_fields_do_not_matter(kind, run):
+    """To neither side: learned with them and used without them, and the other way round."""
+    cells = [["age", "work", "income"]]
+    cells += [[str(20 + k % 40), ["Private", "State-gov", "?"][k % 3], "<=50K" if k % 3 else ">50K"] for k in range(90)]
+    for name, join in (("padded.csv", PADDED[kind]), ("plain.csv", ",".join)):
+        Path(name).write_text("\n".join(map(join, cells)) + "\n", encoding="utf-8")
+    for learned, used in (("padded", "plain"), ("plain", "padded")):
+        line = "train", f"{learned}.csv", "--target", "income", *FAST
+        code, out, _ = run(*line)
+        assert code == 0 and "number  standardized" in out and "one-hot: 2 categories and missing" in out
+        model = fastml.load(f"{learned}.safetensors")
+        assert model.classes_.tolist() == ["<=50K", ">50K"]
+        code, out, err = run("predict", f"{learned}.safetensors", f"{used}.csv")
+        assert code == 0 and "never seen" not in err and "of 90 rows: accuracy" in err
+        assert out == run("predict", f"{learned}.safetensors", f"{learned}.csv")[1]
+
+
+NEW = {"all": (1, "100%"), "half": (2, "50%"), "a tenth": (10, "10%")}
+
+
+@pytest.mark.parametrize("share", NEW)
+def test_values_that_were_never_seen_are_told(share, run):
+    write_csv("t.csv", rows(y=letters, kind=lambda k: "pq"[k % 2], place=lambda k: "rst"[k % 3]))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    every, told = NEW[share]
+    write_csv("new.csv", rows(40, kind=lambda k: "p" if k % every else "new", place=lambda k: "r"))
+    code, _, err = run("predict", "t.safetensors", "new.csv")
+    assert code == 0
+    assert err == f"fastml: note: kind: {told} of the values were never seen in training, such as 'new'\n"
+
+
+LAST = {
+    "nothing": "",
+    "a blank line": "\n",
+    "blank lines": "\n\n\n",
+    "of Windows": "\r\n\r\n",
+    "spaces": "\n   \n",
+    "separators": "\n,,\n",
+    "spaces and separators": "\n , , \n",
+    "the end of a file of old": "\n\x1a",
+    "an unended last line": "\n80,p,u",
+}
+
+
+@pytest.mark.parametrize("end", LAST)
+def test_as_many_predictions_as_there_are_rows(end, run):
+    content = "n,kind,y\n" + "\n".join(f"{k},{'pq'[k % 2]},{'uv'[k % 2]}" for k in range(80))
+    Path("t.csv").write_text(content + "\n")
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    Path("new.csv").write_bytes((content + LAST[end]).encode())
+    code, out, err = run("predict", "t.safetensors", "new.csv")
+    count = 81 if end == "an unended last line" else 80
+    assert code == 0 and len(out.splitlines()) == 1 + count and f"of {count} rows: accuracy" in err
+    assert run("evaluate", "t.safetensors", "new.csv")[1].count(f"{count} rows with 'y'") == 1
+
+
+TOLD = {  # options, and a table that says the same without them
+    "--sep tab": "n\tp\ty\n" + "".join(f"{k}\t{k / 8}\t{'uv'[k % 2]}\n" for k in range(60)),
+    "--sep space": "n p y\n" + "".join(f"{k} {k / 8} {'uv'[k % 2]}\n" for k in range(60)),
+    "--sep :": "n:p:y\n" + "".join(f"{k}:{k / 8}:{'uv'[k % 2]}\n" for k in range(60)),
+    "--sep ;": "n;p;y\n" + "".join(f"{k};{k / 8};{'uv'[k % 2]}\n" for k in range(60)),
+    "--decimal ,": "n;p;y\n" + "".join(f"{k};{f'{k / 8:.3f}'.replace('.', ',')};{'uv'[k % 2]}\n" for k in range(60)),
+    "--decimal .": "n;p;y\n" + "".join(f"{k};{k / 8:.3f};{'uv'[k % 2]}\n" for k in range(60)),
+    "--encoding utf-16-le": "n,p,y\n" + "".join(f"{k},{k / 8},{'uv'[k % 2]}\n" for k in range(60)),
+    "--encoding cp1250": "n,p,y\n" + "".join(f"{k},{k / 8},{'uv'[k % 2]}\n" for k in range(60)),
+    "--no-header --names n,p,y": "".join(f"{k},{k / 8},{'uv'[k % 2]}\n" for k in range(60)),
+    "--names n,p,y": "a,b,c\n" + "".join(f"{k},{k / 8},{'uv'[k % 2]}\n" for k in range(60)),
+}
+
+
+@pytest.mark.parametrize("options", TOLD)
+def test_what_cannot_be_guessed_is_told(options, run):
+    encoding = options.split()[1] if options.startswith("--encoding") else "utf-8"
+    Path("told.csv").write_bytes(TOLD[options].encode(encoding))
+    write_csv("plain.csv", rows(60, p=lambda k: k / 8, y=lambda k: "uv"[k % 2]))
+    found = []
+    for name, more in (("told", options.split()), ("plain", [])):
+        assert run("train", f"{name}.csv", "--target", "y", "--seed", "1", *more, *FAST)[0] == 0
+        code, out, _ = run("predict", f"{name}.safetensors", f"{name}.csv", *more)
+        assert code == 0
+        found.append(out)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("sign", ["-999", "n.b.", "keine"])
+def test_signs_of_a_gap_are_remembered(sign, run):
+    write_csv("t.csv", rows(y=letters, p=lambda k: sign if k % 4 == 0 else k / 8))
+    assert run("train", "t.csv", "--target", "y", "--na", sign, *FAST)[0] == 0
+    write_csv("new.csv", [{"n": 1, "p": sign}, {"n": 1, "p": ""}])
+    _, out, err = run("predict", "t.safetensors", "new.csv")
+    assert not err and out.splitlines()[1] == out.splitlines()[2]
 
 
 def census(dot, first=""):
@@ -246,7 +401,78 @@ def test_standard_input(run, monkeypatch):
     assert code == 0 and len(out.splitlines()) == 201
 
 
+def packed(content):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("t.csv", content)
+    return held.getvalue()
+
+
+PIPES = {
+    "gzip": gzip.compress,
+    "zip": packed,
+    "UTF-16": lambda content: content.decode().encode("utf-16"),
+    "semicolons": lambda content: content.replace(b",", b";"),
+    "Latin-1": lambda content: content.replace(b"plus", b"pl\xfcs"),
+}
+
+
+@pytest.mark.parametrize("kind", PIPES)
+def test_standard_input_of_any_kind(kind, run, monkeypatch):
+    content = PIPES[kind](Path(write_csv("t.csv", people())).read_bytes())
+
+    def piped(*arguments):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return run(*arguments)
+
+    assert piped("train", "-", "--target", "leaves", *FAST)[0] == 0
+    code, out, err = piped("predict", "model.safetensors", "-")
+    assert code == 0 and len(out.splitlines()) == 201 and "of 200 rows: accuracy" in err
+    assert "200 rows with 'leaves'" in piped("evaluate", "model.safetensors", "-")[1]
+
+
 # Evaluate and info
+
+
+ANSWERS = {  # the target in the file to predict, and what is told of it
+    "classes": (letters, letters, "by the answers in column 'y', of 80 rows: accuracy"),
+    "numbers": (lambda k: k / 8 + 0.5, lambda k: k / 8 + 0.5, "by the answers in column 'y', of 80 rows: R²"),
+    "some answers": (letters, lambda k: letters(k) if k % 2 else "", "by the answers in column 'y', of 40 rows: acc"),
+    "no answers": (letters, lambda k: "", None),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_predict_gives_the_score_where_the_target_is(kind, run):
+    learned, given, told = ANSWERS[kind]
+    write_csv("t.csv", rows(y=learned))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    write_csv("new.csv", rows(y=given))
+    code, out, err = run("predict", "t.safetensors", "new.csv")
+    assert code == 0 and len(out.splitlines()) == 81
+    assert told in err if told else "by the answers" not in err
+    write_csv("new.csv", rows())
+    assert run("predict", "t.safetensors", "new.csv")[1:] == (out, "")
+
+
+LIGHT = """
+import sys
+from fastml import cli
+try:
+    code = cli.main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(code, sorted({"sklearn", "matplotlib", "pandas", "lightgbm"} & set(sys.modules)))
+"""
+COMMANDS = ["predict t.safetensors t.csv -o out.csv", "evaluate t.safetensors t.csv", "info t.safetensors", "--help"]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_that_only_use_a_model_import_no_scikit_learn(line, run):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", *FAST)[0] == 0
+    done = subprocess.run([sys.executable, "-c", LIGHT, *line.split()], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_evaluate_has_the_figures_of_the_training(run):
@@ -412,6 +638,20 @@ OPTIONS = [
 @pytest.mark.parametrize("line, message", OPTIONS)
 def test_mistakes_in_options_of_text_files(line, message, refused):
     assert message in refused("train", "t.csv", "--target", "y", *line.split())
+
+
+@pytest.mark.parametrize(
+    "text, layers", [("64x32", (64, 32)), ("8,4,2", (8, 4, 2)), ("16x8x4", (16, 8, 4)), ("5", (5,))]
+)
+def test_layers_are_those_that_are_written(text, layers, run):
+    write_csv("t.csv", rows(y=letters))
+    assert run("train", "t.csv", "--target", "y", "--epochs", "2", "--hidden", text)[0] == 0
+    assert tuple(np.ravel(fastml.load("t.safetensors").hidden_layer_sizes)) == layers
+
+
+@pytest.mark.parametrize("text", ["8x", "x8", "8xx4", "0x4", "8*4", "8x4.5"])
+def test_layers_that_are_none_are_told_in_a_line(text, refused):
+    assert "argument --hidden: must be a whole number from 1" in refused("train", "t.csv", "--hidden", text)
 
 
 def test_layers_may_be_written_with_an_x(run):

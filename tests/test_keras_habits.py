@@ -15,6 +15,7 @@ from fastml.losses import LOSSES
 from fastml.metrics import NAMES, more_is_better
 
 X, Y = make_data("mean_squared_error")
+PUBLIC = {name: getattr(fastml, name) for name in fastml.__all__}
 
 
 @pytest.mark.parametrize("code, sentence", [call[1:] for call in CALLS], ids=[call[0] for call in CALLS])
@@ -395,6 +396,29 @@ def test_representations_and_help():
     for method in (Sequential.predict, Sequential.gradients, Sequential.set_weights):
         text = pydoc.plain(pydoc.render_doc(method)).splitlines()
         assert len(text[2]) <= 130 and "Sequence" not in text[2] and text[3].startswith("    ")
+
+
+@pytest.mark.parametrize("registry", [LOSSES, fastml.OPTIMIZERS], ids=["losses", "optimizers"])
+def test_representations_are_their_calls(registry):
+    """Which Python makes the same of."""
+    for kind in registry.values():
+        made = kind()
+        assert repr(eval(repr(made), PUBLIC)) == repr(made) and repr(made).startswith(kind.__name__ + "(")
+
+
+def test_representations_of_other_arguments():
+    layers = [Dense(4, "relu", use_bias=False), Dropout(0.25), fastml.BatchNormalization(0.9), Activation("elu", 0.5)]
+    others = [fastml.Huber(2.0), fastml.Adam(0.1, clipnorm=1.0), fastml.CosineDecay(0.1), fastml.L1L2(0.1, 0.2)]
+    for made in [*layers, *others, fastml.BinaryCrossentropy(from_logits=True)]:
+        assert " at 0x" not in repr(made) and repr(eval(repr(made), PUBLIC)) == repr(made)
+
+
+@pytest.mark.parametrize("name", ["predict", "get_weights", "save", "load_weights", "summary", "build", "add"])
+def test_help_opens_with_a_line_that_can_be_read(name):
+    import pydoc
+
+    text = pydoc.plain(pydoc.render_doc(getattr(Sequential, name))).splitlines()
+    assert len(text[2]) <= 130 and "Union" not in text[2] and "numpy." not in text[2] and text[3].startswith("    ")
 
 
 def test_embeddings_keep_their_common_arguments(tmp_path):

@@ -112,6 +112,14 @@ def test_pictures_say_what_they_show(made):
     assert len(page.all("caption")) == len(page.all("table"))
 
 
+def test_pictures_stand_side_by_side_where_there_is_room(made):
+    """In grids whose columns take a screen of 31rem each, and one alone where it is narrower."""
+    _, text, page = made
+    assert ".grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(31rem, 100%), 1fr))" in text
+    grids = [attributes for _, attributes in page.elements if "grid" in (attributes.get("class") or "").split()]
+    assert grids and {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+
+
 def test_colours_are_those_of_the_page(made):
     _, text, _ = made
     body = text[text.index("<main>") :]

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import struct
 from pathlib import Path
 
@@ -218,6 +219,32 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["m"]
+
+
+FOREIGN_NAMES = ["m.h5", "m.keras", "m.hdf5", "M.H5", "m.weights.h5", "m.pt", "m.pth", "m.onnx", "m.tflite", "m.pb"]
+FOREIGN_NAMES += ["m.ckpt", "m.bin", "m.json", "m.yaml", "m.pkl", "m.pickle", "m.joblib", "m.npz", "m.zip"]
+
+
+@pytest.mark.parametrize("name", FOREIGN_NAMES)
+def test_names_of_other_formats_are_refused(name, tmp_path):
+    """By every way into a file, with the name to use; nothing is written."""
+    model = Sequential([Dense(1)], input_dim=2)
+    proposed = name[: name.rindex(".")] + ".safetensors"
+    for way in (model.save, model.save_weights, fastml.ModelCheckpoint):
+        with pytest.raises(ValueError, match=re.escape(f"use '{tmp_path / proposed}'")):
+            way(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.pkl", "m.joblib", "m.onnx"])
+def test_names_of_other_formats_are_refused_for_estimators(name, tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+    from fastml.sklearn import MLPRegressor
+
+    model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=500, tol=0.5).fit(np.eye(20), np.arange(20.0))
+    with pytest.raises(ValueError, match=re.escape("m.safetensors")):
+        model.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -1,5 +1,7 @@
 """Estimators that take tables, and estimators in files."""
 
+import datetime
+import fractions
 import json
 import sys
 
@@ -121,6 +123,50 @@ def test_columns_are_those_of_the_fit():
         model.predict(table[["size", "city", "street"]])
     with pytest.raises(TypeError, match="column 'size' is of kind text"):
         model.predict(table.assign(size="large"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "dicts"])
+def test_the_order_of_columns_and_further_ones_do_not_matter(library):
+    table, target = make_table("pandas")
+    model = MLPClassifier(**SMALL).fit(table, target)
+    rows = [dict(reversed(row.items())) | {"more": 1} for row in make_table("polars")[0].to_dicts()]
+    new = rows
+    if library != "dicts":
+        module = pytest.importorskip(library, reason=f"needs {library}")
+        new = module.Table.from_pylist(rows) if library == "pyarrow" else module.DataFrame(rows)
+    with pytest.warns(UserWarning, match="further columns: column 'more' is not known from fit and ignored"):
+        found = model.predict_proba(new)
+    np.testing.assert_array_equal(found, model.predict_proba(table))
+
+
+LATER = {  # a column at fit, and what it is when predicting
+    "periods": lambda pandas: pandas.period_range("2020-01", periods=60, freq="M"),
+    "times of a zone": lambda pandas: pandas.date_range("2020", periods=60, tz="Europe/Berlin"),
+    "intervals": lambda pandas: pandas.cut(np.arange(60) % 7, 3),
+    "ordered categories": lambda pandas: pandas.Categorical(["a", "b", "c"] * 20, ordered=True),
+    "sparse numbers": lambda pandas: pandas.arrays.SparseArray(np.arange(60.0) % 5),
+    "halves of float": lambda pandas: np.arange(60).astype("float16"),
+    "long floats": lambda pandas: np.arange(60).astype("longdouble"),
+    "hours": lambda pandas: np.arange(60).astype("timedelta64[h]"),
+    "fractions": lambda pandas: [fractions.Fraction(k, 3) for k in range(60)],
+    "dates": lambda pandas: [datetime.date(2020, 1, 1 + k % 28) for k in range(60)],
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_columns_of_types_under_other_names(kind):
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame({"c": LATER[kind](pandas), "x": np.arange(60) % 4})
+    model = MLPClassifier(**SMALL).fit(table, np.arange(60) % 2)
+    expected = model.predict_proba(table)
+    np.testing.assert_array_equal([model.predict_proba_one(table[k : k + 1]) for k in range(5)], expected[:5])
+
+
+@pytest.mark.parametrize("value", [b"a", 1j, object(), {"a": 1}])
+def test_columns_that_have_no_encoding_are_named(value):
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    with pytest.raises(TypeError, match="column 'c' holds .*, for which there is no encoding"):
+        MLPClassifier(**SMALL).fit(pandas.DataFrame({"c": [value] * 20, "x": range(20)}), np.arange(20) % 2)
 
 
 def test_validation_rows_and_searches_take_tables():

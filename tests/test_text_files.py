@@ -64,6 +64,23 @@ NUMBERS = {  # what stands in a column of its own, and what it is
     "decimal commas in quotes": (['"1.234,56"', '"3,5"'], [1234.56, 3.5]),
     "zeros in front and a decimal comma": (['"01,5"', '"12,5"'], [1.5, 12.5]),
     "zeros before a decimal comma": (['"0,375"', '"12,500"'], [0.375, 12.5]),
+    "pounds": (['"£1,234.50"', "£12"], [1234.5, 12]),
+    "kronor": (['"1 234,50 kr"', '"12,00 kr"'], [1234.5, 12]),
+    "reais": (['"R$ 1.234,56"', '"R$ 10,00"'], [1234.56, 10]),
+    "euros before": (['"€ 1.234,56"', '"€ 5,00"'], [1234.56, 5]),
+    "rupees": (['"₹12,34,567"', "₹500"], [1234567, 500]),
+    "dollars below zero": (['"-$1,234"', '"$(12)"'], [-1234, -12]),
+    "percent with a decimal comma": (['"12,5 %"', '"-7,25 %"'], [12.5, -7.25]),
+    "percent with signs": (["-3%", "+4%"], [-3, 4]),
+    "all errors of Excel": (
+        ["1", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!", "2"],
+        [1, None, None, None, None, None, 2],
+    ),
+    "errors of a German Excel": (["#WERT!", "#NV", "#BEZUG!", "#ZAHL!", "1"], [None, None, None, None, 1]),
+    "gaps of databases": (["(null)", "1", "NULL", "2"], [None, 1, None, 2]),
+    "gaps of statistics": ([".", "1", "NaN", "NA", "2"], [None, 1, None, None, 2]),
+    "gaps of pandas": (["NaT", "<NA>", "-nan", "1", "NaN"], [None, None, None, 1, None]),
+    "dashes of all lengths": (["--", "1", "—", "–", "---", "2"], [None, 1, None, None, None, 2]),
 }
 
 
@@ -98,13 +115,19 @@ TEXTS = {
     "yes and no": ["yes", "no"],
     "days that are not there": ["30/02/2020", "31/02/2020"],
     "mixed zones": ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00"],
+    "postcodes": ["01067", "80331", "99084"],
+    "numbers of cards": ["4000001234567899", "4000009876543210", "5500000000000004123"],
+    "numbers of twenty digits in quotes": ['"00000000000000000017"', "12345678901234567890"],
+    "hexadecimal": ["0x1F", "0x20"],
+    "one digit and zeros": ["1", "01", "001"],
+    "weeks": ["2020-W05", "2020-W06"],
 }
 
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_text_stays_what_it_was(kind, read):
     found, _ = read("n\n" + "\n".join(TEXTS[kind]) + "\n")
-    assert found["n"] == TEXTS[kind]
+    assert found["n"] == [text.strip('"') for text in TEXTS[kind]]
 
 
 DATES = {
@@ -152,6 +175,23 @@ DATES = {
     "months of spreadsheets": (["Jan-20", "Nov-99"], [day(2020, 1, 1), day(1999, 11, 1)]),
     "months in words": (["May 2020", "June 2021"], [day(2020, 5, 1), day(2021, 6, 1)]),
     "gaps": (["2020-01-31", "NaT", "", "2020-02-01"], [day(2020, 1, 31), None, None, day(2020, 2, 1)]),
+    "zones in words": (["2020-01-31 17:45:00 UTC"] * 2, [day(2020, 1, 31, 17, 45).replace(tzinfo=UTC)] * 2),
+    "zones without a colon": (["2020-01-31T17:45:00+0100"] * 2, [day(2020, 1, 31, 16, 45).replace(tzinfo=UTC)] * 2),
+    "zones of hours": (["2020-01-31 17:45:00+01"] * 2, [day(2020, 1, 31, 16, 45).replace(tzinfo=UTC)] * 2),
+    "zones that change": (
+        ["2020-01-31 17:45:00 +0100", "2020-07-01 00:00:00 +0200"],
+        [day(2020, 1, 31, 16, 45).replace(tzinfo=UTC), day(2020, 6, 30, 22).replace(tzinfo=UTC)],
+    ),
+    "SQL Server": (
+        ["2020-01-31 17:45:00.0000000", "2020-02-01 00:00:00.5000000"],
+        [day(2020, 1, 31, 17, 45), day(2020, 2, 1, 0, 0, 0, 500000)],
+    ),
+    "Python's log": (['"2020-01-31 17:45:00,123"'] * 2, [day(2020, 1, 31, 17, 45, 0, 123000)] * 2),
+    "United States with dashes": (["01-31-2020", "02-01-2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
+    "United States with weekdays": (['"Friday, January 31, 2020"'] * 2, [day(2020, 1, 31)] * 2),
+    "Dutch words": (["31 januari 2020", "1 februari 2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
+    "Italian words": (["31 gennaio 2020", "1 febbraio 2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
+    "Portuguese words": (["31 de janeiro de 2020", "1 de fevereiro de 2020"], [day(2020, 1, 31), day(2020, 2, 1)]),
 }
 
 
@@ -166,6 +206,36 @@ def test_times_of_day_and_durations(read):
     found, _ = read("a,b,c\n17:45,36:15:00,5:45 PM\n5:30,0:00:10.5,12:00 am\n")
     seconds = {name: [value.total_seconds() for value in values] for name, values in found.items()}
     assert seconds == {"a": [63900, 19800], "b": [130500, 10.5], "c": [63900, 0]}
+
+
+TIMES = {  # of day and durations, in seconds
+    "with thousandths": (["17:45:00.123", "05:30:00"], [63900.123, 19800]),
+    "with a decimal comma": (['"17:45:00,5"', '"05:30:00,25"'], [63900.5, 19800.25]),
+    "half days without a space": (["5:45am", "12:05pm"], [20700, 43500]),
+    "half days with points": (["5:45 a.m.", "12:05 p.m."], [20700, 43500]),
+    "SQL Server": (["17:45:00.0000000", "05:30:00.0000000"], [63900, 19800]),
+    "durations of pandas": (["1 days 02:03:04", "0 days 00:00:10"], [93784, 10]),
+    "below zero": (["-1:30", "2:00"], [-5400, 7200]),
+}
+
+
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_as_people_write_them(kind, read):
+    written, seconds = TIMES[kind]
+    found, _ = read("n\n" + "\n".join(written) + "\n")
+    assert [value.total_seconds() for value in found["n"]] == seconds
+
+
+@pytest.mark.parametrize("name", ["date", "event_time", "updatedAt", "timestamp", "time"])
+def test_names_of_columns_that_count_from_1970(name, read):
+    found, notes = read(f"{name},a\n1700000000,1\n,2\n1700000060,3\n")
+    assert found[name] == [day(2023, 11, 14, 22, 13, 20), None, day(2023, 11, 14, 22, 14, 20)]
+    assert notes == [f"column '{name}' is read as seconds since 1970"]
+
+
+@pytest.mark.parametrize("name", ["price", "unix_id", "phone"])
+def test_names_of_columns_that_do_not_count_from_1970(name, read):
+    assert read(f"{name},a\n1700000000,1\n1700000060,3\n") == ({name: [1700000000, 1700000060], "a": [1, 3]}, [])
 
 
 def test_numbers_that_count_from_1970_are_dates_where_the_name_says_so(read):
@@ -432,6 +502,14 @@ LAYOUTS = {
     "joined files": "a,b\n1,x y\na,b\n2,z\n",
     "a mark": "\ufeffa,b\n1,x y\n2,z\n",
     "quoted names": '"a","b"\n"1","x y"\n"2","z"\n',
+    "spaces on both sides": " a , b \n 1 , x y \n 2 , z \n",
+    "tabs beside semicolons": "a;\tb\n1;\tx y\n2;\tz\n",
+    "spaces that do not break": "a,\u00a0b\n1,\u00a0x y\u00a0\n2,z\n",
+    "spaces within quotes": 'a,b\n" 1"," x y "\n"2 "," z"\n',
+    "a blank line of spaces at the end": "a,b\n1,x y\n2,z\n   \n",
+    "the end of a file of old": "a,b\r\n1,x y\r\n2,z\r\n\x1a",
+    "a dump's remarks": "-- exported at noon\n-- by a database\na,b\n1,x y\n2,z\n",
+    "names and values of a logger": "Serial: 0815\nInterval: 5 min\n\na,b\n1,x y\n2,z\n",
 }
 
 
@@ -460,6 +538,9 @@ ENDS = {
     "a grand total behind an empty row, and a remark": ",,\nGrand total,190,\n\nPrinted at noon,,\n",
     "a subtotal and a total": "Subtotal,190,\nTotal,190,\n",
     "a remark": "Source: our own\n",
+    "a count of psql": "(20 rows)\n\n",
+    "a count of SQL Server": "\n(20 rows affected)\n",
+    "a count of Oracle": "\n20 rows selected.\n",
 }
 
 
@@ -475,7 +556,7 @@ def test_rows_at_the_end_that_only_look_like_totals_stay(last, read):
     assert len(found["id"]) == 20 + last.count("\n")
 
 
-@pytest.mark.parametrize("units", [",EUR,", "years,EUR,", "s,[kW],name"])
+@pytest.mark.parametrize("units", [",EUR,", "years,EUR,", "s,[kW],name", "[s],[°C],", "-----,------,-----"])
 def test_a_row_of_units_is_left_out(units, read):
     found, notes = read(f"id,amount,k\n{units}\n" + LINES)
     assert found["id"] == list(range(20)) and "the row below the header left out, as it holds units" in notes[0]
@@ -520,6 +601,33 @@ def test_names_of_columns(read):
     assert read("x,y\n3,4\n", Format(names=("a", "b")))[0] == {"a": [3], "b": [4]}
     with pytest.raises(CommandError, match="has 2 columns, but --names gives 1"):
         read("x,y\n3,4\n", Format(names=("a",)))
+
+
+HEADERS = {
+    "feeds": ('"net\nweight\n(kg)",c\n', ["net weight (kg)", "c"]),
+    "returns and feeds": ('c,"net\r\nweight"\r\n', ["c", "net weight"]),
+    "returns": ('"net\rweight",c\n', ["net weight", "c"]),
+    "in all names": ('"a\nb","c\nd"\n', ["a b", "c d"]),
+    "and separators": ('"a,\nb",c\n', ["a, b", "c"]),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_line_breaks_in_a_header(kind, read):
+    header, names = HEADERS[kind]
+    assert read(header + "1,2\n3,4\n")[0] == dict(zip(names, ([1, 3], [2, 4]), strict=True))
+
+
+@pytest.mark.parametrize("columns, rows", [(200, 30), (300, 5), (400, 2)])
+def test_wide_tables_of_many_kinds(columns, rows, read):
+    """Every third column has a number, a text and a date with a gap."""
+    cells = ["1,5", "x y", "31.01.2020"]
+    lines = [";".join(f"c{k}" for k in range(columns))]
+    lines += [";".join(cells[k % 3] if (k + row) % 2 else "" for k in range(columns)) for row in range(rows)]
+    found, notes = read("\n".join(lines) + "\n")
+    assert list(found) == [f"c{k}" for k in range(columns)] and not notes
+    values = [1.5, "x y", day(2020, 1, 31)]
+    assert all(set(found[f"c{k}"]) == {values[k % 3], None} for k in range(columns))
 
 
 def test_wide_tables(read):
