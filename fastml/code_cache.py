@@ -41,12 +41,13 @@ class CodeCache:
     """Takes the place of Numba's cache of a compiled function: ``function._cache = CodeCache(function.py_func, …)``.
 
     version : called before each use, gives a text that changes with all that the function is made of, or None where
-    nothing may be kept.
+    nothing may be kept. name : in the names of files, that of the function if not given. What Numba does not compile
+    itself uses `find` and `keep`.
     """
 
-    def __init__(self, function, version):
+    def __init__(self, function, version, name=None):
         self.file, self.version, self.turn = inspect.getfile(function), version, None
-        name = function.__qualname__.replace("<", "").replace(">", "")
+        name = name or function.__qualname__.replace("<", "").replace(">", "")
         self.stem = f"{Path(self.file).stem}.{name}"
 
     @property
@@ -56,30 +57,42 @@ class CodeCache:
 
     def load_overload(self, sig, target_context):
         """The compiled function for a signature, or None, where this process must compile it."""
-        self.release()
         target_context.refresh()
-        name = self.name(sig, target_context.codegen())
+        return self.find(
+            sig,
+            target_context.codegen(),
+            lambda content: CompileResult._rebuild(target_context, *pickle.loads(content)),
+        )
+
+    def find(self, key, codegen, rebuild):
+        """What `rebuild` makes of the content that is kept under a key, or None, where this process must compile it."""
+        self.release()
+        name = self.name(key, codegen)
         if name is None:
             return None
-        found = self.load(name, target_context)
+        found = self.load(name, rebuild)
         folder = None if found else next(filter(takes_files, folders(self.file)), None)
         if folder:
             self.turn = Turn(folder / f"{name}{LOCK}")
             if self.turn.wait():
                 self.release()
-                found = self.load(name, target_context)
+                found = self.load(name, rebuild)
         return found
 
     def save_overload(self, sig, result):
         """Keeps a compiled function, or says in a RuntimeWarning why it cannot be kept."""
+        self.keep(sig, result.library, lambda: dumps(result._reduce()))
+
+    def keep(self, key, library, content):
+        """Keeps what `content` gives, of a compiled library, under a key; or says why it cannot be kept."""
         try:
-            name = self.name(sig, result.codegen)
+            name = self.name(key, library.codegen)
             if name is None:
                 tell("its sources changed while or after they were imported, or cannot be read", "restart Python")
-            elif result.library.has_dynamic_globals:
+            elif library.has_dynamic_globals:
                 tell("it holds addresses of this process", "let Numba optimize: unset NUMBA_OPT")
             else:
-                self.save(name, dumps(result._reduce()))
+                self.save(name, content())
         finally:
             self.release()
 
@@ -99,13 +112,13 @@ class CodeCache:
         key = sig, codegen.magic_tuple(), settings, python, numba.__version__, llvmlite.__version__
         return f"{self.stem}-{short(version)}-{short(repr(key))}{SUFFIX}"
 
-    def load(self, name, target_context):
-        """The compiled function in the first of the folders that has it whole, or None."""
+    def load(self, name, rebuild):
+        """What `rebuild` makes of the file in the first of the folders that has it whole, or None."""
         for folder in folders(self.file):
             content = read(folder / name)
             if content is not None:
                 try:
-                    return CompileResult._rebuild(target_context, *pickle.loads(content))
+                    return rebuild(content)
                 except Exception:  # written whole, but by a Numba that was not quite this one
                     continue
         return None

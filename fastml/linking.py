@@ -1,0 +1,156 @@
+"""Linking: each instruction of a program gets the address of its kernel, which is then compiled, or loaded from disk.
+
+What no program needs is not compiled. On a machine, a kernel is compiled once for each dtype.
+"""
+
+import pickle
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from numba import njit, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from fastml import forks, sources
+from fastml.code_cache import CodeCache
+from fastml.interrupts import hold_interrupts
+from fastml.kernels.elementwise import FUNCTIONS, emit
+from fastml.kernels.executor import build_executor
+from fastml.kernels.operation import NOTHING
+from fastml.kernels.operations import OPERATIONS
+from fastml.kernels.simd import BITS, real_type
+
+sources.KERNELS.confirm()  # all of them are imported
+
+DTYPES = ("float32", "float64")
+REALS = {"float32": types.float32, "float64": types.float64}
+EXECUTOR = "executor"  # its name among those of the operations, without a dtype
+
+_addresses = {}  # of what is compiled, by name and dtype
+_kept = []  # what the addresses are in: it must not be freed
+compiled = []  # names and dtypes of what was compiled in this process, rather than loaded
+_lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
+
+
+def version():
+    """A text that changes with any source file of the kernels and with the width of vectors; None where unsure."""
+    digest = sources.KERNELS.digest()
+    return None if digest is None else f"{digest} {BITS}"
+
+
+def check_dtype(dtype):
+    """The name of a dtype that there is code for; ValueError for others."""
+    try:
+        name = None if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        name = None
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return name
+
+
+@cache
+def executor():
+    """The executor's dispatcher. Nothing is compiled before `ready`."""
+    dispatcher = build_executor()
+    dispatcher._cache = CodeCache(dispatcher.py_func, version)
+    return dispatcher
+
+
+def compiled_entry(name, dtype):
+    """The library with the entry of an operation, compiled by Numba, and its symbol there."""
+    entry = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(OPERATIONS[name].entry())
+    entry.compile(types.void(types.int64, types.int64, types.int64, types.DType(REALS[dtype])))
+    (result,) = entry.overloads.values()
+    return result.library, result.fndesc.llvm_func_name
+
+
+def compiled_function(name, dtype):
+    """The library with an elementwise function, compiled by LLVM alone, and its symbol there."""
+    symbol = f"fastml_{name}_{dtype}"
+    library = cpu_target.target_context.codegen().create_library(symbol)
+    library.enable_object_caching()
+    module = library.create_ir_module(symbol)
+    emit(module, symbol, real_type(REALS[dtype]), FUNCTIONS[name].formula)
+    library.add_ir_module(module)
+    library.finalize()
+    return library, symbol
+
+
+def build(name, dtype):
+    """The address of the code of an operation's entry or of an elementwise function, loaded from disk or compiled."""
+    cpu_target.target_context.refresh()
+    codegen, operation = cpu_target.target_context.codegen(), OPERATIONS.get(name)
+    code = CodeCache(operation.kernel.py_func if operation else emit, version, name)
+
+    def rebuild(content):
+        symbol, library = pickle.loads(content)
+        return codegen.unserialize_library(library), symbol
+
+    try:
+        found = code.find(dtype, codegen, rebuild)
+        if found is None:
+            library, symbol = found = (compiled_entry if operation else compiled_function)(name, dtype)
+            compiled.append((name, dtype))
+            code.keep(dtype, library, lambda: pickle.dumps((symbol, library.serialize_using_object_code())))
+    finally:
+        code.release()
+    library, symbol = found
+    _kept.append(library)
+    return library.get_pointer_to_function(symbol)
+
+
+def build_executor_for(_):
+    """Compiles the executor, or loads it."""
+    dispatcher = executor()
+    try:
+        dispatcher.compile(types.void(types.int64, types.int64))
+    finally:
+        dispatcher._cache.release()
+    if sum(dispatcher.stats.cache_misses.values()):
+        compiled.append((EXECUTOR, None))
+    return 1
+
+
+def ready(wanted):
+    """Has names of operations and elementwise functions ready, pairs with dtypes: compiled or loaded from disk."""
+    missing = [pair for pair in wanted if pair not in _addresses]
+    if not missing:
+        return
+    with _lock, hold_interrupts(), global_compiler_lock, announced(len(missing)):
+        for pair in missing:
+            if pair not in _addresses:
+                _addresses[pair] = build_executor_for(pair) if pair[0] == EXECUTOR else build(*pair)
+
+
+@contextmanager
+def announced(count):
+    """Says in a line that kernels are compiled, once that takes longer than to load them."""
+    yield
+
+
+def everything(dtype):
+    """The names of all that there is for a dtype, as pairs."""
+    return [(EXECUTOR, None), *((name, dtype) for name in (*OPERATIONS, *FUNCTIONS))]
+
+
+def needed_by(table, dtype):
+    """What a program needs that is not linked yet, as pairs of name and dtype."""
+    names, functions = list(OPERATIONS), list(FUNCTIONS)
+    found = {names[op - 1] for op in table["op"].tolist() if op != NOTHING}
+    found |= {functions[number - 1] for number in table["function"].tolist() if number}
+    return [(EXECUTOR, None), *((name, dtype) for name in sorted(found))]
+
+
+def link(table, dtype):
+    """Writes addresses into the instructions of a program that have none."""
+    op, kernel = table["op"], table["kernel"]
+    if not ((kernel == 0) & (op != NOTHING)).any():
+        return
+    ready(needed_by(table, dtype))
+    names, functions = list(OPERATIONS), list(FUNCTIONS)
+    for k in np.flatnonzero(op != NOTHING).tolist():
+        kernel[k] = _addresses[names[op[k] - 1], dtype]
+        number = table["function"][k]
+        table["apply"][k] = _addresses[functions[number - 1], dtype] if number else 0
