@@ -1,4 +1,4 @@
-"""Operations that steer a program: barriers, blocks of rows, the end where a loss is not finite, the count of updates."""
+"""Operations that steer a program: barriers, blocks of rows, the end at a loss that is not finite, the next update."""
 
 import numpy as np
 from numba import njit

@@ -46,11 +46,11 @@ def embed_backward(
     fresh: OfSlice("fresh"),
     dW: Gradient("W", "categories", "width"),
 ):
-    """dWₖ = Σᵢ daᵢ over the rows whose code in column `column` is k, or this added to what is there, unless it is `fresh`.
+    """dWₖ = Σᵢ daᵢ over the rows whose code in column `column` is k, added to what is there unless it is `fresh`.
 
     x : (n, d_in), da : (n, d_out), of which columns place … place + width - 1 count, dW : (categories, width).
-    Overwrites the rows of dW in `share`, the first and the one behind the last. Each is a sum in the order of the rows of x, however the rows of dW are
-    shared out.
+    Overwrites the rows of dW in `share`, the first and the one behind the last. Each is a sum in the order of the rows
+    of x, however the rows of dW are shared out.
     """
     (first, last), width = share, dW.shape[1]
     if fresh:

@@ -92,7 +92,8 @@ def batchnorm_forward(
     """a = γ·x̂ + β,  x̂ = (x - mean)·inverse,  inverse = 1 / √(variance + ε), with mean and biased variance of the batch.
 
     x, x_hat, a : (n, d), gamma, beta, batch_mean, batch_variance, inverse : (d,), epsilon : float64. Overwrites of the
-    last five the columns in `share`, the first and the one behind the last; a may be x. Two passes: Σx² - (Σx)² / n would lose a small variance beside a large mean.
+    last five the columns in `share`, the first and the one behind the last; a may be x. Two passes: Σx² - (Σx)² / n
+    would lose a small variance beside a large mean.
     """
     real = x.dtype.type
     vectors, scalars = (gamma, beta, batch_mean, batch_variance, inverse), (real(x.shape[0]), real(epsilon))

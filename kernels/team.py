@@ -67,7 +67,7 @@ def call_workers(address, workers, count):
 
 @intrinsic
 def leave(typingctx, arrived):
-    """A worker's last word on a job, of whose memory it touches nothing from here on; see `wait_for_all` for `arrived`."""
+    """A worker's last word on a job, of whose memory it then touches nothing; see `wait_for_all` for `arrived`."""
 
     def codegen(context, builder, signature, args):
         left = builder.gep(builder.inttoptr(args[0], INDEX.as_pointer()), [INDEX(LEFT)])
