@@ -4,7 +4,7 @@ What no program needs is not compiled. On a machine, a kernel is compiled once f
 """
 
 import pickle
-from contextlib import contextmanager
+import sys
 from functools import cache
 
 import numpy as np
@@ -29,6 +29,7 @@ EXECUTOR = "executor"  # its name among those of the operations, without a dtype
 
 _addresses = {}  # of what is compiled, by name and dtype
 _kept = []  # what the addresses are in: it must not be freed
+_announced = set()  # dtypes
 compiled = []  # names and dtypes of what was compiled in this process, rather than loaded
 _lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
 
@@ -60,12 +61,14 @@ def executor():
 
 def compiled_entry(name, dtype):
     """The library with the entry of an operation, compiled by Numba, and its symbol there."""
-    entry = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(OPERATIONS[name].entry())
+    bare = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls it but the executor
+    entry = njit(error_model="numpy", **bare)(OPERATIONS[name].entry())
     entry.compile(types.void(types.int64, types.int64, types.int64, types.DType(REALS[dtype])))
     (result,) = entry.overloads.values()
     return result.library, result.fndesc.llvm_func_name
 
 
+@global_compiler_lock
 def compiled_function(name, dtype):
     """The library with an elementwise function, compiled by LLVM alone, and its symbol there."""
     symbol = f"fastml_{name}_{dtype}"
@@ -76,6 +79,17 @@ def compiled_function(name, dtype):
     library.add_ir_module(module)
     library.finalize()
     return library, symbol
+
+
+def announce(dtype):
+    """Says in a line, once for each dtype, that kernels are compiled, as they are not on the disk."""
+    if dtype not in _announced and sys.stderr.isatty():
+        print(  # over the start of a progress bar, if there is one
+            f"\rfastml: compiling kernels for {dtype}, once on this machine: some seconds …",
+            file=sys.stderr,
+            flush=True,
+        )
+    _announced.add(dtype)
 
 
 def build(name, dtype):
@@ -91,6 +105,7 @@ def build(name, dtype):
     try:
         found = code.find(dtype, codegen, rebuild)
         if found is None:
+            announce(dtype)
             library, symbol = found = (compiled_entry if operation else compiled_function)(name, dtype)
             compiled.append((name, dtype))
             code.keep(dtype, library, lambda: pickle.dumps((symbol, library.serialize_using_object_code())))
@@ -118,16 +133,10 @@ def ready(wanted):
     missing = [pair for pair in wanted if pair not in _addresses]
     if not missing:
         return
-    with _lock, hold_interrupts(), global_compiler_lock, announced(len(missing)):
+    with _lock, hold_interrupts(), global_compiler_lock:
         for pair in missing:
             if pair not in _addresses:
                 _addresses[pair] = build_executor_for(pair) if pair[0] == EXECUTOR else build(*pair)
-
-
-@contextmanager
-def announced(count):
-    """Says in a line that kernels are compiled, once that takes longer than to load them."""
-    yield
 
 
 def everything(dtype):
@@ -154,3 +163,9 @@ def link(table, dtype):
         kernel[k] = _addresses[names[op[k] - 1], dtype]
         number = table["function"][k]
         table["apply"][k] = _addresses[functions[number - 1], dtype] if number else 0
+
+
+def address(name, dtype):
+    """The address of the code of an operation or an elementwise function, which is compiled or loaded if need be."""
+    ready([(name, dtype)])
+    return _addresses[name, dtype]

@@ -179,12 +179,15 @@ def write(array, instructions):
 
 def packed(row):
     """An instruction as a table of one, without addresses: those are of a process, and depend on the dtype."""
+    array = np.zeros(1, INSTRUCTION)
     if row["op"] is None:
-        return np.zeros(1, INSTRUCTION)
+        return array
     operation, function = OPERATIONS[row["op"]], row.get("function")
     numbers = {"op": operation.number, "function": FUNCTIONS[function].number if function else 0}
-    values = row | numbers
-    return np.array([tuple(values.get(name, 0) for name in operation.layout.names)], operation.layout).view(INSTRUCTION)
+    values, words = row | numbers, array.view(np.int64)
+    for k, name in enumerate(operation.layout.names):  # a word each
+        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = values.get(name, 0)
+    return array
 
 
 def table(instructions):
@@ -198,6 +201,8 @@ def unpacked(table):
     """The instructions of a table as dicts: its operation, and what operands it has."""
     operations, functions, found = list(OPERATIONS.values()), [None, *FUNCTIONS], []
     for number, row in zip(table["op"].tolist(), table.reshape(-1, 1), strict=True):
+        if number > len(operations):
+            raise ValueError(f"there is no operation {number}")
         if number:
             operation = operations[number - 1]
             record = row.view(operation.layout)[0]

@@ -33,6 +33,7 @@ def mean_rows(row, d):
 
 @njit(inline="always", error_model="numpy")
 def mean_over_outputs(terms, losses):
+    """lossesᵢ = the mean of termsᵢ. terms : (n, d), losses : (n,). Overwrites losses."""
     mean_rows((terms,), (losses,), (terms.dtype.type(terms.shape[1]),))
 
 

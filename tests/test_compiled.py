@@ -99,7 +99,7 @@ class Install:
     @property
     def change_kernel(self):
         """Code that gives a kernel another body, and its file the same time as before."""
-        source = '\n\n@njit(error_model="numpy")\ndef sgd_update(W, dW, rate, decay):\n    """Nothing."""\n'
+        source = "\n\nsgd_step = elementwise(lambda W, dW, keep, minus_rate: W)\n"
         path = str(self.kernels / "sgd.py")
         return (
             f"path, times = {path!r}, os.stat({path!r}); os.chmod(path, 0o644); open(path, 'a').write({source!r}); "
@@ -128,9 +128,9 @@ def test_read_only_install(install):
         first = install.report(stderr=terminal.slave)
         shown = terminal.text()
     assert first["learned"] and first["at_import"] == 0 and first["compilations"] > 0 and first["warnings"] == []
-    assert shown.count("\n") == 1 and "compiling the float32 executor" in shown
+    assert shown.count("\n") == 1 and "compiling kernels for float32" in shown
     kept = [path for path in (install.home / ".cache").rglob("*") if path.is_file()]
-    assert len(kept) == 1 and kept[0].suffix == ".nbc"
+    assert len(kept) > 5 and {path.suffix for path in kept} == {".nbc"}
     assert not list(install.site.rglob("*.nbc"))
 
     with Terminal() as terminal:
