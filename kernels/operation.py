@@ -83,15 +83,10 @@ def holds(expression, name):
 
 def defined(head, lines, operation):
     """The function of these lines."""
-    scope = {
-        "__name__": operation.kernel.py_func.__module__,
-        "JOB": jobs.JOB,
-        "SLICE": jobs.SLICE,
-        "LAYOUT": operation.layout,
-        "kernel": operation.kernel,
-    }
-    scope |= {"at_address": at_address, "matrix": matrix, "rows": rows, "vector": vector, "share": share, "ROOM": ROOM}
-    scope |= {"first_of": first_of, "size_of": size_of, "rows_of_thread": rows_of_thread}
+    scope = {"__name__": operation.kernel.py_func.__module__, "kernel": operation.kernel, "LAYOUT": operation.layout}
+    scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE, "ROOM": ROOM}
+    scope |= {"at_address": at_address, "matrix": matrix, "rows": rows, "vector": vector}
+    scope |= {"share": share, "first_of": first_of, "size_of": size_of, "rows_of_thread": rows_of_thread}
     exec("\n    ".join([head, *lines]), scope)
     return scope[operation.name]
 
