@@ -17,7 +17,7 @@ from fastml.code_cache import CodeCache
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.elementwise import FUNCTIONS, emit
 from fastml.kernels.executor import build_executor
-from fastml.kernels.operation import NOTHING
+from fastml.kernels.operation import INSTRUCTION, NOTHING
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.simd import BITS, real_type
 
@@ -169,3 +169,13 @@ def address(name, dtype):
     """The address of the code of an operation or an elementwise function, which is compiled or loaded if need be."""
     ready([(name, dtype)])
     return _addresses[name, dtype]
+
+
+def bound(name, dtype, alpha=0.0):
+    """An elementwise function as kernels take it outside of a program: a pair of addresses, and what must outlive them.
+
+    The pair is its own address, and that of an instruction that has its alpha.
+    """
+    instruction = np.zeros(1, INSTRUCTION)
+    instruction["alpha"] = alpha
+    return (address(name, dtype), instruction.ctypes.data), instruction

@@ -4,7 +4,6 @@ import numpy as np
 
 from fastml import ACTIVATIONS, linking
 from fastml.kernels.dense import NONE
-from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.operations import OPERATIONS
 
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # what a product can apply
@@ -15,10 +14,9 @@ def function(name, dtype, alpha=0.0):
     """What a kernel takes for an elementwise function: its address, and that of an instruction with its alpha."""
     if name is None:
         return NONE
-    instruction = np.zeros(1, INSTRUCTION)
-    instruction["alpha"] = alpha
+    pair, instruction = linking.bound(name, np.dtype(dtype).name, alpha)
     _instructions.append(instruction)
-    return linking.address(name, np.dtype(dtype).name), instruction.ctypes.data
+    return pair
 
 
 def forward(name, z, a, alpha=0.0):
