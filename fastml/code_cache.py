@@ -138,6 +138,11 @@ class CodeCache:
         if not any(read(folder / name) for folder in folders(self.file)):  # nor has another process kept it
             tell("; ".join(reasons), REMEDY)
 
+    def has(self, key, codegen):
+        """Whether there is a whole file under a key."""
+        name = self.name(key, codegen)
+        return name is not None and any(read(folder / name) for folder in folders(self.file))
+
     def home(self):
         """The folder that has code of this version, or has room for it, or None."""
         version = self.version()

@@ -25,6 +25,7 @@ sources.KERNELS.confirm()  # all of them are imported
 
 DTYPES = ("float32", "float64")
 REALS = {"float32": types.float32, "float64": types.float64}
+EXECUTOR_SIGNATURE = types.void(types.int64, types.int64)
 EXECUTOR = "executor"  # its name among those of the operations, without a dtype
 
 _addresses = {}  # of what is compiled, by name and dtype
@@ -81,6 +82,19 @@ def compiled_function(name, dtype):
     return library, symbol
 
 
+def code_of(name):
+    """Where the code of an operation or an elementwise function is kept."""
+    operation = OPERATIONS.get(name)
+    return CodeCache(operation.kernel.py_func if operation else emit, version, name)
+
+
+def stored(name, dtype):
+    """Whether compiled code is on disk."""
+    if name == EXECUTOR:
+        return executor()._cache.has(EXECUTOR_SIGNATURE, cpu_target.target_context.codegen())
+    return code_of(name).has(dtype, cpu_target.target_context.codegen())
+
+
 def announce(dtype):
     """Says in a line, once for each dtype, that kernels are compiled, as they are not on the disk."""
     if dtype not in _announced and sys.stderr.isatty():
@@ -95,8 +109,7 @@ def announce(dtype):
 def build(name, dtype):
     """The address of the code of an operation's entry or of an elementwise function, loaded from disk or compiled."""
     cpu_target.target_context.refresh()
-    codegen, operation = cpu_target.target_context.codegen(), OPERATIONS.get(name)
-    code = CodeCache(operation.kernel.py_func if operation else emit, version, name)
+    codegen, code = cpu_target.target_context.codegen(), code_of(name)
 
     def rebuild(content):
         symbol, library = pickle.loads(content)
@@ -106,7 +119,7 @@ def build(name, dtype):
         found = code.find(dtype, codegen, rebuild)
         if found is None:
             announce(dtype)
-            library, symbol = found = (compiled_entry if operation else compiled_function)(name, dtype)
+            library, symbol = found = (compiled_entry if name in OPERATIONS else compiled_function)(name, dtype)
             compiled.append((name, dtype))
             code.keep(dtype, library, lambda: pickle.dumps((symbol, library.serialize_using_object_code())))
     finally:
@@ -116,11 +129,11 @@ def build(name, dtype):
     return library.get_pointer_to_function(symbol)
 
 
-def build_executor_for(_):
+def build_executor_here():
     """Compiles the executor, or loads it."""
     dispatcher = executor()
     try:
-        dispatcher.compile(types.void(types.int64, types.int64))
+        dispatcher.compile(EXECUTOR_SIGNATURE)
     finally:
         dispatcher._cache.release()
     if sum(dispatcher.stats.cache_misses.values()):
@@ -136,7 +149,7 @@ def ready(wanted):
     with _lock, hold_interrupts(), global_compiler_lock:
         for pair in missing:
             if pair not in _addresses:
-                _addresses[pair] = build_executor_for(pair) if pair[0] == EXECUTOR else build(*pair)
+                _addresses[pair] = build_executor_here() if pair[0] == EXECUTOR else build(*pair)
 
 
 def everything(dtype):

@@ -30,7 +30,7 @@ compilations, argument = 0, sys.argv[2]
 class Count(event.Listener):
     def on_start(self, started):
         global compilations
-        if started.data["dispatcher"] is fastml.compiled.executor():  # not of what it calls
+        if started.data["dispatcher"] is fastml.linking.executor():  # not of what it calls
             compilations += 1
             DURING
     def on_end(self, ended): pass
