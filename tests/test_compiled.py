@@ -32,6 +32,7 @@ REPORT = """
         def on_end(self, ended): pass
     event.register("numba:compile", Count())
     import fastml
+    fastml.Sequential  # by which the kernels are imported
     at_import = len(compilations)
     BEFORE
     def train(layers, dtype="float32", optimizer="sgd", loss="mean_squared_error", width=2):

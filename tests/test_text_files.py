@@ -336,6 +336,36 @@ def test_columns_aligned_by_spaces(kind, read):
     assert read(text)[0] == expected
 
 
+DRAWN = {  # tables as clients of databases and documents draw them
+    "psql": " id | name | v \n----+------+---\n  1 | anna | 1.5\n  2 | bert |    \n(2 rows)\n\n",
+    "MySQL": "+----+------+------+\n| id | name | v    |\n+----+------+------+\n|  1 | anna |  1.5 |\n"
+    "|  2 | bert | NULL |\n+----+------+------+\n2 rows in set (0.00 sec)\n",
+    "Markdown": "| id | name | v   |\n|---:|:-----|----:|\n| 1  | anna | 1.5 |\n| 2  | bert |     |\n",
+    "SQL Server": "id name v\n-- ---- ----\n 1 anna 1.5\n 2 bert NULL\n\n(2 rows affected)\n",
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_drawn_tables(kind, read):
+    found, notes = read(DRAWN[kind])
+    assert found == {"id": [1, 2], "name": ["anna", "bert"], "v": [1.5, None]}
+    assert any("drawn between rows" in note for note in notes)
+
+
+def test_rules_that_are_values_stay(read):
+    assert read("x\n---\n1\n2\n")[0] == {"x": [None, 1, 2]}
+    assert read("x,y\n---,--\n1,2\n2,3\n")[0] == {"x": [None, 1, 2], "y": [None, 2, 3]}
+    assert read("x,y\na-b,--c\nd,+-\n")[0] == {"x": ["a-b", "d"], "y": ["--c", "+-"]}
+
+
+def test_remarks_between_rows(read):
+    found, notes = read("# made by a logger\nt,v\n1,2\n# restarted\n3,4\n#\n")
+    assert found == {"t": [1, 3], "v": [2, 4]}
+    assert "2 lines between rows left out, as they begin with #" in notes
+    assert read("t,v\n#1,2\n#2,4\n")[0] == {"t": ["#1", "#2"], "v": [2, 4]}
+    assert read("t\n#1\n#2\n")[0] == {"t": ["#1", "#2"]}
+
+
 def test_columns_of_spaces_and_tabs_that_are_told(read):
     text = ' 0.1  18.0\t6  "a  b"\n 0.2   2.0\t 7\t"c"\n'
     found, _ = read(text, Format(separator=" ", header=False))

@@ -81,7 +81,7 @@ def guess(texts, style, wanted=None, target=False):
     """The Guess for a column of text, without spaces around."""
     texts = without(texts, GAPS) if style.gaps is None else without_given(texts, style.gaps)
     found = Guess(texts.name, texts, wanted)
-    if wanted not in (None, "text") and not len(distinct(texts, style)):
+    if wanted not in (None, "text") and not any(len(distinct(part, style)) for part in (texts.head(FEW), texts)):
         found.kind, found.ready = wanted, pl.Series(texts.name, [None] * len(texts), TYPES[wanted])
         return found
     if wanted == "text" or not any(read(found, texts, style) for read in READERS):

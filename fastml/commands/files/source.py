@@ -41,6 +41,7 @@ FOREIGN = {  # how files begin that hold tables of another kind, and what to do 
 MARKUP = {  # the same, in text
     rb"<[!?a-zA-Z]": "a web page or XML: save the table as CSV",
     rb"[\[{]\s*[\[{\"]": "JSON: write it as CSV or Parquet",
+    rb"(?:%[^\n]*\n|\s)*(?i:@relation)\s": "ARFF: write it as CSV or Parquet",
 }
 
 

@@ -7,15 +7,18 @@ import re
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from fastml.commands import CommandError, alike, listing, one_line
+from fastml.commands.files.drawn import undrawn, without_remarks
 from fastml.commands.files.layout import SPACE, layout_of, squeezed
 from fastml.commands.files.parquet import unpacked_size
 from fastml.commands.files.rows import blank, rows_of, without_headers, without_units
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
 from fastml.commands.files.style import AS_IT_IS, Style
 
+BLOCK = 2**22  # bytes that are looked through at a time
 ESCAPED = b'\\"'  # a quote within quotes, as MySQL writes it
 ESCAPES = rb'[^,;\t|\r\n]\\"[^,;\t|\r\n]'  # and not a last backslash, before the quote that ends the field
 
@@ -102,12 +105,12 @@ def shortened(error):
 def read_text(source, form):
     """The Table in text, all of whose columns are text."""
     notes = []
-    data = unescaped(as_utf8(source, form.encoding), notes)
+    data = undrawn(unescaped(as_utf8(source, form.encoding), notes), notes)
     found = layout_of(source.name, data, form.separator, form.header, form.names)
     notes = [*source.notes, *notes, *found.notes]
     if found.separator == SPACE:
         data = squeezed(data.decode()).encode()
-    data = without_space_before_quotes(data, found.separator)
+    data = without_remarks(without_space_before_quotes(data, found.separator), found, notes)
     try:
         frame = parsed(data, found)
     except pl.exceptions.PolarsError as error:
@@ -193,8 +196,16 @@ def needs_stripping(data, separator):
         return True
     if not data.isascii() and (b"\xc2\xa0" in data or b"\xe2\x80" in data):  # spaces that do not break, and others
         return True
-    pairs = (b" " + sign, sign + b" ", b" \n", b"\n ", b" \r", b'" ', b' "')
-    return b" " in data and (any(pair in data for pair in pairs) or data.startswith(b" ") or data.endswith(b" "))
+    if b" " not in data:
+        return False
+    signs, ends = np.frombuffer(data, np.uint8), np.frombuffer(sign + b'\n\r"', np.uint8)
+    if ord(" ") in (signs[0], signs[-1]):
+        return True
+    for start in range(1, len(signs) - 1, BLOCK):
+        spaces = start + np.flatnonzero(signs[start : start + BLOCK] == ord(" "))
+        if any((signs[spaces[spaces < len(signs) - 1] + beside, None] == ends).any() for beside in (-1, 1)):
+            return True
+    return False
 
 
 def uneven(name, data, found):
