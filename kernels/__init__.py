@@ -28,8 +28,8 @@ own, and without the error model each division is checked for zero, which keeps 
 Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
 ``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``); ``vmath.py`` has
 the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which copies large operands with
-``packing.py``, in parts whose sizes ``tiling.py`` has, and applies to its results any function of ``elementwise.py``, by
-its address, such as those of ``activations.py``.
+``packing.py``, in parts whose sizes ``tiling.py`` has, and applies to its results any function of ``elementwise.py``
+by its address, such as those of ``activations.py``.
 
 Threads all run the same program; ``slices.py`` says who does what, ``team.py`` how they come, wait for each other and
 go. A kernel works on what it is given and knows nothing of them: some rows, some columns, some elements.
