@@ -9,7 +9,7 @@ from fastml import linking
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.job import ARRAYS, SLICE
 from fastml.kernels.team import OFFERS
-from fastml.linking import DTYPES, check_dtype, executor
+from fastml.linking import DTYPES, EXECUTOR, check_dtype, code_of, executor
 from fastml.workers import Team
 
 LINE = 64  # bytes of a cache line
@@ -17,7 +17,7 @@ LINE = 64  # bytes of a cache line
 
 def cache_folder():
     """The folder that keeps compiled code, or None where none does."""
-    return executor()._cache.home()
+    return code_of(EXECUTOR).home()
 
 
 def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:

@@ -3,9 +3,9 @@
 What no program needs is not compiled. On a machine, a kernel is compiled once for each dtype.
 """
 
-import pickle
+import ctypes
 import sys
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numba import njit, types
@@ -16,7 +16,7 @@ from fastml import forks, sources
 from fastml.code_cache import CodeCache
 from fastml.interrupts import hold_interrupts
 from fastml.kernels.elementwise import FUNCTIONS, emit
-from fastml.kernels.executor import build_executor
+from fastml.kernels.executor import run_job
 from fastml.kernels.operation import INSTRUCTION, NOTHING
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.simd import BITS, real_type
@@ -25,12 +25,11 @@ sources.KERNELS.confirm()  # all of them are imported
 
 DTYPES = ("float32", "float64")
 REALS = {"float32": types.float32, "float64": types.float64}
-EXECUTOR_SIGNATURE = types.void(types.int64, types.int64)
+BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls these functions from Python by Numba
 EXECUTOR = "executor"  # its name among those of the operations, without a dtype
 
 _addresses = {}  # of what is compiled, by name and dtype
 _kept = []  # what the addresses are in: it must not be freed
-_announced = set()  # dtypes
 compiled = []  # names and dtypes of what was compiled in this process, rather than loaded
 _lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
 
@@ -52,18 +51,9 @@ def check_dtype(dtype):
     return name
 
 
-@cache
-def executor():
-    """The executor's dispatcher. Nothing is compiled before `ready`."""
-    dispatcher = build_executor()
-    dispatcher._cache = CodeCache(dispatcher.py_func, version)
-    return dispatcher
-
-
 def compiled_entry(name, dtype):
     """The library with the entry of an operation, compiled by Numba, and its symbol there."""
-    bare = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls it but the executor
-    entry = njit(error_model="numpy", **bare)(OPERATIONS[name].entry())
+    entry = njit(error_model="numpy", **BARE)(OPERATIONS[name].entry())
     entry.compile(types.void(types.int64, types.int64, types.int64, types.DType(REALS[dtype])))
     (result,) = entry.overloads.values()
     return result.library, result.fndesc.llvm_func_name
@@ -82,63 +72,61 @@ def compiled_function(name, dtype):
     return library, symbol
 
 
+def compiled_executor():
+    """The library with the executor, and its symbol there. It knows no dtype."""
+    run = njit(error_model="numpy", **BARE)(run_job)
+    run.compile(types.void(types.int64, types.int64))
+    (result,) = run.overloads.values()
+    return result.library, result.fndesc.llvm_func_name
+
+
 def code_of(name):
-    """Where the code of an operation or an elementwise function is kept."""
-    operation = OPERATIONS.get(name)
-    return CodeCache(operation.kernel.py_func if operation else emit, version, name)
+    """Where the code of the executor, an operation or an elementwise function is kept."""
+    kernel = run_job if name == EXECUTOR else OPERATIONS[name].kernel.py_func if name in OPERATIONS else emit
+    return CodeCache(kernel, version, name)
 
 
 def stored(name, dtype):
     """Whether compiled code is on disk."""
-    if name == EXECUTOR:
-        return executor()._cache.has(EXECUTOR_SIGNATURE, cpu_target.target_context.codegen())
-    return code_of(name).has(dtype, cpu_target.target_context.codegen())
+    return code_of(name).has(dtype)
 
 
-def announce(dtype):
-    """Says in a line, once for each dtype, that kernels are compiled, as they are not on the disk."""
-    if dtype not in _announced and sys.stderr.isatty():
+def announce():
+    """Says in a line, once in a process, that kernels are compiled, as they are not on the disk."""
+    if not compiled and sys.stderr.isatty():
         print(  # over the start of a progress bar, if there is one
-            f"\rfastml: compiling kernels for {dtype}, once on this machine: some seconds …",
-            file=sys.stderr,
-            flush=True,
+            "\rfastml: compiling kernels, once on this machine: some seconds …", file=sys.stderr, flush=True
         )
-    _announced.add(dtype)
 
 
 def build(name, dtype):
-    """The address of the code of an operation's entry or of an elementwise function, loaded from disk or compiled."""
-    cpu_target.target_context.refresh()
-    codegen, code = cpu_target.target_context.codegen(), code_of(name)
+    """The address of the executor, an operation's entry or an elementwise function, loaded from disk or compiled."""
 
-    def rebuild(content):
-        symbol, library = pickle.loads(content)
-        return codegen.unserialize_library(library), symbol
+    def compile_here():
+        announce()
+        if name == EXECUTOR:
+            return compiled_executor()
+        return (compiled_entry if name in OPERATIONS else compiled_function)(name, dtype)
 
-    try:
-        found = code.find(dtype, codegen, rebuild)
-        if found is None:
-            announce(dtype)
-            library, symbol = found = (compiled_entry if name in OPERATIONS else compiled_function)(name, dtype)
-            compiled.append((name, dtype))
-            code.keep(dtype, library, lambda: pickle.dumps((symbol, library.serialize_using_object_code())))
-    finally:
-        code.release()
-    library, symbol = found
+    library, symbol, anew = code_of(name).library(dtype, compile_here)
+    if anew:
+        compiled.append((name, dtype))
     _kept.append(library)
     return library.get_pointer_to_function(symbol)
 
 
-def build_executor_here():
-    """Compiles the executor, or loads it."""
-    dispatcher = executor()
-    try:
-        dispatcher.compile(EXECUTOR_SIGNATURE)
-    finally:
-        dispatcher._cache.release()
-    if sum(dispatcher.stats.cache_misses.values()):
-        compiled.append((EXECUTOR, None))
-    return 1
+@cache
+def executor():
+    """The executor as a function of the address of a job, or of a worker, and of 0 or -1; see `run_job`.
+
+    It lets other threads of Python run meanwhile. The first arguments are room for a result and an error, of which a
+    compiled function of Numba's has none here.
+    """
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address(EXECUTOR, None))
+    room = (ctypes.c_void_p * 2)()
+    _kept.append(room)
+    places = [ctypes.addressof(room) + 8 * k for k in range(2)]
+    return partial(function, *places)
 
 
 def ready(wanted):
@@ -149,7 +137,7 @@ def ready(wanted):
     with _lock, hold_interrupts(), global_compiler_lock:
         for pair in missing:
             if pair not in _addresses:
-                _addresses[pair] = build_executor_here() if pair[0] == EXECUTOR else build(*pair)
+                _addresses[pair] = build(*pair)
 
 
 def everything(dtype):

@@ -93,32 +93,26 @@ def run_steps(job_address, thread):
         job.waited, job.best = slice_.waited, slice_.best
 
 
-def build_executor():
-    """The executor, compiled at its first call; `fastml.compiled` keeps it on disk."""
+def run_job(address, thread):
+    """Runs a job as its first thread, with its workers, and returns when all are done; see `run_steps`.
 
-    @njit(nogil=True, error_model="numpy")
-    def run(address, thread):
-        """Runs a job as its first thread, with its workers, and returns when all are done; see `run_steps`.
-
-        Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
-        """
-        control = flush_subnormals()
-        serves = thread < 0
-        while True:
-            job_address, number = address, 0
-            if serves:
-                worker = at_address(WORKER, address, 1)[0]
-                sleep_at(worker.lock)
-                job_address, number = worker.job, worker.thread
-            job = at_address(JOB, job_address, 1)[0]
-            workers = max(0, job.threads - 1)
-            if not serves:
-                call_workers(job_address, at_address(0, job.workers, workers), workers)
-            run_steps(job_address, number)
-            if not serves:
-                wait_for_workers(job.arrived, workers)
-                break
-            leave(job.arrived)
-        restore_control(control)
-
-    return run
+    Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
+    """
+    control = flush_subnormals()
+    serves = thread < 0
+    while True:
+        job_address, number = address, 0
+        if serves:
+            worker = at_address(WORKER, address, 1)[0]
+            sleep_at(worker.lock)
+            job_address, number = worker.job, worker.thread
+        job = at_address(JOB, job_address, 1)[0]
+        workers = max(0, job.threads - 1)
+        if not serves:
+            call_workers(job_address, at_address(0, job.workers, workers), workers)
+        run_steps(job_address, number)
+        if not serves:
+            wait_for_workers(job.arrived, workers)
+            break
+        leave(job.arrived)
+    restore_control(control)

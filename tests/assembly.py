@@ -3,12 +3,9 @@
 import re
 from functools import cache
 
-from numba import types
-
 from fastml.kernels.elementwise import FUNCTIONS
-from fastml.kernels.executor import build_executor
 from fastml.kernels.operations import OPERATIONS
-from fastml.linking import compiled_entry, compiled_function
+from fastml.linking import compiled_entry, compiled_executor, compiled_function
 
 OURS = "_ZN6fastml", "fastml_"  # starts of the labels of our functions
 
@@ -23,10 +20,7 @@ def assembly(dtype):
 @cache
 def executor_assembly():
     """The assembly of the executor."""
-    run = build_executor()
-    run.compile(types.void(types.int64, types.int64))
-    (text,) = run.inspect_asm().values()
-    return text
+    return compiled_executor()[0].get_asm_str()
 
 
 def functions(text):

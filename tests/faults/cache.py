@@ -29,7 +29,7 @@ from numba.core import event
 argument = sys.argv[2]
 class Watch(event.Listener):
     def on_start(self, started):
-        if started.data["dispatcher"] is fastml.linking.executor():  # not of what it calls
+        if started.data["dispatcher"].py_func.__name__ == "run_job":  # not of what it calls
             DURING
             pass
     def on_end(self, ended): pass
