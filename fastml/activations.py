@@ -32,11 +32,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastml.kernels import activations as kernels
+from fastml.kernels.activations import SELU_ALPHA, SELU_SCALE
 
 
 class ActivationFunction(NamedTuple):
-    code: int
     forward: Callable  # z, alpha -> a
     backward: Callable  # z, a, da, alpha -> dz; z is that of the forward pass only if the function keeps it
     alpha: float | None = None  # the value of the parameter if none is given; None for functions without
@@ -107,39 +106,28 @@ def mish_backward(z, a, da, alpha):
 
 
 ACTIVATIONS = {
-    "linear": ActivationFunction(kernels.LINEAR, lambda z, alpha: z, lambda z, a, da, alpha: da),
-    "sigmoid": ActivationFunction(
-        kernels.SIGMOID, lambda z, alpha: sigmoid(z), lambda z, a, da, alpha: da * a * (1 - a)
-    ),
-    "tanh": ActivationFunction(kernels.TANH, lambda z, alpha: np.tanh(z), lambda z, a, da, alpha: da * (1 - a * a)),
-    "relu": ActivationFunction(
-        kernels.RELU, lambda z, alpha: positive_part(z), lambda z, a, da, alpha: da * (a.real > 0)
-    ),
+    "linear": ActivationFunction(lambda z, alpha: z, lambda z, a, da, alpha: da),
+    "sigmoid": ActivationFunction(lambda z, alpha: sigmoid(z), lambda z, a, da, alpha: da * a * (1 - a)),
+    "tanh": ActivationFunction(lambda z, alpha: np.tanh(z), lambda z, a, da, alpha: da * (1 - a * a)),
+    "relu": ActivationFunction(lambda z, alpha: positive_part(z), lambda z, a, da, alpha: da * (a.real > 0)),
     "leaky_relu": ActivationFunction(
-        kernels.LEAKY_RELU,
         lambda z, alpha: np.where(z.real <= 0, alpha * z, z),
         lambda z, a, da, alpha: da * np.where(a.real > 0, 1, alpha),
         alpha=0.01,
     ),
     "elu": ActivationFunction(
-        kernels.ELU,
         elu,
         lambda z, a, da, alpha: da * np.where(a.real > 0, 1, a + alpha),
         alpha=1.0,
     ),
     "selu": ActivationFunction(
-        kernels.SELU,
-        lambda z, alpha: kernels.SELU_SCALE * elu(z, kernels.SELU_ALPHA),
-        lambda z, a, da, alpha: (
-            da * np.where(a.real > 0, kernels.SELU_SCALE, a + kernels.SELU_SCALE * kernels.SELU_ALPHA)
-        ),
+        lambda z, alpha: SELU_SCALE * elu(z, SELU_ALPHA),
+        lambda z, a, da, alpha: da * np.where(a.real > 0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA),
     ),
-    "softplus": ActivationFunction(
-        kernels.SOFTPLUS, lambda z, alpha: softplus(z), lambda z, a, da, alpha: -da * np.expm1(-a)
-    ),
-    "exponential": ActivationFunction(kernels.EXPONENTIAL, lambda z, alpha: np.exp(z), lambda z, a, da, alpha: da * a),
-    "softmax": ActivationFunction(kernels.SOFTMAX, lambda z, alpha: softmax(z), softmax_backward),
-    "silu": ActivationFunction(kernels.SILU, lambda z, alpha: z * sigmoid(z), silu_backward, keeps_z=True),
-    "gelu": ActivationFunction(kernels.GELU, lambda z, alpha: z * normal_distribution(z), gelu_backward, keeps_z=True),
-    "mish": ActivationFunction(kernels.MISH, lambda z, alpha: z * np.tanh(softplus(z)), mish_backward, keeps_z=True),
+    "softplus": ActivationFunction(lambda z, alpha: softplus(z), lambda z, a, da, alpha: -da * np.expm1(-a)),
+    "exponential": ActivationFunction(lambda z, alpha: np.exp(z), lambda z, a, da, alpha: da * a),
+    "softmax": ActivationFunction(lambda z, alpha: softmax(z), softmax_backward),
+    "silu": ActivationFunction(lambda z, alpha: z * sigmoid(z), silu_backward, keeps_z=True),
+    "gelu": ActivationFunction(lambda z, alpha: z * normal_distribution(z), gelu_backward, keeps_z=True),
+    "mish": ActivationFunction(lambda z, alpha: z * np.tanh(softplus(z)), mish_backward, keeps_z=True),
 }

@@ -2,7 +2,6 @@
 
 from fastml.constants import Constant
 from fastml.initializers import ones, zeros
-from fastml.kernels import instruction
 from fastml.layer import Layer, Weights
 
 
@@ -48,19 +47,19 @@ class BatchNormalization(Layer):
         shared = {"gamma": to.place("gamma"), "beta": to.place("beta"), "d_in": d_in}
         a, zero = to.rows(d_in) if x in to.kept else x, to.place("zero")
         if not (to.training and self.trainable):
-            to.emit(instruction.BATCHNORM_INFERENCE, x=x, a=a, epsilon=self.epsilon, **(shared | statistics))
+            to.emit("batchnorm_inference", x=x, a=a, epsilon=self.epsilon, **(shared | statistics))
             return a, lambda da, inputs: self._scaled(to, da, shared | statistics, zero) if inputs else None
         batch = {"batch_mean": to.room(d_in), "batch_variance": to.room(d_in)}
         shared |= {"inverse": to.room(d_in), "x_hat": to.rows(d_in)}
-        to.meet()  # rows are shared out, then columns, then rows again
-        to.emit(instruction.BATCHNORM_FORWARD, x=x, a=a, epsilon=self.epsilon, **batch, **shared)
-        to.meet()
-        to.track(instruction.BATCHNORM_TRACK, momentum=self.momentum, **batch, **statistics)
+        to.barrier()  # rows are shared out, then columns, then rows again
+        to.emit("batchnorm_forward", x=x, a=a, epsilon=self.epsilon, **batch, **shared)
+        to.barrier()
+        to.track("batchnorm_track", momentum=self.momentum, **batch, **statistics)
 
         def backward(da, inputs):
-            to.meet()
-            to.emit(instruction.BATCHNORM_BACKWARD, da=da, dx=da, **shared)
-            to.meet()
+            to.barrier()
+            to.emit("batchnorm_backward", da=da, dx=da, **shared)
+            to.barrier()
             return da
 
         return a, backward
@@ -68,7 +67,7 @@ class BatchNormalization(Layer):
     def _scaled(self, to, da, operands, zero):
         """The gradient where γ and the statistics stay, da·γ / √(variance + epsilon): as in the way forward."""
         operands = operands | {"mean": zero, "beta": zero}
-        to.emit(instruction.BATCHNORM_INFERENCE, x=da, a=da, epsilon=self.epsilon, **operands)
+        to.emit("batchnorm_inference", x=da, a=da, epsilon=self.epsilon, **operands)
         return da
 
     def __repr__(self):

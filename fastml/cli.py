@@ -8,7 +8,6 @@ import platform
 import shlex
 import signal
 import sys
-import time
 
 from fastml import commands
 from fastml.interrupts import ends_process
@@ -251,13 +250,9 @@ def run_demo(arguments):
 
 
 def run_warmup(arguments):
-    from fastml import compiled
+    from fastml.commands.warmup import warmup
 
-    for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
-        start = time.perf_counter()
-        built = compiled.warmup(dtype)[dtype]
-        what = "compiled" if built else "found on disk"
-        print(f"{dtype}  {what:<13}  {time.perf_counter() - start:5.2f} s", flush=True)
+    warmup([arguments.dtype] if arguments.dtype else DTYPES)
 
 
 def run_info(arguments):

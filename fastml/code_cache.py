@@ -1,4 +1,4 @@
-"""Compiled code on disk: a file for each function, signature and CPU, with a checksum, in the folders that Numba uses.
+"""Compiled code on disk: a file for each function, dtype and CPU, with a checksum, in the folders that Numba uses.
 
 Numba's own cache lets out of the first call whatever the disk says when it is full, unpickles and executes damaged
 files, and may lose an entry when two processes write its index at once. Here there is no index, nothing is used that
@@ -20,8 +20,8 @@ from pathlib import Path
 import llvmlite
 import numba
 from numba.core import config
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.misc.appdirs import AppDirs
 
 from fastml.atomic import write_atomically
@@ -38,74 +38,85 @@ _told = False  # whether there was a warning in this process
 
 
 class CodeCache:
-    """Takes the place of Numba's cache of a compiled function: ``function._cache = CodeCache(function.py_func, …)``.
-
-    version : called before each use, gives a text that changes with all that the function is made of, or None where
-    nothing may be kept.
+    """Keeps the compiled code of a function. `version` is called before each use and gives a text that changes with all
+    that the function is made of, or None where nothing may be kept; `name` is what files are called by, the function's
+    own name if not given.
     """
 
-    def __init__(self, function, version):
+    def __init__(self, function, version, name=None):
         self.file, self.version, self.turn = inspect.getfile(function), version, None
-        name = function.__qualname__.replace("<", "").replace(">", "")
+        name = name or function.__qualname__.replace("<", "").replace(">", "")
         self.stem = f"{Path(self.file).stem}.{name}"
 
-    @property
-    def cache_path(self):
-        """Where code is kept, for Numba's statistics; `home` looks more closely."""
-        return str(folders(self.file)[0])
+    def library(self, key, compile_here):
+        """The library of the code under a key, the symbol of the function in it, and whether it had to be compiled.
 
-    def load_overload(self, sig, target_context):
-        """The compiled function for a signature, or None, where this process must compile it."""
-        self.release()
-        target_context.refresh()
-        name = self.name(sig, target_context.codegen())
+        That is what `compile_here` does: it returns the first two. Its library must have object caching enabled. Where
+        it cannot be kept, a RuntimeWarning says why.
+        """
+        try:
+            found = self.find(key)
+            if found:
+                return *found, False
+            library, symbol = compile_here()
+            self.keep(key, library, symbol)
+            return library, symbol, True
+        finally:
+            self.release()
+
+    def find(self, key):
+        """The library and the symbol that are kept under a key, or None, where this process must compile them."""
+        name = self.name(key)
         if name is None:
             return None
-        found = self.load(name, target_context)
+        found = self.load(name)
         folder = None if found else next(filter(takes_files, folders(self.file)), None)
         if folder:
             self.turn = Turn(folder / f"{name}{LOCK}")
             if self.turn.wait():
                 self.release()
-                found = self.load(name, target_context)
+                found = self.load(name)
         return found
 
-    def save_overload(self, sig, result):
-        """Keeps a compiled function, or says in a RuntimeWarning why it cannot be kept."""
-        try:
-            name = self.name(sig, result.codegen)
-            if name is None:
-                tell("its sources changed while or after they were imported, or cannot be read", "restart Python")
-            elif result.library.has_dynamic_globals:
-                tell("it holds addresses of this process", "let Numba optimize: unset NUMBA_OPT")
-            else:
-                self.save(name, dumps(result._reduce()))
-        finally:
-            self.release()
+    def keep(self, key, library, symbol):
+        """Keeps a library, or says in a RuntimeWarning why it cannot be kept."""
+        name = self.name(key)
+        if name is None:
+            tell("its sources changed while or after they were imported, or cannot be read", "restart Python")
+        elif library.has_dynamic_globals:
+            tell("it holds addresses of this process", "let Numba optimize: unset NUMBA_OPT")
+        else:
+            self.save(name, pickle.dumps((symbol, library.serialize_using_object_code())))
+
+    def has(self, key):
+        """Whether there is a whole file under a key."""
+        name = self.name(key)
+        return name is not None and any(read(folder / name) for folder in folders(self.file))
 
     def release(self):
-        """Lets other processes go on that wait for this one; also to be called where a compilation has failed."""
+        """Lets other processes go on that wait for this one."""
         if self.turn:
             self.turn.end()
             self.turn = None
 
-    def name(self, sig, codegen):
+    def name(self, key):
         """The name of the file, which holds a digest of all that the code depends on; None where none may be kept."""
         version = self.version()
         if version is None:
             return None
         settings = config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT
         python = sys.implementation.cache_tag, getattr(sys, "abiflags", "")
-        key = sig, codegen.magic_tuple(), settings, python, numba.__version__, llvmlite.__version__
+        key = key, codegen().magic_tuple(), settings, python, numba.__version__, llvmlite.__version__
         return f"{self.stem}-{short(version)}-{short(repr(key))}{SUFFIX}"
 
-    def load(self, name, target_context):
-        """The compiled function in the first of the folders that has it whole, or None."""
+    def load(self, name):
+        """The library and the symbol in the first of the folders that has them whole, or None."""
         for folder in folders(self.file):
             content = read(folder / name)
             if content is not None:
                 try:
-                    return CompileResult._rebuild(target_context, *pickle.loads(content))
+                    symbol, library = pickle.loads(content)
+                    return codegen().unserialize_library(library), symbol
                 except Exception:  # written whole, but by a Numba that was not quite this one
                     continue
         return None
@@ -135,6 +146,15 @@ class CodeCache:
             if any(read(path) for path in folder.glob(pattern)):
                 return folder
         return next((folder for folder in folders(self.file) if takes_files(folder, PROBE)), None)
+
+
+def codegen():
+    """Numba's generator of machine code, without its library of functions, which only a compilation needs.
+
+    With the names of Numba's runtime, which machine code may refer to, though ours never calls it.
+    """
+    rtsys.initialize(cpu_target.target_context)
+    return cpu_target.target_context.codegen()
 
 
 def folders(file):

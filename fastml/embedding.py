@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 
 from fastml.constants import positive_integer
 from fastml.initializers import resolve_initializer
-from fastml.kernels import instruction
 from fastml.layer import Layer, Weights
 from fastml.regularizers import L1L2, resolve_regularizer
 
@@ -120,18 +119,18 @@ class Embedding(Layer):
         a, sizes, begin, place, tables = to.rows(d_out), {"d_in": d_in, "d_out": d_out}, 0, 0, []
         for end in (*self.columns, d_in):  # between two embedded columns
             if end > begin:
-                to.emit(instruction.COPY_COLUMNS, x=x, a=a, column=begin, width=end - begin, place=place, **sizes)
+                to.emit("copy_columns", x=x, a=a, column=begin, width=end - begin, place=place, **sizes)
             begin, place = end + 1, place + end - begin
         for table in self._tables:
             tables.append({"x": x, "W": to.place(f"table_{table.column}"), "place": place, **table._asdict(), **sizes})
             place += table.width
         for table in tables:
-            to.emit(instruction.EMBED_FORWARD, a=a, **table)
+            to.emit("embed_forward", a=a, **table)
         to.keep(x)
 
         def backward(da, inputs):
             for table in tables if self.trainable else ():
-                to.sum(instruction.EMBED_BACKWARD, da=da, size=to.trained, **table)
+                to.sum("embed_backward", da=da, size=to.trained, **table)
 
         return a, backward
 

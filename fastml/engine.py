@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from fastml import compiled, reference
+from fastml import compiled, linking, reference
 from fastml.constants import Constant, check_range
 from fastml.inference import BLOCK, Inference, fits
 from fastml.interrupts import hold_interrupts
@@ -117,7 +117,7 @@ class Engine(WeightAccess):
         rates = partial(self.aim["optimizer"].rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
         if self.executor == "compiled":
-            compiled.ensure(self.dtype)
+            linking.ready(linking.needed_by(self.program.training, self.dtype))
         with hold_interrupts() as hold, self.rest.training(self._end_run):
             self._room_for(largest, weights is not None, plan)
             self._write_constants()
@@ -210,7 +210,7 @@ class Engine(WeightAccess):
         if not (inference and inference.predictors):  # there is none that waits
             if self.executor != "compiled" or not self.fitted:
                 return None
-            compiled.ensure(self.dtype)
+            linking.ready(linking.needed_by(self.program.prediction, self.dtype))
             inference = self.inference_for(None, 1)
         predictor = inference.predictor(self)
         params = self.rest.read(self)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastml import reference
 from fastml.constants import positive_integer
 from fastml.engine import EXECUTORS
-from fastml.kernels.instruction import JOB
+from fastml.kernels.job import JOB
 from fastml.lowering import lower
 from fastml.program import Buffers
 from fastml.sequential import Sequential

@@ -9,8 +9,6 @@ from fastml.batch_normalization import BatchNormalization as BatchNormalization
 from fastml.constants import Constant, Flag, positive_integer
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING, canonical
-from fastml.kernels import instruction
-from fastml.kernels.activations import EPILOGUES
 from fastml.layer import Input as Input
 from fastml.layer import Layer, Weights
 from fastml.registry import lookup
@@ -117,16 +115,16 @@ class Dense(Layer):
         if self.trainable:
             to.keep(x)
         sizes = {"d_in": d_in, "d_out": self.units}
-        to.emit(instruction.DENSE_FORWARD, x=x, W=W, b=b, z=z, room=to.copies, **sizes)
+        to.emit("dense_forward", x=x, W=W, b=b, z=z, a=z, scratch=to.scratch, **sizes)
 
         def backward(dz, inputs):
-            operands = {"x": x, "dz": dz, "W": W, "b": b, "size": to.trained, "room": to.copies}
+            operands = {"dz": dz, "W": W, "scratch": to.scratch, **sizes}
             if self.trainable:
-                to.sum(instruction.DENSE_BACKWARD_WEIGHTS, **operands, **sizes)
+                to.sum("dense_backward_weights", x=x, b=b, size=to.trained, **operands)
             if not inputs:
                 return None
             dx = to.rows(d_in)
-            to.emit(instruction.DENSE_BACKWARD_INPUTS, dz=dz, W=W, a=x, dx=dx, room=to.copies, **sizes)
+            to.emit("dense_backward_inputs", u=x, dx=dx, **operands)
             return dx
 
         return z, backward
@@ -163,22 +161,30 @@ class Activation(Layer):
         function = ACTIVATIONS[self.activation]
         a = to.rows(d_in) if z in to.kept or (to.training and function.keeps_z) else z
         to.keep(a, *[z] * function.keeps_z)
-        operands = {"kind": function.code, "alpha": self.alpha or 0.0, "z": z, "a": a, "d_out": d_in}
-        product = to.product_of("z", z) if a == z and function.code in EPILOGUES else None
+        if self.activation == "softmax":
+            to.emit("softmax_forward", z=z, a=a, d_out=d_in)
+            return a, lambda da, inputs: self._emit_softmax_backward(to, a, da, d_in)
+        named = {"function": self.activation, "alpha": self.alpha or 0.0}
+        product = to.product_of("z", z)
         if product:
-            product["kind"] = function.code  # applied by the product before it writes z
+            product |= {"a": a, **named}  # which the product applies while what it has computed is in the cache
         else:
-            to.emit(instruction.ACTIVATION_FORWARD, **operands)
+            to.emit("activation_forward", z=z, a=a, d_out=d_in, **named)
+        slope = {"function": f"{self.activation}_slope", "alpha": self.alpha or 0.0, "u": z if function.keeps_z else a}
 
         def backward(da, inputs):
-            product = to.product_of("dx", da) if function.code in EPILOGUES else None
+            product = to.product_of("dx", da)
             if product:
-                product |= {"kind": function.code, "a": a}
+                product |= slope
             else:
-                to.emit(instruction.ACTIVATION_BACKWARD, da=da, dz=da, **operands)
+                to.emit("activation_backward", da=da, dz=da, d_out=d_in, **slope)
             return da
 
         return a, backward
+
+    def _emit_softmax_backward(self, to, a, da, d_out):
+        to.emit("softmax_backward", a=a, da=da, dz=da, d_out=d_out)
+        return da
 
     def __repr__(self):
         default = ACTIVATIONS[self.activation].alpha
@@ -237,11 +243,11 @@ class Dropout(Layer):
         if not to.training or self.rate == 0:
             return x, lambda da, inputs: da
         a = to.rows(d_in) if x in to.kept else x
-        operands = {"mask": to.rows(d_in), "rate": self.rate, "layer": to.layer, "d_in": d_in}
-        to.emit(instruction.DROPOUT_FORWARD, x=x, a=a, **operands)
+        mask = to.rows(d_in)
+        to.emit("dropout_forward", x=x, a=a, mask=mask, rate=self.rate, layer=to.layer, d_in=d_in)
 
         def backward(da, inputs):
-            to.emit(instruction.DROPOUT_BACKWARD, da=da, dx=da, **operands)
+            to.emit("dropout_backward", da=da, dx=da, mask=mask, d_in=d_in)
             return da
 
         return a, backward
@@ -280,7 +286,7 @@ class Normalization(Layer):
         return [Weights("mean", (d_in,), zeros, "statistic"), Weights("scale", (d_in,), ones, "statistic")]
 
     def lower(self, to, x, d_in):
-        to.emit(instruction.NORMALIZE, x=x, a=x, mean=to.place("mean"), scale=to.place("scale"), d_in=d_in)
+        to.emit("normalize", x=x, a=x, mean=to.place("mean"), scale=to.place("scale"), d_in=d_in)
         return x, lambda da, inputs: None
 
     def __repr__(self):

@@ -32,7 +32,6 @@ import numpy as np
 from fastml.activations import magnitude, sigmoid, softmax, softplus
 from fastml.constants import Constant, call_of
 from fastml.keras_names import MISSING
-from fastml.kernels import losses as kernels
 from fastml.registry import lookup
 from fastml.telling import Told, missing
 
@@ -45,7 +44,7 @@ def double(values):
 class Loss(Told):
     """What training minimizes. `s` below has the hyper-parameters by name: s["delta"]."""
 
-    code = 0  # what the kernels call it
+    operation = ""  # name of its kernels, before _forward and _backward
     link = "linear"  # the output activation that is fused into the loss
     targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
 
@@ -72,7 +71,7 @@ class Loss(Told):
 class MeanSquaredError(Loss):
     """(a - y)², the mean over outputs and rows: -log of a Gaussian of variance ½, but for a constant. Not halved."""
 
-    code = kernels.MEAN_SQUARED_ERROR
+    operation = "mean_squared_error"
 
     @staticmethod
     def forward(s, z, y):
@@ -89,7 +88,7 @@ class MeanAbsoluteError(Loss):
     At a = y the slope is taken as 0.
     """
 
-    code = kernels.MEAN_ABSOLUTE_ERROR
+    operation = "mean_absolute_error"
 
     @staticmethod
     def forward(s, z, y):
@@ -108,7 +107,7 @@ class Huber(Loss):
     Parameter", 1964): a few wrong targets do not decide. delta > 0, in the units of the targets.
     """
 
-    code = kernels.HUBER
+    operation = "huber"
     delta = Constant(0, open_low=True)
 
     def __init__(self, delta: float = 1.0) -> None:
@@ -128,7 +127,7 @@ class Huber(Loss):
 class Poisson(Loss):
     """eᶻ - y·z, the mean over outputs and rows: -log of a Poisson distribution with rate a = eᶻ, without log y!."""
 
-    code = kernels.POISSON
+    operation = "poisson"
     link = "exponential"
     targets = "counts"
 
@@ -169,7 +168,7 @@ class BinaryCrossentropy(CrossEntropy):
     from_logits: see `CategoricalCrossentropy`.
     """
 
-    code = kernels.BINARY_CROSSENTROPY
+    operation = "binary_crossentropy"
     link = "sigmoid"
     targets = "probabilities"
 
@@ -190,7 +189,7 @@ class CategoricalCrossentropy(CrossEntropy):
     True for logits, with activation "linear", False for probabilities, None for either; the loss is the same.
     """
 
-    code = kernels.CATEGORICAL_CROSSENTROPY
+    operation = "categorical_crossentropy"
     link = "softmax"
     targets = "distributions"
 
@@ -211,7 +210,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     label_smoothing in [0, 1) and from_logits as there. One-hot rows are taken for their class numbers.
     """
 
-    code = kernels.SPARSE_CATEGORICAL_CROSSENTROPY
+    operation = "sparse_categorical_crossentropy"
     link = "softmax"
     targets = "labels"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastml.kernels import instruction
+from fastml.kernels.operation import instruction
 from fastml.kernels.tiling import ROOM
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
@@ -23,7 +23,7 @@ class Lowering:
         self.training = True  # or inference, in which nothing is kept for a way back
         self.kept = set()  # places of the workspace that a backward instruction will read
         self.work_size = self.row_size = 0
-        self.copies = self.room(ROOM * plan.threads)  # for matrix products, each thread's own
+        self.scratch = self.room(ROOM * plan.threads)  # for matrix products, each thread's own
 
     def place(self, name):
         """The offset of a parameter of the layer that is being lowered."""
@@ -46,25 +46,25 @@ class Lowering:
             self.kept.update(places)
 
     def emit(self, op, **operands):
-        self.instructions.append({"op": op, **operands})
+        self.instructions.append(instruction(op, **operands))
 
-    def meet(self):
+    def barrier(self):
         """Lets the threads wait for each other: what follows reads what others have written."""
-        self.emit(instruction.MEET)
+        self.emit("barrier")
 
     def sum(self, op, **operands):
         """Emits an instruction that sums over rows: over those of a block at once, else when all threads have met."""
-        (self.instructions if self.plan.block else self.sums).append({"op": op, **operands})
+        (self.instructions if self.plan.block else self.sums).append(instruction(op, **operands))
 
     def track(self, op, **operands):
         """Emits an instruction that changes statistics, for the end of a training step."""
-        self.tracking.append({"op": op, **operands})
+        self.tracking.append(instruction(op, **operands))
 
     def product_of(self, operand, place):
         """The last instruction, if it is a plain matrix product that writes this operand to this place, else None."""
-        op = {"z": instruction.DENSE_FORWARD, "dx": instruction.DENSE_BACKWARD_INPUTS}[operand]
-        last = self.instructions[-1] if self.instructions else {"op": instruction.NOTHING}
-        return last if last["op"] == op and last[operand] == place and "kind" not in last else None
+        op = {"z": "dense_forward", "dx": "dense_backward_inputs"}[operand]
+        last = self.instructions[-1] if self.instructions else {"op": None}
+        return last if last["op"] == op and last[operand] == place and "function" not in last else None
 
     def take(self):
         """The instructions emitted since the last call, as a table."""
@@ -90,40 +90,43 @@ class Objective:
         self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
         self.losses, self.w = to.room(batch), to.rows(1) if weighted else 0
         self.scores = [to.room(batch) for _ in metrics]
-        self.constants = loss.constants()
-        self.operands = {"kind": loss.code, "y": self.y, "d_y": self.d_y}
-        if self.constants.get("label_smoothing"):
+        self.constants, name = loss.constants(), loss.operation
+        self.smoothing = self.constants.pop("label_smoothing", 0.0)
+        self.operands = {"y": self.y, "d_y": self.d_y}
+        if self.smoothing:
             self.smooth = to.rows(width)
-            kind = CategoricalCrossentropy.code if loss.targets == "labels" else loss.code
-            self.operands = {"kind": kind, "y": self.smooth, "d_y": width}
-        self.operands |= {"a": self.a, "dz": self.dz, "d_out": width, **self.constants}
+            name = CategoricalCrossentropy.operation if loss.targets == "labels" else name
+            self.operands = {"y": self.smooth, "d_y": width}
+        self.forward_op, self.backward_op = f"{name}_forward", f"{name}_backward"
+        self.operands |= {"a": self.a, "d_out": width, **self.constants}
 
     def forward(self, z):
         """The loss of each row, from what the last layer gives."""
         to, loss = self.to, self.loss
-        to.emit(instruction.GATHER_TARGETS, x=self.y, d_in=self.d_y)
+        to.emit("gather_targets", x=self.y, width=self.d_y)
         if self.weighted:
-            to.emit(instruction.GATHER_WEIGHTS, x=self.w, d_in=1)
-        if self.constants.get("label_smoothing"):
-            sizes = {"d_y": self.d_y, "d_out": self.width, "size": 2 if loss.targets == "probabilities" else self.width}
-            to.emit(instruction.SMOOTH_TARGETS, y=self.y, a=self.smooth, **sizes, **self.constants)
-        to.emit(instruction.LOSS_FORWARD, z=z, losses=self.losses, **self.operands)
+            to.emit("gather_weights", x=self.w, width=1)
+        if self.smoothing:
+            classes = 2 if loss.targets == "probabilities" else self.width
+            operands = {"y": self.y, "d_y": self.d_y, "smooth": self.smooth, "d_out": self.width, "classes": classes}
+            to.emit("smooth_targets", label_smoothing=self.smoothing, **operands)
+        to.emit(self.forward_op, z=z, terms=self.dz, losses=self.losses, **self.operands)
         if self.weighted:
-            to.emit(instruction.WEIGH_LOSSES, w=self.w, losses=self.losses)
+            to.emit("weigh_losses", w=self.w, losses=self.losses)
         return to.take()
 
     def scoring(self):
         """How good the prediction for each row is."""
         sizes = {"d_y": self.d_y, "d_out": self.width}
         for metric, scores in zip(self.metrics, self.scores, strict=True):
-            self.to.emit(instruction.METRIC, kind=metric.code, a=self.a, y=self.y, losses=scores, **sizes)
+            self.to.emit(metric.operation, a=self.a, y=self.y, scores=scores, **sizes)
         return self.to.take()
 
     def backward(self, backwards, asked):
         """The gradient, through the layers from the last one; the `asked` first ones need none."""
-        self.to.emit(instruction.LOSS_BACKWARD, **self.operands)
+        self.to.emit(self.backward_op, dz=self.dz, **self.operands)
         if self.weighted:
-            self.to.emit(instruction.WEIGH_ROWS, w=self.w, x=self.dz, d_in=self.width)
+            self.to.emit("weigh_rows", w=self.w, rows=self.dz, width=self.width)
         dz = self.dz
         for k in reversed(range(asked, len(backwards))):
             dz = backwards[k](dz, inputs=k > asked)
@@ -131,21 +134,21 @@ class Objective:
 
     def total(self):
         """Loss and penalties of the batch, once all rows are through."""
-        self.to.emit(instruction.SUM_LOSS, losses=self.losses, total=0)
-        self.penalties(instruction.PENALTY_FORWARD, total=0)
+        self.to.emit("add_loss", losses=self.losses, total=0)
+        self.penalties("add_penalty", total=0)
         return self.to.take()
 
     def scores_total(self):
         """Scores of the batch."""
         for k, scores in enumerate(self.scores):
-            self.to.emit(instruction.SUM_SCORES, losses=scores, total=1 + k)
+            self.to.emit("add_score", scores=scores, total=1 + k)
         return self.to.take()
 
     def penalty_gradients(self):
         """What the penalties add to the gradient, once it is complete."""
-        self.penalties(instruction.PENALTY_BACKWARD)
+        self.penalties("penalty_backward")
         if any(p.regularizer and not p.frozen for p in self.to.parameters):
-            self.to.meet()
+            self.to.barrier()
         return self.to.take()
 
     def penalties(self, op, **operands):
@@ -168,7 +171,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     trained_size = groups["weight"] + groups["bias"]
     to = Lowering(parameters, trained_size, height or batch, plan, line)
     x = to.rows(d_in)
-    to.emit(instruction.GATHER_INPUTS, x=x, d_in=d_in)
+    to.emit("gather_inputs", x=x, width=d_in)
     gather = to.take()
 
     width, products, chain, link = d_in, 0, elementary(layers), []
@@ -180,7 +183,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
 
     scored = means_over_rows(metrics)
     objective = Objective(to, loss, scored, width, batch, weighted) if loss else None
-    nothing, meet = table([]), table([{"op": instruction.MEET}])
+    nothing, barrier = table([]), table([{"op": "barrier"}])
     shared = end = to.work_size
     tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), nothing)
     updates, spans = 0, spans_of(parameters, groups, line)
@@ -195,16 +198,16 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
         backward = objective.backward(backwards, first)
         again = shards = nothing
         if plan.block:
-            again = table([{"op": instruction.NEXT_BLOCK}])
-            shards = joined(table([{"op": instruction.SUM_SHARDS, "W": 0, "size": trained_size}]), meet)
+            again = table([{"op": "next_block"}])
+            shards = joined(table([{"op": "add_shards", "W": 0, "size": trained_size}]), barrier)
         total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
-        guard = table([{"op": instruction.STOP_UNLESS_FINITE}])
-        rows, summed = joined(backward, again, meet, total), joined(table(to.sums), meet)
+        guard = table([{"op": "stop_unless_finite"}])
+        rows, summed = joined(backward, again, barrier, total), joined(table(to.sums), barrier)
         step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
         if trained:
             tables["training"] = joined(step, table(update_instructions(optimizer, spans)))
         tables["gradient"] = joined(forward, rows, summed, shards, penalties)
-        tables["value"] = joined(forward, again, meet, total)
+        tables["value"] = joined(forward, again, barrier, total)
         updates, end = len(step), to.work_size
 
     row_size = to.row_size
@@ -214,15 +217,15 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     if loss:
         loss_and_scores = joined(objective.forward(a), objective.scoring())
         if len(scored) < len(metrics):  # some need all predictions
-            to.emit(instruction.STORE_OUTPUTS, a=objective.a, d_out=width)
+            to.emit("store_outputs", a=objective.a, d_out=width)
             loss_and_scores = joined(loss_and_scores, to.take())
-        totals = joined(meet, objective.total(), objective.scores_total(), meet)
+        totals = joined(barrier, objective.total(), objective.scores_total(), barrier)
         tables["evaluation"] = joined(forward, loss_and_scores, totals)
     a, _ = to.chain(link, a, width)
-    to.emit(instruction.STORE_OUTPUTS, a=a, d_out=width)
+    to.emit("store_outputs", a=a, d_out=width)
     return Program(
         **tables,
-        prediction=joined(forward, to.take(), meet),  # before anyone takes the next batch
+        prediction=joined(forward, to.take(), barrier),  # before anyone takes the next batch
         updates=updates,
         spans=spans,
         parameters=[p for p in parameters if p.role != "constant"],

@@ -19,14 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.keras_names import MISSING, canonical
-from fastml.kernels import metrics as kernels
 from fastml.registry import lookup
 from fastml.set_metrics import SET_METRICS, for_targets
 from fastml.telling import constructors, missing
 
 
 class Metric(NamedTuple):
-    code: int
+    operation: str  # the name of its kernel
     labels: bool  # whether the targets are class numbers
     score: Callable  # predictions a, targets y -> score of each row
     finish: Callable = float  # mean of the scores -> metric
@@ -53,12 +52,12 @@ def mean_absolute_error(a, y):
 
 
 METRICS = {
-    "binary_accuracy": Metric(kernels.BINARY_ACCURACY, False, binary_accuracy),
-    "categorical_accuracy": Metric(kernels.CATEGORICAL_ACCURACY, False, categorical_accuracy),
-    "sparse_categorical_accuracy": Metric(kernels.SPARSE_CATEGORICAL_ACCURACY, True, sparse_categorical_accuracy),
-    "mean_squared_error": Metric(kernels.MEAN_SQUARED_ERROR, False, mean_squared_error),
-    "root_mean_squared_error": Metric(kernels.MEAN_SQUARED_ERROR, False, mean_squared_error, math.sqrt),
-    "mean_absolute_error": Metric(kernels.MEAN_ABSOLUTE_ERROR, False, mean_absolute_error),
+    "binary_accuracy": Metric("binary_accuracy", False, binary_accuracy),
+    "categorical_accuracy": Metric("categorical_accuracy", False, categorical_accuracy),
+    "sparse_categorical_accuracy": Metric("sparse_categorical_accuracy", True, sparse_categorical_accuracy),
+    "mean_squared_error": Metric("mean_squared_error", False, mean_squared_error),
+    "root_mean_squared_error": Metric("mean_squared_error", False, mean_squared_error, math.sqrt),
+    "mean_absolute_error": Metric("mean_absolute_error", False, mean_absolute_error),
 }
 
 

@@ -27,7 +27,6 @@ import numpy as np
 from fastml.constants import Constant, Flag
 from fastml.descent import GradientDescent, Optimizer, decay
 from fastml.keras_names import MISSING
-from fastml.kernels import instruction
 from fastml.registry import lookup
 from fastml.rprop import Rprop
 from fastml.schedules import Schedule
@@ -67,8 +66,8 @@ class SGD(GradientDescent):
     @property
     def op(self):
         if not self.momentum:
-            return instruction.SGD_UPDATE
-        return instruction.NESTEROV_UPDATE if self.nesterov else instruction.MOMENTUM_UPDATE
+            return "sgd_update"
+        return "nesterov_update" if self.nesterov else "momentum_update"
 
     @property
     def start(self):
@@ -81,11 +80,11 @@ class SGD(GradientDescent):
     @staticmethod
     def update(s, W, dW, state, t, rate, worse):
         real, step = W.dtype.type, dW
-        if s["op"] != instruction.SGD_UPDATE:
+        if s["op"] != "sgd_update":
             v = state[0]
             v *= real(s["momentum"])
             v += dW
-            step = dW + real(s["momentum"]) * v if s["op"] == instruction.NESTEROV_UPDATE else v
+            step = dW + real(s["momentum"]) * v if s["op"] == "nesterov_update" else v
         decay(s, W, rate)
         W -= real(rate) * step
 
@@ -103,7 +102,7 @@ class Adam(GradientDescent):
     beta_2 = Constant(0, 1)
     epsilon = Constant(0, open_low=True)
 
-    op = instruction.ADAM_UPDATE
+    op = "adam_update"
     start = (0.0, 0.0)
     bounds = ((-math.inf, math.inf), (0.0, math.inf))
     powers = (1, 2)
@@ -170,7 +169,7 @@ class RMSprop(GradientDescent):
     rho = Constant(0, 1)
     epsilon = Constant(0, open_low=True)
 
-    op = instruction.RMSPROP_UPDATE
+    op = "rmsprop_update"
     start = (0.0,)
     bounds = ((0.0, math.inf),)
     powers = (2,)
@@ -209,7 +208,7 @@ class Adagrad(GradientDescent):
     initial_accumulator_value = Constant(0)
     epsilon = Constant(0, open_low=True)
 
-    op = instruction.ADAGRAD_UPDATE
+    op = "adagrad_update"
     bounds = ((0.0, math.inf),)
     powers = (2,)
 
@@ -251,14 +250,14 @@ OPTIMIZERS = {
 }
 
 UPDATES = {
-    instruction.SGD_UPDATE: SGD.update,
-    instruction.MOMENTUM_UPDATE: SGD.update,
-    instruction.NESTEROV_UPDATE: SGD.update,
-    instruction.ADAM_UPDATE: Adam.update,
-    instruction.RMSPROP_UPDATE: RMSprop.update,
-    instruction.ADAGRAD_UPDATE: Adagrad.update,
-    instruction.RPROP_UPDATE: Rprop.update,
-    instruction.RPROP_BACKTRACK_UPDATE: Rprop.update,
+    "sgd_update": SGD.update,
+    "momentum_update": SGD.update,
+    "nesterov_update": SGD.update,
+    "adam_update": Adam.update,
+    "rmsprop_update": RMSprop.update,
+    "adagrad_update": Adagrad.update,
+    "rprop_update": Rprop.update,
+    "rprop_backtrack_update": Rprop.update,
 }
 
 

@@ -6,7 +6,7 @@ added, and results must not depend on the machine's number of CPUs.
 
 from typing import NamedTuple
 
-from fastml.kernels.team import LINE
+from fastml.kernels.slices import LINE
 from fastml.threads import get_num_threads
 
 SHARE = 64  # rows of a shard, at least

@@ -4,8 +4,8 @@ from math import isfinite
 
 import numpy as np
 
-from fastml import compiled
-from fastml.kernels.instruction import JOB
+from fastml import compiled, linking
+from fastml.kernels.job import JOB
 from fastml.layers import codes_of
 from fastml.program import aligned_zeros
 
@@ -25,6 +25,7 @@ class Predictor:
         empty = np.zeros((0, 1), engine.dtype)
         self.params = np.zeros(0, engine.dtype)  # until `use` gives others
         work = aligned_zeros(program.work_size, engine.dtype)
+        linking.link(program.prediction, engine.dtype)
         arrays = program.prediction, np.zeros(1), self.params, self.params, self.params, work, self.x, empty, empty
         self.arrays = *arrays, np.zeros(0, np.int64), np.zeros((1, 1)), self.outputs  # the job has their addresses only
         self.jobs = np.zeros(1, JOB)
@@ -34,7 +35,8 @@ class Predictor:
         numbers = self.jobs.view(np.int64)
         places = (numbers[JOB.fields[name][1] // 8 :][:1] for name in ("step", "rows", "params", "params_size"))
         self.step, self.rows, self.place, self.size = places
-        self.enter, self.address, self.zero = compiled.executor(), self.jobs.ctypes.data, compiled.ZEROS[engine.dtype]
+        self.slices = compiled.new_slices(self.jobs, 1)
+        self.enter, self.address = linking.executor(), self.jobs.ctypes.data
 
     def use(self, params):
         """Takes these parameters from now on."""
@@ -56,7 +58,7 @@ class Predictor:
         if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: likewise
             return None
         self.step[0], self.rows[0] = 0, n
-        self.enter(self.address, 0, self.zero)
+        self.enter(self.address, 0)
         return self.outputs[:n].copy()
 
     def predict_one(self, x, out):
@@ -76,7 +78,7 @@ class Predictor:
             return None
         self.step[0] = 0
         self.rows[0] = 1
-        self.enter(self.address, 0, self.zero)
+        self.enter(self.address, 0)
         if out is None:
             return output.copy()
         out[...] = output

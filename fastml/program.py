@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.constants import check_range
-from fastml.kernels import instruction
+from fastml.kernels.elementwise import FUNCTIONS
+from fastml.kernels.operation import INSTRUCTION
+from fastml.kernels.operations import OPERATIONS
 from fastml.plan import Plan
 from fastml.random import Stream
 from fastml.regularizers import L1L2
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-BLANK = dict.fromkeys(instruction.INSTRUCTION.names, 0)  # the fields of an instruction, before it has operands
 ROLES = ("weight", "bias", "statistic", "constant")  # in this order they stand in the parameters
 
 
@@ -170,22 +171,54 @@ def padded(size, line):
     return -(-size // line) * line
 
 
-def write(array, rows):
-    """Writes instructions into the structured array that executors read."""
-    array[...] = [tuple((BLANK | row).values()) for row in rows]
+def write(array, instructions):
+    """Writes instructions, dicts, into the table that executors read."""
+    for k, row in enumerate(instructions):
+        array[k : k + 1] = packed(row)
 
 
-def table(rows):
-    """Instructions as the structured array that executors read."""
-    array = np.zeros(len(rows), dtype=instruction.INSTRUCTION)
-    write(array, rows)
+def packed(row):
+    """An instruction as a table of one, without addresses: those are of a process, and depend on the dtype."""
+    array = np.zeros(1, INSTRUCTION)
+    if row["op"] is None:
+        return array
+    operation, function = OPERATIONS[row["op"]], row.get("function")
+    numbers = {"op": operation.number, "function": FUNCTIONS[function].number if function else 0}
+    values, words = row | numbers, array.view(np.int64)
+    for k, name in enumerate(operation.layout.names):  # a word each
+        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = values.get(name, 0)
     return array
+
+
+def table(instructions):
+    """Instructions, dicts, as the table that executors read."""
+    array = np.zeros(len(instructions), INSTRUCTION)
+    write(array, instructions)
+    return array
+
+
+def unpacked(table):
+    """The instructions of a table as dicts: its operation, and what operands it has."""
+    operations, functions, found = list(OPERATIONS.values()), [None, *FUNCTIONS], []
+    for number, row in zip(table["op"].tolist(), table.reshape(-1, 1), strict=True):
+        if number > len(operations):
+            raise ValueError(f"there is no operation {number}")
+        if number:
+            operation = operations[number - 1]
+            record = row.view(operation.layout)[0]
+            values = {name: record[name].item() for name in operation.fields}
+            if record["function"]:
+                values |= {"function": functions[record["function"]], "alpha": record["alpha"].item()}
+            found.append({"op": operation.name, **values})
+        else:
+            found.append({"op": None})
+    return found
 
 
 def joined(*tables):
     """The instructions of several tables, one after the other."""
     words = np.concatenate([part.view(np.int64) for part in tables])  # NumPy takes longer to join records
-    return words.view(instruction.INSTRUCTION)
+    return words.view(INSTRUCTION)
 
 
 def update_instructions(optimizer, spans):
@@ -195,17 +228,29 @@ def update_instructions(optimizer, spans):
     has one for each parameter. Threads meet where the next instruction shares out the weights in another way, or reads
     them all. The gradients of frozen weights are 0.
     """
-    nothing, meet, rows = {"op": instruction.NOTHING}, {"op": instruction.MEET}, []
-    clips = [(instruction.CLIP_VALUE, optimizer.clipvalue, "all")]
-    if optimizer.clipnorm is not None:
-        clips.append((instruction.CLIP_NORM, optimizer.clipnorm, "each"))
-    clips.append((instruction.CLIP_NORM, optimizer.global_clipnorm, "all"))
-    for op, clip, which in clips:
+    nothing, barrier, rows = {"op": None}, {"op": "barrier"}, []
+
+    def clip_norm(clip, W, size):
+        place = {"W": W, "size": size}
+        measure = {"op": "measure_norm", "clip": clip, **place}
+        return [measure, barrier, {"op": "scale", **place}, barrier]  # before anyone changes what others measure
+
+    def clipped(clip, which, instructions):
         for W, size in spans[which]:
-            rows += [nothing] * 2 if clip is None else [{"op": op, "W": W, "size": size, "clip": clip}, meet]
-    rows.append({"op": instruction.BEGIN_UPDATE})
+            found = instructions(clip or 1.0, W, size)
+            rows.extend([nothing] * len(found) if clip is None else found)
+
+    def clip_value(clip, W, size):
+        return [{"op": "clip_value", "W": W, "size": size, "clip": clip}, barrier]
+
+    clipped(optimizer.clipvalue, "all", clip_value)
+    if optimizer.clipnorm is not None:
+        clipped(optimizer.clipnorm, "each", clip_norm)
+    clipped(optimizer.global_clipnorm, "all", clip_norm)
+    rows.append({"op": "begin_update"})
     constants = optimizer.constants()
-    update = {"op": optimizer.op, **{name: constants[name] for name in constants if name in instruction.CONSTANTS}}
+    taken = OPERATIONS[optimizer.op].fields
+    update = {"op": optimizer.op, **{name: value for name, value in constants.items() if name in taken}}
     weights, others, updates = spans["weight"], spans["bias"], []
     one = weights and others and sum(weights[-1]) == others[0][0]  # no gap between them
     if not constants.get("weight_decay") or optimizer.decay_all:
@@ -216,4 +261,4 @@ def update_instructions(optimizer, spans):
     else:
         updates = [{**update, "W": W, "size": size} for W, size in weights]
         updates += [{**update, "W": W, "size": size, "weight_decay": 0.0} for W, size in others]
-    return [*rows, *updates, meet]
+    return [*rows, *updates, barrier]

@@ -6,7 +6,6 @@ import numpy as np
 
 from fastml.constants import Constant, Flag
 from fastml.descent import Optimizer
-from fastml.kernels import instruction
 
 
 class Rprop(Optimizer):
@@ -54,7 +53,7 @@ class Rprop(Optimizer):
 
     @property
     def op(self):
-        return instruction.RPROP_BACKTRACK_UPDATE if self.backtrack else instruction.RPROP_UPDATE
+        return "rprop_backtrack_update" if self.backtrack else "rprop_update"
 
     @property
     def powers(self):
@@ -81,7 +80,7 @@ class Rprop(Optimizer):
         step[turned < 0] = np.maximum(step[turned < 0] * real(s["eta_minus"]), real(s["step_min"]))
         previous[:] = np.where(turned < 0, 0, dW)
         move = -np.sign(previous) * step
-        if s["op"] == instruction.RPROP_BACKTRACK_UPDATE:
+        if s["op"] == "rprop_backtrack_update":
             move = np.where(turned < 0, -state[2] if worse else 0, move)
             state[2][:] = move
         W += move

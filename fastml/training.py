@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from fastml.callback import BEGIN, END, Limit, call, watches
-from fastml.kernels.instruction import JOB
+from fastml.kernels.job import JOB
 from fastml.plan import WHOLE
 from fastml.rescue import Rescue
 from fastml.threads import Crew

@@ -21,11 +21,11 @@ acquire_lock.restype, acquire_lock.argtypes = ctypes.c_int, [ctypes.c_void_p, ct
 
 
 class Pool:
-    """The workers that sleep, by dtype, and how many threads of this process run jobs."""
+    """The workers that sleep, and how many threads of this process run jobs."""
 
     def __init__(self):
         self.lock = threading.RLock()  # a Team that is forgotten gives back from wherever Python then is
-        self.idle = {}
+        self.idle = []
         self.busy = 0
         self.born = []  # records of all workers, which read them as long as the process lives
 
@@ -33,8 +33,8 @@ class Pool:
 _pool = Pool()
 
 
-def new_worker(enter, zero):
-    """A worker that serves in the executor `enter` for the dtype of `zero`: its WORKER (1,).
+def new_worker(enter):
+    """A worker that serves in the executor `enter`: its WORKER (1,).
 
     RuntimeError where the system refuses a thread.
     """
@@ -45,7 +45,7 @@ def new_worker(enter, zero):
     acquire_lock(lock, 1)  # so that the worker sleeps until the first job
     record["lock"] = lock
     _pool.born.append(record)
-    _thread.start_new_thread(enter, (record.ctypes.data, -1, zero))  # which no exception can interrupt halfway
+    _thread.start_new_thread(enter, (record.ctypes.data, -1))  # which no exception can interrupt halfway
     return record
 
 
@@ -55,8 +55,8 @@ class Team:
     There may be fewer, also where the system refuses a thread. Results do not depend on it.
     """
 
-    def __init__(self, enter, zero, wanted):
-        self.enter, self.zero, self.wanted = enter, zero, wanted
+    def __init__(self, enter, wanted):
+        self.enter, self.wanted = enter, wanted
         self.pool, self.workers, self.counted = _pool, [], 0
 
     def __enter__(self):
@@ -65,12 +65,11 @@ class Team:
             free = most - self.pool.busy
             self.counted = count = max(1, min(self.wanted, free))
             self.pool.busy += count
-            idle = self.pool.idle.setdefault(self.zero.dtype, [])
-            while idle and len(self.workers) < count - 1:
-                self.workers.append(idle.pop())
+            while self.pool.idle and len(self.workers) < count - 1:
+                self.workers.append(self.pool.idle.pop())
         while len(self.workers) < count - 1:
             try:
-                self.workers.append(new_worker(self.enter, self.zero))
+                self.workers.append(new_worker(self.enter))
             except RuntimeError:
                 break
         self.addresses = np.array([worker.ctypes.data for worker in self.workers], np.int64)
@@ -93,7 +92,7 @@ class Team:
             counted, self.counted = self.counted, 0
             self.pool.busy -= counted
             while self.workers:
-                self.pool.idle[self.zero.dtype].append(self.workers.pop())
+                self.pool.idle.append(self.workers.pop())
 
 
 def _start_anew():

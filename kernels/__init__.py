@@ -20,19 +20,21 @@ t                       updates made so far, this one included
 Naming: ``<op>_forward`` stands beside ``<op>_backward``; an optimizer's step is ``<name>_update``. Outputs are
 arguments and are overwritten. Scalars enter in the dtype of the arrays: a float64 among float32 halves the speed.
 
-A kernel says ``@njit(inline="always", error_model="numpy")``. Inlined by Numba, the executor compiles in two thirds
-of the time: a function apart costs a compilation, a wrapper and machine code of its own. Without the error model, each
-division is checked for zero, which keeps loops from being vectorized. The exceptions say why.
+A kernel says ``@operation`` and by annotations where its operands stand (``operands.py``): from these come its
+instruction's layout and its entry, which is compiled by itself, when a program first needs it. What kernels share is
+``@njit(inline="always", error_model="numpy")``: a function apart costs a compilation, a wrapper and machine code of its
+own, and without the error model each division is checked for zero, which keeps loops from being vectorized.
 
 Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
 ``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``); ``vmath.py`` has
-the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which applies formulas of
-``activations.py`` to its results and copies large operands with ``packing.py``, in parts whose sizes ``tiling.py`` has.
+the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which copies large operands with
+``packing.py``, in parts whose sizes ``tiling.py`` has, and applies to its results any function of ``elementwise.py``
+by its address, such as those of ``activations.py``.
 
-Threads all run the same program; ``team.py`` says who does what, and where they meet. A kernel works on what it is
-given and knows nothing of them: some rows, some columns, some elements.
+Threads all run the same program; ``slices.py`` says who does what, ``team.py`` how they come, wait for each other and
+go. A kernel works on what it is given and knows nothing of them: some rows, some columns, some elements.
 
-Where to look: ``executor.py`` runs a job, whose threads go through ``steps.py``: a program, a table of
-``instruction.py``, by calling the kernels of the other files. This package imports nothing of fastml outside itself,
-and is imported only by its name ``fastml.kernels``.
+Where to look: ``executor.py`` runs a ``job.py``: for each step all instructions of a program, each of which carries the
+address of its entry (``operation.py``). ``operations.py`` lists the files that have some. This package imports nothing
+of fastml outside itself, and is imported only by its name ``fastml.kernels``.
 """

@@ -1,31 +1,17 @@
 """Activation functions, a = f(z), and their derivatives: from the output a, so that z need not be kept, where a tells
 it, and else from z.
 
-In place is allowed: a may be z, but for silu, gelu and mish, and dz may be da. At the kinks of relu, leaky_relu, elu
-and selu, z = 0, the derivative is that for z < 0.
+At the kinks of relu, leaky_relu, elu and selu, z = 0, the derivative is that for z < 0.
 """
 
 import math
 
-from numba import njit
-
 from fastml.kernels import vmath
-from fastml.kernels.simd import Vec, elementwise
+from fastml.kernels.elementwise import apply, function
+from fastml.kernels.operands import Function, Rows
+from fastml.kernels.operation import operation
+from fastml.kernels.simd import Vec
 from fastml.kernels.sweeps import rowwise
-
-LINEAR = 0  # a = z needs no instruction
-RELU = 1
-LEAKY_RELU = 2
-ELU = 3
-SELU = 4
-SOFTPLUS = 5
-EXPONENTIAL = 6
-SIGMOID = 7
-TANH = 8
-SOFTMAX = 9
-SILU = 10
-GELU = 11
-MISH = 12
 
 # Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017: they make mean 0 and variance 1 a fixed point.
 SELU_ALPHA = 1.6732632423543772
@@ -48,47 +34,40 @@ def sigmoid_slope(a, da):
     return da * a * (1.0 - a)
 
 
-relu_forward, relu_backward = elementwise(relu), elementwise(relu_slope)
-
-leaky_relu_forward = elementwise(lambda z, alpha: z.where("<", 0.0, alpha * z, z))
-leaky_relu_backward = elementwise(lambda a, da, alpha: a.where(">", 0.0, da, alpha * da))
-
-elu_forward = elementwise(
-    lambda z, alpha, scale: scale * z.where("<", 0.0, alpha * vmath.expm1_nonpositive(z.where(">", 0.0, 0.0, z)), z)
-)
-elu_backward = elementwise(lambda a, da, alpha, scale: da * a.where(">", 0.0, scale, a + alpha * scale))
-
-softplus_forward = elementwise(vmath.softplus)
-softplus_backward = elementwise(lambda a, da: -da * vmath.expm1_nonpositive(-a))
-
-exponential_forward = elementwise(vmath.exp)
-exponential_backward = elementwise(lambda a, da: a * da)
-
-sigmoid_forward = elementwise(vmath.sigmoid)
-sigmoid_backward = elementwise(sigmoid_slope)
-
-tanh_forward = elementwise(vmath.tanh)
-tanh_backward = elementwise(tanh_slope)
+def leaky_relu(z, alpha):
+    return z.where("<", 0.0, alpha * z, z)
 
 
-@elementwise
-def silu_forward(z):
+def leaky_relu_slope(a, da, alpha):
+    return a.where(">", 0.0, da, alpha * da)
+
+
+def elu(z, alpha, scale):
+    return scale * z.where("<", 0.0, alpha * vmath.expm1_nonpositive(z.where(">", 0.0, 0.0, z)), z)
+
+
+def elu_slope(a, da, alpha, scale):
+    return da * a.where(">", 0.0, scale, a + alpha * scale)
+
+
+def softplus_slope(a, da):
+    return -da * vmath.expm1_nonpositive(-a)
+
+
+def silu(z):
     return z * vmath.sigmoid(z)
 
 
-@elementwise
-def silu_backward(z, da):
+def silu_slope(z, da):
     s = vmath.sigmoid(z)
     return da * s * (1.0 + z * (1.0 - s))
 
 
-@elementwise
-def gelu_forward(z):
+def gelu(z):
     return z * vmath.normal(z)[0]
 
 
-@elementwise
-def gelu_backward(z, da):
+def gelu_slope(z, da):
     cumulative, density = vmath.normal(z)
     return da * z.fma(density, cumulative)
 
@@ -102,32 +81,66 @@ def tanh_softplus(z):
     return numerator / (numerator + rest), rest / (numerator + rest)
 
 
-@elementwise
-def mish_forward(z):
+def mish(z):
     return z * tanh_softplus(z)[0]
 
 
-@elementwise
-def mish_backward(z, da):
+def mish_slope(z, da):
     w, rest = tanh_softplus(z)
     return da * (w + z * rest * (1.0 + w) * vmath.sigmoid(z))
+
+
+def selu_constants(z):
+    return z.constant(SELU_ALPHA), z.constant(SELU_SCALE)
+
+
+# Each as f(z, alpha) and as slope(u, da, alpha) = da · f′(z), where u is the output a or the pre-activation z.
+for name, f, slope in (
+    ("relu", lambda z, alpha: relu(z), lambda a, da, alpha: relu_slope(a, da)),
+    ("leaky_relu", leaky_relu, leaky_relu_slope),
+    (
+        "elu",
+        lambda z, alpha: elu(z, alpha, z.constant(1.0)),
+        lambda a, da, alpha: elu_slope(a, da, alpha, a.constant(1.0)),
+    ),
+    (
+        "selu",
+        lambda z, alpha: elu(z, *selu_constants(z)),
+        lambda a, da, alpha: elu_slope(a, da, *selu_constants(a)),
+    ),
+    ("softplus", lambda z, alpha: vmath.softplus(z), lambda a, da, alpha: softplus_slope(a, da)),
+    ("exponential", lambda z, alpha: vmath.exp(z), lambda a, da, alpha: a * da),
+    ("sigmoid", lambda z, alpha: vmath.sigmoid(z), lambda a, da, alpha: sigmoid_slope(a, da)),
+    ("tanh", lambda z, alpha: vmath.tanh(z), lambda a, da, alpha: tanh_slope(a, da)),
+    ("silu", lambda z, alpha: silu(z), lambda z, da, alpha: silu_slope(z, da)),
+    ("gelu", lambda z, alpha: gelu(z), lambda z, da, alpha: gelu_slope(z, da)),
+    ("mish", lambda z, alpha: mish(z), lambda z, da, alpha: mish_slope(z, da)),
+):
+    function(name, lambda z, _, alpha, f=f: f(z, alpha))
+    function(f"{name}_slope", slope)
+
+
+@operation
+def activation_forward(function: Function(), z: Rows("d_out"), a: Rows("d_out")):
+    """a = f(z)
+
+    z, a : (n, d). Overwrites a, which may be z.
+    """
+    apply(function, z, z, a)
+
+
+@operation
+def activation_backward(function: Function(), u: Rows("d_out"), da: Rows("d_out"), dz: Rows("d_out")):
+    """dz = da · f′(z), where the function is the slope of f, from u, which is the output a or z.
+
+    u, da, dz : (n, d). Overwrites dz, which may be da.
+    """
+    apply(function, u, da, dz)
 
 
 def greater(u, v):
     """The greater of each pair of lanes; v where it is NaN is left out."""
     return u.where("<", v, v, u)
-
-
-# What a matrix product applies to its result before it writes it (`gemm.py`): the activation whose code it is given,
-# or, for the negative code, the derivative, where e is the output of the activation and the result its gradient.
-EPILOGUES = {
-    RELU: lambda z, e: relu(z),
-    -RELU: lambda da, e: relu_slope(e, da),
-    TANH: lambda z, e: vmath.tanh(z),
-    -TANH: lambda da, e: tanh_slope(e, da),
-    SIGMOID: lambda z, e: vmath.sigmoid(z),
-    -SIGMOID: lambda da, e: sigmoid_slope(e, da),
-}
 
 
 def largest_of(row, z):
@@ -164,65 +177,19 @@ def softmax_backward_rows(row):
     row.parts(lambda part: part.store(2, part.load(0) * (part.load(1) - inner)))
 
 
-@njit(inline="always", error_model="numpy")
-def activation_forward(kind, alpha, z, a):
-    """a = f(z), where kind names f, and alpha is the slope of leaky_relu or the scale of elu below 0, float64.
+@operation
+def softmax_forward(z: Rows("d_out"), a: Rows("d_out")):
+    """aⱼ = exp zⱼ / Σₖ exp zₖ of each row.
 
-    z, a : (n, d). Overwrites a.
+    z, a : (n, d). Overwrites a, which may be z.
     """
-    real = z.dtype.type
-    if kind == RELU:
-        relu_forward((z,), (a,), ())
-    elif kind == LEAKY_RELU:
-        leaky_relu_forward((z,), (a,), (real(alpha),))
-    elif kind == ELU or kind == SELU:
-        alpha, scale = (SELU_ALPHA, SELU_SCALE) if kind == SELU else (alpha, 1.0)
-        elu_forward((z,), (a,), (real(alpha), real(scale)))
-    elif kind == SOFTPLUS:
-        softplus_forward((z,), (a,), ())
-    elif kind == EXPONENTIAL:
-        exponential_forward((z,), (a,), ())
-    elif kind == SIGMOID:
-        sigmoid_forward((z,), (a,), ())
-    elif kind == TANH:
-        tanh_forward((z,), (a,), ())
-    elif kind == SOFTMAX:
-        softmax_rows((z, a), (), ())
-    elif kind == SILU:
-        silu_forward((z,), (a,), ())
-    elif kind == GELU:
-        gelu_forward((z,), (a,), ())
-    elif kind == MISH:
-        mish_forward((z,), (a,), ())
+    softmax_rows((z, a), (), ())
 
 
-@njit(inline="always", error_model="numpy")
-def activation_backward(kind, alpha, z, a, da, dz):
-    """dz = da · f′(z), where kind names f, with alpha as in activation_forward. z is read for silu, gelu and mish only.
+@operation
+def softmax_backward(a: Rows("d_out"), da: Rows("d_out"), dz: Rows("d_out")):
+    """dzⱼ = aⱼ · (daⱼ - Σₖ daₖ·aₖ), the product with the Jacobian aⱼ·(δⱼₖ - aₖ).
 
-    z, a, da, dz : (n, d). Overwrites dz.
+    a, da, dz : (n, d). Overwrites dz, which may be da.
     """
-    real = a.dtype.type
-    if kind == RELU:
-        relu_backward((a, da), (dz,), ())
-    elif kind == LEAKY_RELU:
-        leaky_relu_backward((a, da), (dz,), (real(alpha),))
-    elif kind == ELU or kind == SELU:
-        alpha, scale = (SELU_ALPHA, SELU_SCALE) if kind == SELU else (alpha, 1.0)
-        elu_backward((a, da), (dz,), (real(alpha), real(scale)))
-    elif kind == SOFTPLUS:
-        softplus_backward((a, da), (dz,), ())
-    elif kind == EXPONENTIAL:
-        exponential_backward((a, da), (dz,), ())
-    elif kind == SIGMOID:
-        sigmoid_backward((a, da), (dz,), ())
-    elif kind == TANH:
-        tanh_backward((a, da), (dz,), ())
-    elif kind == SOFTMAX:
-        softmax_backward_rows((a, da, dz), (), ())
-    elif kind == SILU:
-        silu_backward((z, da), (dz,), ())
-    elif kind == GELU:
-        gelu_backward((z, da), (dz,), ())
-    elif kind == MISH:
-        mish_backward((z, da), (dz,), ())
+    softmax_backward_rows((a, da, dz), (), ())

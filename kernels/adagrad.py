@@ -1,7 +1,7 @@
 """Adagrad (Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning", JMLR 12, 2011)."""
 
-from numba import njit
-
+from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 
 
@@ -11,8 +11,15 @@ def adagrad_step(W, dW, v, keep, learning_rate, epsilon):
     return keep * W - learning_rate * dW / (v.sqrt() + epsilon), v
 
 
-@njit(inline="always", error_model="numpy")
-def adagrad_update(W, dW, v, learning_rate, weight_decay, epsilon):
+@operation
+def adagrad_update(
+    W: Part(),
+    dW: GradientPart(),
+    v: StatePart(0),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+    epsilon: Number(),
+):
     """v += dW²,  W = (1 - learning_rate·weight_decay)·W - learning_rate·dW / (√v + ε)
 
     W, dW, v : (size,), the others float64. Overwrites W and v. ε stands outside of the root, as in PyTorch; Keras has

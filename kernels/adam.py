@@ -1,8 +1,9 @@
 """Adam (Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1)."""
 
 import numpy as np
-from numba import njit
 
+from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 
 
@@ -13,8 +14,19 @@ def adam_step(W, dW, m, v, beta_1, rest_1, beta_2, rest_2, keep, step, correctio
     return keep * W - step * m * v.sqrt().fma(correction, epsilon).inverse(), m, v
 
 
-@njit(inline="always", error_model="numpy")
-def adam_update(W, dW, m, v, t, learning_rate, weight_decay, beta_1, beta_2, epsilon):
+@operation
+def adam_update(
+    W: Part(),
+    dW: GradientPart(),
+    m: StatePart(0),
+    v: StatePart(1),
+    t: OfSlice("t"),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+    beta_1: Number(),
+    beta_2: Number(),
+    epsilon: Number(),
+):
     """m = β₁m + (1-β₁)dW,  v = β₂v + (1-β₂)dW²,  W = (1 - learning_rate·weight_decay)·W - learning_rate·m̂ / (√v̂ + ε)
 
     with m̂ = m / (1-β₁ᵗ), v̂ = v / (1-β₂ᵗ). The decay is decoupled from the gradient (AdamW: Loshchilov & Hutter,

@@ -6,58 +6,64 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.gemm import finish
+from fastml.kernels import elementwise
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
 
 ROWS = 8  # side by side, so that an addition need not wait for the one before
 
 
-@intrinsic
-def weigh_rows(typingctx, x, w, start, z, epilogue):
-    """zᵢ = f(start₀ + Σₚ xᵢₚ·wₚ), where epilogue names f, a key of EPILOGUES, or is 0 for none.
-
-    x : (n, k), w : (k, 1), start : (1,), z : (n, 1), all C-contiguous, of one dtype. Overwrites z.
-    """
-
-    def codegen(context, builder, signature, args):
-        return call(context, builder, weighted_sums, (x, w, start, z), args, 0)
-
-    return types.void(x, w, start, z, types.int64), codegen
+PAIR = types.UniTuple(types.int64, 2)
 
 
 @intrinsic
-def spread_rows(typingctx, dz, w, e, dx, epilogue):
-    """dxᵢₚ = f(dzᵢ·wₚ, eᵢₚ), where epilogue names f, a derivative of EPILOGUES, or is 0 for f(z, e) = z.
+def weigh_rows(typingctx, x, w, start, z, function, u, out):
+    """zᵢ = start₀ + Σₚ xᵢₚ·wₚ,  outᵢ = f(uᵢ, zᵢ), for the addresses of an elementwise f and its instruction, or zeros.
 
-    dz : (n, 1), w : (k, 1), e, dx : (n, k), all C-contiguous, of one dtype. Overwrites dx.
+    x : (n, k), w : (k, 1), start : (1,), z, u, out : (n, 1), all C-contiguous, of one dtype. Overwrites z and out.
     """
 
     def codegen(context, builder, signature, args):
-        return call(context, builder, scaled_rows, (dz, w, e, dx), args, 3)
+        return called(context, builder, weighted_sums, signature.args, args, 0)
 
-    return types.void(dz, w, e, dx, types.int64), codegen
+    return types.void(x, w, start, z, PAIR, u, out), codegen
 
 
-def call(context, builder, function, kinds, args, widest):
-    """Calls one of the LLVM functions below, with arrays of these kinds, the shape of the widest, and the epilogue."""
-    *arrays, epilogue = args
-    arrays = [make_array(kind)(context, builder, array) for kind, array in zip(kinds, arrays, strict=True)]
-    shape = cgutils.unpack_tuple(builder, arrays[widest].shape, 2)
-    operands = [*(array.data for array in arrays), *shape, epilogue]
-    builder.call(function(builder.module, real_type(kinds[widest].dtype)), operands)
+@intrinsic
+def spread_rows(typingctx, dz, w, dx, function, u, out):
+    """dxᵢₚ = dzᵢ·wₚ,  outᵢₚ = f(uᵢₚ, dxᵢₚ), for the addresses of an elementwise f and its instruction, or zeros.
+
+    dz : (n, 1), w : (k, 1), dx, u, out : (n, k), all C-contiguous, of one dtype. Overwrites dx and out.
+    """
+
+    def codegen(context, builder, signature, args):
+        return called(context, builder, scaled_rows, signature.args, args, 2)
+
+    return types.void(dz, w, dx, PAIR, u, out), codegen
+
+
+def called(context, builder, llvm_function, kinds, args, widest):
+    """Calls one of the LLVM functions below, with the arguments: arrays as pointers, pairs unpacked; and its shape."""
+    operands = []
+    for kind, value in zip(kinds, args, strict=True):
+        pair = isinstance(kind, types.BaseTuple)
+        operands += (
+            cgutils.unpack_tuple(builder, value, 2) if pair else [make_array(kind)(context, builder, value).data]
+        )
+    shape = cgutils.unpack_tuple(builder, make_array(kinds[widest])(context, builder, args[widest]).shape, 2)
+    builder.call(llvm_function(builder.module, real_type(kinds[widest].dtype)), [*operands, *shape])
     return context.get_dummy_value()
 
 
 def weighted_sums(module, real):
     """The LLVM function of `weigh_rows`. The last rows are computed again where ROWS of them are not left."""
     pointer = real.as_pointer()
-    kinds = {"x": pointer, "w": pointer, "start": pointer, "z": pointer, "n": INDEX, "terms": INDEX, "epilogue": INDEX}
+    kinds = {"x": pointer, "w": pointer, "start": pointer, "z": pointer, "function": INDEX, "instruction": INDEX}
+    kinds |= {"u": pointer, "out": pointer, "n": INDEX, "terms": INDEX}
     function, builder = private_function(module, f"fastml_column_{real}", kinds)
     if builder is None:
         return function
-    x_, w, start, z, n, terms, epilogue = function.args
+    x_, w, start, z, f, instruction, u, out, n, terms = function.args
     x, width, last = Matrix(builder, x_, terms), lanes(real), builder.sub(n, INDEX(1))
     vectors = builder.udiv(terms, INDEX(width))
     whole = builder.mul(vectors, INDEX(width))
@@ -77,8 +83,8 @@ def weighted_sums(module, real):
         sums = fold(builder, vectors, [zero] * ROWS, lambda k, sums: add(builder.mul(k, INDEX(width)), sums))
         for number, lanes_ in zip(numbers, add(whole, sums, mask), strict=True):
             builder.store(builder.fadd(offset, total(builder, lanes_)), builder.gep(z, [number]))
-    with builder.if_then(builder.icmp_signed("!=", epilogue, INDEX(0))):
-        builder.call(finish(module, real), [epilogue, z, z, n, INDEX(1), n])
+    with builder.if_then(builder.icmp_signed("!=", f, INDEX(0))):
+        elementwise.call(builder, real, f, instruction, u, z, out, n, INDEX(1), n)
     builder.ret_void()
     return function
 
@@ -86,34 +92,30 @@ def weighted_sums(module, real):
 def scaled_rows(module, real):
     """The LLVM function of `spread_rows`."""
     pointer = real.as_pointer()
-    kinds = {"dz": pointer, "w": pointer, "e": pointer, "dx": pointer, "n": INDEX, "terms": INDEX, "epilogue": INDEX}
+    kinds = {"dz": pointer, "w": pointer, "dx": pointer, "function": INDEX, "instruction": INDEX}
+    kinds |= {"u": pointer, "out": pointer, "n": INDEX, "terms": INDEX}
     function, builder = private_function(module, f"fastml_spread_{real}", kinds)
     if builder is None:
         return function
-    dz, w, e_, dx_, n, terms, epilogue = function.args
-    e, dx, width = Matrix(builder, e_, terms), Matrix(builder, dx_, terms), lanes(real)
+    dz, w, dx_, f, instruction, u_, out_, n, terms = function.args
+    dx, u, out = (Matrix(builder, pointer_, terms) for pointer_ in (dx_, u_, out_))
+    width = lanes(real)
     whole = builder.and_(terms, INDEX(-width))
     mask = mask_for(builder, builder.sub(terms, whole), width)
 
-    def scale(f, factor, i, p, mask=None):
+    def scale(factor, i, p, mask=None):
         product = factor * load(builder, builder.gep(w, [p]), real, mask)
-        store(builder, f(product, lambda: load(builder, e.at(i, p).pointer, real, mask)), dx.at(i, p).pointer, mask)
+        store(builder, product, dx.at(i, p).pointer, mask)
 
-    done = builder.append_basic_block("done")
-    cases = {0: lambda z, e: z}
-    cases |= {code: lambda z, e, f=f: f(z, e()) for code, f in EPILOGUES.items() if code < 0}
-    switch = builder.switch(epilogue, done)
-    for code, f in cases.items():
-        builder.position_at_end(builder.append_basic_block("spread"))
-        switch.add_case(INDEX(code), builder.block)
-        with cgutils.for_range(builder, n) as loop:
-            factor = splat(builder, builder.load(builder.gep(dz, [loop.index])), width)
-            with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (p, _):
-                scale(f, factor, loop.index, p)
-            with builder.if_then(builder.icmp_signed(">", terms, whole)):
-                scale(f, factor, loop.index, whole, mask)
-        builder.branch(done)
-    builder.position_at_end(done)
+    with cgutils.for_range(builder, n) as loop:
+        factor = splat(builder, builder.load(builder.gep(dz, [loop.index])), width)
+        with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (p, _):
+            scale(factor, loop.index, p)
+        with builder.if_then(builder.icmp_signed(">", terms, whole)):
+            scale(factor, loop.index, whole, mask)
+        with builder.if_then(builder.icmp_signed("!=", f, INDEX(0))):  # while the row is in the cache
+            places = (matrix.at(loop.index).pointer for matrix in (u, dx, out))
+            elementwise.call(builder, real, f, instruction, *places, terms, INDEX(1), terms)
     builder.ret_void()
     return function
 

@@ -1,9 +1,10 @@
 """The layer of neurons: each output is a weighted sum of all inputs plus a bias."""
 
-from numba import njit
-
 from fastml.kernels.column import spread_rows, weigh_rows
 from fastml.kernels.gemm import product
+from fastml.kernels.operands import Function, Gradient, OfSlice, Rows, Scratch, ShareOfRows, SummedRows, Weights
+from fastml.kernels.operation import operation
+from fastml.kernels.tiling import ROOM
 from fastml.kernels.views import matrix, nothing
 
 multiply = product()
@@ -11,45 +12,72 @@ multiply_columns = product(a_is="columns")
 add_rows = product(a_is="ones")
 multiply_transposed = product(b_transposed=True)
 
+NONE = (0, 0)  # instead of the addresses of an elementwise function and its instruction
 
-@njit(inline="always", error_model="numpy")
-def dense_forward(x, W, b, kind, a, room):
-    """a = f(x·W + b), where kind names f, an activation of EPILOGUES, or is 0 for none.
 
-    x : (n, d_in), W : (d_in, d_out), b : (d_out,), a : (n, d_out). Overwrites a and room.
+@operation
+def dense_forward(
+    x: Rows("d_in"),
+    W: Weights("d_in", "d_out"),
+    b: Weights("d_out"),
+    function: Function(),
+    z: Rows("d_out"),
+    a: Rows("d_out"),
+    scratch: Scratch(ROOM),
+):
+    """z = x·W + b, and a = f(z), where there is a function f.
+
+    x : (n, d_in), W : (d_in, d_out), b : (d_out,), z, a : (n, d_out). Overwrites z, a, which may be z, and scratch.
     """
     if W.shape[1] > 1:
-        multiply(x, 0, W, b, False, kind, a, a, room)
+        multiply(x, 0, W, b, False, z, function, z, a, scratch)
     else:
-        weigh_rows(x, W, b, a, kind)
+        weigh_rows(x, W, b, z, function, z, a)
 
 
-@njit(inline="always", error_model="numpy")
-def dense_backward_weights(x, dz, first, last, accumulate, dW, db, room):
-    """dW = xᵀ·dz,  db = Σᵢ dzᵢ,  or these added to what is there, if `accumulate`.
+@operation
+def dense_backward_weights(
+    x: SummedRows("d_in"),
+    dz: SummedRows("d_out"),
+    share: ShareOfRows("W", "d_in", "d_out"),
+    fresh: OfSlice("fresh"),
+    dW: Gradient("W", "d_in", "d_out"),
+    db: Gradient("b", "d_out"),
+    scratch: Scratch(ROOM),
+):
+    """dW = xᵀ·dz,  db = Σᵢ dzᵢ,  or these added to what is there, unless it is `fresh`.
 
-    x : (n, d_in), dz : (n, d_out), n ≥ 1, dW : (d_in, d_out), db : (d_out,). Overwrites rows first … last - 1 of dW, db
-    if they are the last ones, and room. A single column is a row, too: dWᵀ = dzᵀ·x fills vectors, dW would not.
+    x : (n, d_in), dz : (n, d_out), n ≥ 1, dW : (d_in, d_out), db : (d_out,), share : the first and the one behind the
+    last of the rows of dW to overwrite, and db with the last ones. Overwrites scratch. A single column is a row, too:
+    dWᵀ = dzᵀ·x fills vectors, dW would not.
     """
-    (n, d_in), d_out, none = x.shape, dz.shape[1], nothing(db)
+    (n, d_in), d_out, none, accumulate = x.shape, dz.shape[1], nothing(db), not fresh
+    first, last = share
     if d_out > 1:
         part = matrix(dW, first * d_out, last - first, d_out)
-        multiply_columns(x, first, dz, none, accumulate, 0, part, part, room)
+        multiply_columns(x, first, dz, none, accumulate, part, NONE, part, part, scratch)
     elif first == 0 < last:
         row = matrix(dW, 0, 1, d_in)
-        multiply(matrix(dz, 0, 1, n), 0, x, none, accumulate, 0, row, row, room)
+        multiply(matrix(dz, 0, 1, n), 0, x, none, accumulate, row, NONE, row, row, scratch)
     if first < last == d_in:
         row = matrix(db, 0, 1, d_out)
-        add_rows(x, 0, dz, none, accumulate, 0, row, row, room)
+        add_rows(x, 0, dz, none, accumulate, row, NONE, row, row, scratch)
 
 
-@njit(inline="always", error_model="numpy")
-def dense_backward_inputs(dz, W, kind, a, dx, room):
-    """dx = dz·Wᵀ, times f′ where kind names f, an activation of EPILOGUES, or is 0, and the inputs are a = f(…).
+@operation
+def dense_backward_inputs(
+    dz: Rows("d_out"),
+    W: Weights("d_in", "d_out"),
+    function: Function(),
+    u: Rows("d_in"),
+    dx: Rows("d_in"),
+    scratch: Scratch(ROOM),
+):
+    """dx = dz·Wᵀ, and then, where there is a function, the slope of an activation, dx = f(u, dx).
 
-    dz : (n, d_out), W : (d_in, d_out), a, dx : (n, d_in). Overwrites dx and room.
+    dz : (n, d_out), W : (d_in, d_out), u, dx : (n, d_in). Overwrites dx and scratch.
     """
     if W.shape[1] > 1:
-        multiply_transposed(dz, 0, W, nothing(room), False, -kind, a, dx, room)
+        multiply_transposed(dz, 0, W, nothing(scratch), False, dx, function, u, dx, scratch)
     else:
-        spread_rows(dz, W, a, dx, -kind)
+        spread_rows(dz, W, dx, function, u, dx)

@@ -3,11 +3,13 @@
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.operands import Number, OfJob, OfSlice, Rows, Size
+from fastml.kernels.operation import operation
 from fastml.kernels.random import DROPOUT, HALF, LOW, rounds
 from fastml.kernels.simd import INDEX, Vec, Words, broadcast, elementwise, mask_for, real_type, store
 
@@ -49,8 +51,18 @@ def draw_mask(typingctx, key, threshold, kept, first, mask):
     return types.void(key, threshold, kept, types.int64, mask), codegen
 
 
-@njit(inline="always", error_model="numpy")
-def dropout_forward(seed, step, epoch, layer, rate, first, x, mask, a):
+@operation
+def dropout_forward(
+    seed: OfJob("seed"),
+    step: OfSlice("batch"),
+    epoch: OfSlice("age"),
+    layer: Size(),
+    rate: Number(),
+    first: OfSlice("first"),
+    x: Rows("d_in"),
+    mask: Rows("d_in"),
+    a: Rows("d_in"),
+):
     """a = x · mask, where mask is 0 with probability rate and else 1 / (1 - rate), drawn for each row and unit.
 
     x, mask, a : (n, d), rows from number first of the batch on, a multiple of 16, rate : float64. Overwrites mask, and
@@ -62,8 +74,8 @@ def dropout_forward(seed, step, epoch, layer, rate, first, x, mask, a):
     masked((x, mask), (a,), ())
 
 
-@njit(inline="always", error_model="numpy")
-def dropout_backward(mask, da, dx):
+@operation
+def dropout_backward(mask: Rows("d_in"), da: Rows("d_in"), dx: Rows("d_in")):
     """dx = da · mask
 
     mask, da, dx : (n, d). Overwrites dx, which may be da.

@@ -4,8 +4,8 @@ Codes are whole numbers from 0 on, below the rows of the table. Nobody checks th
 of tables are short.
 """
 
-from numba import njit
-
+from fastml.kernels.operands import Gradient, OfSlice, Rows, ShareOfRows, Size, SummedRows, Weights
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.sums import add
 from fastml.kernels.views import matrix, vector
@@ -13,8 +13,8 @@ from fastml.kernels.views import matrix, vector
 fill = elementwise(lambda old, value: value)
 
 
-@njit(inline="always", error_model="numpy")
-def copy_columns(x, column, width, place, a):
+@operation
+def copy_columns(x: Rows("d_in"), column: Size(), width: Size(), place: Size(), a: Rows("d_out")):
     """Columns place … place + width - 1 of a are columns column … column + width - 1 of x.
 
     x : (n, d_in), a : (n, d_out). Overwrites these columns of a.
@@ -24,8 +24,8 @@ def copy_columns(x, column, width, place, a):
             a[i, place + j] = x[i, column + j]
 
 
-@njit(inline="always", error_model="numpy")
-def embed_forward(x, column, W, place, a):
+@operation
+def embed_forward(x: Rows("d_in"), column: Size(), W: Weights("categories", "width"), place: Size(), a: Rows("d_out")):
     """Columns place … place + width - 1 of aᵢ are the row of W that the code in column `column` of xᵢ names.
 
     x : (n, d_in), W : (categories, width), a : (n, d_out). Overwrites these columns of a.
@@ -36,16 +36,24 @@ def embed_forward(x, column, W, place, a):
             a[i, place + j] = W[code, j]
 
 
-@njit(inline="always", error_model="numpy")
-def embed_backward(x, column, da, place, first, last, accumulate, dW):
-    """dWₖ = Σᵢ daᵢ over the rows whose code in column `column` is k, or this added to what is there, if `accumulate`.
+@operation
+def embed_backward(
+    x: SummedRows("d_in"),
+    column: Size(),
+    da: SummedRows("d_out"),
+    place: Size(),
+    share: ShareOfRows("W", "categories", "width"),
+    fresh: OfSlice("fresh"),
+    dW: Gradient("W", "categories", "width"),
+):
+    """dWₖ = Σᵢ daᵢ over the rows whose code in column `column` is k, added to what is there unless it is `fresh`.
 
     x : (n, d_in), da : (n, d_out), of which columns place … place + width - 1 count, dW : (categories, width).
-    Overwrites rows first … last - 1 of dW. Each is a sum in the order of the rows of x, however the rows of dW are
-    shared out.
+    Overwrites the rows of dW in `share`, the first and the one behind the last. Each is a sum in the order of the rows
+    of x, however the rows of dW are shared out.
     """
-    width = dW.shape[1]
-    if not accumulate:
+    (first, last), width = share, dW.shape[1]
+    if fresh:
         part = matrix(dW, first * width, last - first, width)
         fill((part,), (part,), (dW.dtype.type(0),))
     for i in range(x.shape[0]):

@@ -1,40 +1,118 @@
-"""The compiled executor: one function that trains every model, because a model is data to it."""
+"""The compiled executor: a loop over the instructions of a program, each of which carries the address of its kernel."""
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core.cgutils import alloca_once
+from numba.extending import intrinsic
 
-from fastml.kernels import instruction as op
-from fastml.kernels.steps import run_steps
+from fastml.kernels.control import wait_for_progress
+from fastml.kernels.job import JOB, SLICE
+from fastml.kernels.operation import INSTRUCTION
+from fastml.kernels.random import shuffle
+from fastml.kernels.simd import INDEX
+from fastml.kernels.slices import begin_slice
 from fastml.kernels.subnormals import flush_subnormals, restore_control
-from fastml.kernels.team import WORKER, call_workers, leave, sleep_at, wait_for_workers
+from fastml.kernels.team import WORKER, call_workers, leave, sleep_at, wait_for_all, wait_for_workers
 from fastml.kernels.views import at_address
 
+KERNEL = INSTRUCTION.fields["kernel"][1]  # bytes from the start of an instruction
+SIZE, SLICE_SIZE = INSTRUCTION.itemsize, SLICE.itemsize
+ENTRY = types.none(types.int64, types.int64, types.int64, types.DType(types.float64))  # of any dtype, as to machines
 
-def build_executor():
-    """The executor, compiled at its first call for a dtype; `fastml.compiled` keeps it on disk."""
 
-    @njit(nogil=True, error_model="numpy")
-    def run(address, thread, zero):
-        """Runs a job as its first thread, with its workers, and returns when all are done; see `run_steps`.
+@intrinsic
+def call_kernel(typingctx, job, instruction, slice_):
+    """Calls the entry whose address the instruction holds, all given as addresses; nothing where it is 0."""
 
-        Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
-        """
-        control = flush_subnormals()
-        serves = thread < 0
-        while True:
-            job_address, number = address, 0
-            if serves:
-                worker = at_address(WORKER, address, 1)[0]
-                sleep_at(worker.lock)
-                job_address, number = worker.job, worker.thread
-            job = at_address(op.JOB, job_address, 1)[0]
-            workers = max(0, job.threads - 1)
-            if not serves:
-                call_workers(job_address, at_address(0, job.workers, workers), workers)
-            run_steps(job_address, number, zero)
-            if not serves:
-                wait_for_workers(job.arrived, workers)
-                break
-            leave(job.arrived)
-        restore_control(control)
+    def codegen(context, builder, signature, args):
+        place = builder.inttoptr(builder.add(args[1], INDEX(KERNEL)), INDEX.as_pointer())
+        address = builder.load(place)
+        with builder.if_then(builder.icmp_signed("!=", address, INDEX(0))):
+            kind = context.call_conv.get_function_type(ENTRY.return_type, ENTRY.args)
+            result, error = (alloca_once(builder, kind.args[k].pointee) for k in (0, 1))
+            target = builder.inttoptr(address, kind.as_pointer())
+            dtype = ir.Constant(kind.args[-1], None)  # which says nothing at run time
+            builder.call(target, [result, error, *args, dtype])
+        return context.get_dummy_value()
 
-    return run
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@njit(inline="always", error_model="numpy")
+def begin_step(job, slice_):
+    """The rows and the learning rate of the step; at the start of an epoch, the first thread shuffles its rows."""
+    slice_.epoch, slice_.batch = slice_.step // job.steps_per_epoch, slice_.step % job.steps_per_epoch
+    slice_.age = job.epoch + slice_.epoch
+    slice_.begin = slice_.batch * job.batch_size
+    slice_.n = job.rows - slice_.begin if slice_.batch == job.steps_per_epoch - 1 else job.batch_size
+    rates = at_address(0.0, job.rates, job.rates_size)
+    slice_.rate = rates[min(slice_.step - job.start, job.rates_size - 1)]
+    if slice_.batch == 0 and job.order_size:
+        if slice_.thread == 0:
+            shuffle(job.seed, slice_.age, at_address(0, job.order, job.order_size))
+        slice_.barriers += 1
+        wait_for_all(job.arrived, slice_.threads, slice_.barriers)
+    begin_slice(job, slice_)
+    slice_.batch_loss, slice_.next = 0.0, 0
+
+
+@njit(inline="always", error_model="numpy")
+def end_step(job, slice_):
+    """Counts the step, and after an epoch looks at its loss, where somebody waits for progress."""
+    slice_.step += 1
+    if job.patience and slice_.batch == job.steps_per_epoch - 1:
+        totals = at_address(0.0, job.totals, job.totals_size)
+        wait_for_progress(job, slice_, job.scale * (totals[slice_.epoch * job.columns] / job.rows))
+
+
+@njit(inline="always", error_model="numpy")
+def run_steps(job_address, thread):
+    """Runs steps ``job.step … job.stop - 1``: the whole program once for each batch, without Python.
+
+    All threads of the job must call this. Overwrites all arrays but program, rates, x, y and weights.
+    """
+    job = at_address(JOB, job_address, 1)[0]
+    slice_address = job.slices + thread * SLICE_SIZE
+    slice_ = at_address(SLICE, slice_address, 1)[0]
+    slice_.thread, slice_.threads, slice_.barriers, slice_.diverged = thread, job.threads, 0, 0
+    slice_.step, slice_.stop, slice_.t, slice_.loss = job.step, job.stop, job.t, job.loss
+    slice_.waited, slice_.best = job.waited, job.best
+    while slice_.step < slice_.stop:
+        begin_step(job, slice_)
+        while slice_.next < job.program_size:
+            instruction = job.program + slice_.next * SIZE
+            slice_.next += 1
+            call_kernel(job_address, instruction, slice_address)
+        if slice_.diverged:
+            break
+        end_step(job, slice_)
+    slice_.barriers += 1
+    wait_for_all(job.arrived, slice_.threads, slice_.barriers)  # before the job changes, every thread has read it
+    if thread == 0:
+        job.step, job.t, job.loss, job.diverged = slice_.step, slice_.t, slice_.loss, slice_.diverged
+        job.waited, job.best = slice_.waited, slice_.best
+
+
+def run_job(address, thread):
+    """Runs a job as its first thread, with its workers, and returns when all are done; see `run_steps`.
+
+    Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
+    """
+    control = flush_subnormals()
+    serves = thread < 0
+    while True:
+        job_address, number = address, 0
+        if serves:
+            worker = at_address(WORKER, address, 1)[0]
+            sleep_at(worker.lock)
+            job_address, number = worker.job, worker.thread
+        job = at_address(JOB, job_address, 1)[0]
+        workers = max(0, job.threads - 1)
+        if not serves:
+            call_workers(job_address, at_address(0, job.workers, workers), workers)
+        run_steps(job_address, number)
+        if not serves:
+            wait_for_workers(job.arrived, workers)
+            break
+        leave(job.arrived)
+    restore_control(control)

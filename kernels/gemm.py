@@ -11,10 +11,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.kernels.activations import EPILOGUES
+from fastml.kernels.elementwise import call
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.packing import pack_block, pack_group
-from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, settled, splat, store
+from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
 from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, MASKS, PANEL, ROWS, TERMS, VECTORS, panels
 
 
@@ -91,73 +91,37 @@ def sweep(module, real, strips):
     return function
 
 
-def finish(module, real):
-    """The LLVM function that applies an epilogue to a part of c: c[r, :] = f(c[r, :], e[r, :])."""
-    pointer = real.as_pointer()
-    kinds = {"epilogue": INDEX, "c": pointer, "e": pointer, "row": INDEX, "rows": INDEX, "columns": INDEX}
-    function, builder = private_function(module, f"fastml_epilogue_{real}", kinds)
-    if builder is None:
-        return function
-    epilogue, c_, e_, row, rows, columns = function.args
-    c, e, width = Matrix(builder, c_, row), Matrix(builder, e_, row), lanes(real)
-
-    def apply(f, i, j, mask=None):
-        place = c.at(i, j).pointer
-        result = f(settled(load(builder, place, real, mask)), load(builder, e.at(i, j).pointer, real, mask))
-        store(builder, result, place, mask)
-
-    whole = builder.and_(columns, INDEX(-width))
-    rest = builder.sub(columns, whole)
-    mask = mask_for(builder, rest, width)
-    done = builder.append_basic_block("done")
-    switch = builder.switch(epilogue, done)
-    for code, f in EPILOGUES.items():
-        builder.position_at_end(builder.append_basic_block("epilogue"))
-        switch.add_case(INDEX(code), builder.block)
-        with builder.if_else(builder.icmp_signed("==", columns, INDEX(VECTORS * width))) as (full, partly):
-            with full, cgutils.for_range(builder, rows) as loop:
-                for v in range(VECTORS):
-                    apply(f, loop.index, INDEX(v * width))
-            with partly, cgutils.for_range(builder, rows) as loop:
-                with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(width)) as (j, _):
-                    apply(f, loop.index, j)
-                with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
-                    apply(f, loop.index, whole, mask)
-        builder.branch(done)
-    builder.position_at_end(done)
-    builder.ret_void()
-    return function
-
-
 def product(a_is="rows", b_transposed=False):
-    """``run(a, first, b, start, accumulate, epilogue, e, c, room)`` for Numba: c = f(start + a·b, e).
+    """``run(a, first, b, start, accumulate, c, function, u, out, scratch)`` for Numba: c = start + a·b, out = f(u, c).
 
-    a : (n, k), b : (k, d), c, e : (n, d), k ≥ 1, all C-contiguous, of one dtype. If `a_is` "columns", a : (k, …) is
-    transposed, and its columns from `first` on count; if "ones", it is not read and all its elements are 1. If
-    `b_transposed`, b is (d, k). start : (d,), or (0,) for none, or c itself if `accumulate`. epilogue : a key of
-    EPILOGUES, which has f, or 0 for f(z, e) = z. room : (ROOM,) to copy to. Overwrites c and room.
+    a : (n, k), b : (k, d), c, u, out : (n, d), k ≥ 1, all C-contiguous, of one dtype. If `a_is` "columns", a : (k, …)
+    is transposed, and its columns from `first` on count; if "ones", it is not read and all its elements are 1. If
+    `b_transposed`, b is (d, k). start : (d,), or (0,) for none, or c itself if `accumulate`. function : a pair of
+    addresses, of an elementwise f and of the instruction, or of zeros for none. Then out is not written; else it may be
+    c, as may u. scratch : (ROOM,) to copy to. Overwrites c, out and scratch.
     """
 
     @intrinsic
-    def run(typingctx, a, first, b, start, accumulate, epilogue, e, c, room):
+    def run(typingctx, a, first, b, start, accumulate, c, function, u, out, scratch):
         def codegen(context, builder, signature, args):
             real = real_type(c.dtype)
-            kinds = {0: a, 2: b, 3: start, 6: e, 7: c, 8: room}
+            kinds = {0: a, 2: b, 3: start, 5: c, 7: u, 8: out, 9: scratch}
             arrays = {k: make_array(kind)(context, builder, args[k]) for k, kind in kinds.items()}
-            a_data, b_data, start_data, e_data, c_data, room_data = (array.data for array in arrays.values())
-            n, d = cgutils.unpack_tuple(builder, arrays[7].shape, 2)
+            a_data, b_data, start_data, c_data, u_data, out_data, room = (array.data for array in arrays.values())
+            n, d = cgutils.unpack_tuple(builder, arrays[5].shape, 2)
             terms = builder.extract_value(arrays[2].shape, 1 if b_transposed else 0)
             a_row = builder.extract_value(arrays[0].shape, 1)
             if a_is == "ones":
                 a_data = constants(builder, real, 1.0, ROWS)
             elif a_is == "columns":
                 a_data = builder.gep(a_data, [args[1]])
-            operands = a_data, a_row, b_data, start_data, arrays[3].nitems, args[4], c_data, e_data, args[5]
-            builder.call(blocks(builder.module, real, a_is, b_transposed), [*operands, room_data, n, terms, d])
+            operands = [a_data, a_row, b_data, start_data, arrays[3].nitems, args[4], c_data]
+            operands += [*cgutils.unpack_tuple(builder, args[6], 2), u_data, out_data, room, n, terms, d]
+            builder.call(blocks(builder.module, real, a_is, b_transposed), operands)
             return context.get_dummy_value()
 
-        size = types.int64
-        return types.void(a, size, b, start, types.boolean, size, e, c, room), codegen
+        pair = types.UniTuple(types.int64, 2)
+        return types.void(a, types.int64, b, start, types.boolean, c, pair, u, out, scratch), codegen
 
     return run
 
@@ -176,16 +140,16 @@ def blocks(module, real, a_is, b_transposed):
     """
     pointer = real.as_pointer()
     kinds = {"a": pointer, "a_row": INDEX, "b": pointer, "start": pointer, "start_size": INDEX}
-    kinds |= {"accumulate": ir.IntType(1), "c": pointer, "e": pointer, "epilogue": INDEX, "room": pointer}
-    kinds |= {"n": INDEX, "terms": INDEX, "columns": INDEX}
+    kinds |= {"accumulate": ir.IntType(1), "c": pointer, "function": INDEX, "instruction": INDEX, "u": pointer}
+    kinds |= {"out": pointer, "room": pointer, "n": INDEX, "terms": INDEX, "columns": INDEX}
     name = f"fastml_product_{a_is}{'_transposed' * b_transposed}_{real}"
     function, builder = private_function(module, name, kinds)
     if builder is None:
         return function
-    a_, a_row, b_, start, start_size, accumulate, c_, e_, epilogue, room, n, terms, columns = function.args
+    a_, a_row, b_, start, start_size, accumulate, c_, f, instruction, u_, out_, room, n, terms, columns = function.args
     steps = {"rows": (a_row, INDEX(1)), "columns": (INDEX(1), a_row), "ones": (INDEX(0), INDEX(0))}[a_is]
     a, b = Matrix(builder, a_, *steps), Matrix(builder, b_, terms if b_transposed else columns)
-    c, e = Matrix(builder, c_, columns), Matrix(builder, e_, columns)
+    c, u, out = (Matrix(builder, pointer, columns) for pointer in (c_, u_, out_))
     width, strips = lanes(real), a_is != "rows"
     large = builder.icmp_signed(">=", builder.mul(n, builder.mul(terms, columns)), INDEX(LARGE))
     reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * width)))
@@ -217,9 +181,9 @@ def blocks(module, real, a_is, b_transposed):
         arguments += [c_panel.pointer, c_panel.row, left]
         builder.call(sweep(module, real, strips), arguments)
         ends = builder.icmp_signed("==", builder.add(p, some), terms)
-        with builder.if_then(builder.and_(ends, builder.icmp_signed("!=", epilogue, INDEX(0)))):
-            arguments = [epilogue, c_panel.pointer, e.at(i, j).pointer, c_panel.row, rows, left]
-            builder.call(finish(module, real), arguments)
+        with builder.if_then(builder.and_(ends, builder.icmp_signed("!=", f, INDEX(0)))):
+            panels_ = u.at(i, j).pointer, c_panel.pointer, out.at(i, j).pointer
+            call(builder, real, f, instruction, *panels_, c_panel.row, rows, left)
 
     with (
         cgutils.for_range_slice(builder, INDEX(0), columns, across) as (j, _),

@@ -2,17 +2,11 @@
 
 import math
 
-from numba import njit
-
 from fastml.kernels.activations import largest_of
+from fastml.kernels.operands import Column, Rows
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import Vec
 from fastml.kernels.sweeps import rowwise
-
-BINARY_ACCURACY = 1
-CATEGORICAL_ACCURACY = 2
-SPARSE_CATEGORICAL_ACCURACY = 3
-MEAN_SQUARED_ERROR = 4
-MEAN_ABSOLUTE_ERROR = 5
 
 
 def mean_over_outputs(score):
@@ -64,20 +58,34 @@ def label_hits(row):
     row.put(0, place_of_largest(row, 0).where("==", row.value(1), 1.0, 0.0))
 
 
-@njit(inline="always", error_model="numpy")
-def metric(kind, a, y, scores):
-    """scoresᵢ = score(aᵢ, yᵢ), where kind names the metric: 1 or 0 for a hit, or a mean over the outputs.
+Predictions, Targets, Scores = Rows("d_out"), Rows("d_y"), Column()
 
-    a : (n, d), y : (n, d) or, for class labels, (n, 1), scores : (n,). Overwrites scores.
-    """
-    d = a.dtype.type(a.shape[1])
-    if kind == SPARSE_CATEGORICAL_ACCURACY:
-        label_hits((a,), (scores, y), ())
-    elif kind == CATEGORICAL_ACCURACY:
-        class_hits((a, y), (scores,), ())
-    elif kind == MEAN_SQUARED_ERROR:
-        squared_errors((a, y), (scores,), (d,))
-    elif kind == MEAN_ABSOLUTE_ERROR:
-        absolute_errors((a, y), (scores,), (d,))
-    else:
-        binary_hits((a, y), (scores,), (d,))
+
+@operation
+def binary_accuracy(a: Predictions, y: Targets, scores: Scores):
+    """The share of outputs for which a and y are on the same side of ½. a, y : (n, d). Overwrites scores : (n,)."""
+    binary_hits((a, y), (scores,), (a.dtype.type(a.shape[1]),))
+
+
+@operation
+def categorical_accuracy(a: Predictions, y: Targets, scores: Scores):
+    """1 where a is largest where y is, else 0. a, y : (n, d). Overwrites scores : (n,)."""
+    class_hits((a, y), (scores,), ())
+
+
+@operation
+def sparse_categorical_accuracy(a: Predictions, y: Targets, scores: Scores):
+    """1 where a is largest at the class number y, else 0. a : (n, d), y : (n, 1). Overwrites scores : (n,)."""
+    label_hits((a,), (scores, y), ())
+
+
+@operation
+def mean_squared_error(a: Predictions, y: Targets, scores: Scores):
+    """The mean of (a - y)² over the outputs. a, y : (n, d). Overwrites scores : (n,)."""
+    squared_errors((a, y), (scores,), (a.dtype.type(a.shape[1]),))
+
+
+@operation
+def mean_absolute_error(a: Predictions, y: Targets, scores: Scores):
+    """The mean of |a - y| over the outputs. a, y : (n, d). Overwrites scores : (n,)."""
+    absolute_errors((a, y), (scores,), (a.dtype.type(a.shape[1]),))

@@ -3,10 +3,11 @@
 Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training", ICML 2015.
 """
 
-from numba import njit
-
+from fastml.kernels.operands import BatchRows, Gradient, Number, OfSlice, Rows, Share, Weights, Workspace
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.sweeps import columnwise
+from fastml.kernels.views import vector
 
 
 @columnwise
@@ -66,8 +67,8 @@ def differentiate_columns(columns, n):
 track = elementwise(lambda running, batch, kept, new: batch.fma(new, kept * running))
 
 
-@njit(inline="always", error_model="numpy")
-def normalize(x, mean, scale, a):
+@operation
+def normalize(x: Rows("d_in"), mean: Weights("d_in"), scale: Weights("d_in"), a: Rows("d_in")):
     """aᵢⱼ = (xᵢⱼ - meanⱼ) · scaleⱼ
 
     x, a : (n, d), mean, scale : (d,). Overwrites a, which may be x.
@@ -75,20 +76,40 @@ def normalize(x, mean, scale, a):
     scale_columns((x, a), (mean, scale), (), 0, x.shape[1])
 
 
-@njit(inline="always", error_model="numpy")
-def batchnorm_forward(x, gamma, beta, epsilon, first, last, mean, variance, inverse, x_hat, a):
+@operation
+def batchnorm_forward(
+    x: BatchRows("d_in"),
+    gamma: Weights("d_in"),
+    beta: Weights("d_in"),
+    epsilon: Number(),
+    share: Share("d_in"),
+    batch_mean: Workspace("d_in"),
+    batch_variance: Workspace("d_in"),
+    inverse: Workspace("d_in"),
+    x_hat: BatchRows("d_in"),
+    a: BatchRows("d_in"),
+):
     """a = γ·x̂ + β,  x̂ = (x - mean)·inverse,  inverse = 1 / √(variance + ε), with mean and biased variance of the batch.
 
-    x, x_hat, a : (n, d), gamma, beta, mean, variance, inverse : (d,), epsilon : float64. Overwrites columns first …
-    last - 1 of the last five; a may be x. Two passes: Σx² - (Σx)² / n would lose a small variance beside a large mean.
+    x, x_hat, a : (n, d), gamma, beta, batch_mean, batch_variance, inverse : (d,), epsilon : float64. Overwrites of the
+    last five the columns in `share`, the first and the one behind the last; a may be x. Two passes: Σx² - (Σx)² / n
+    would lose a small variance beside a large mean.
     """
     real = x.dtype.type
-    vectors, scalars = (gamma, beta, mean, variance, inverse), (real(x.shape[0]), real(epsilon))
-    normalize_columns((x, x_hat, a), vectors, scalars, first, last)
+    vectors, scalars = (gamma, beta, batch_mean, batch_variance, inverse), (real(x.shape[0]), real(epsilon))
+    normalize_columns((x, x_hat, a), vectors, scalars, *share)
 
 
-@njit(inline="always", error_model="numpy")
-def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
+@operation
+def batchnorm_inference(
+    x: Rows("d_in"),
+    gamma: Weights("d_in"),
+    beta: Weights("d_in"),
+    mean: Weights("d_in"),
+    variance: Weights("d_in"),
+    epsilon: Number(),
+    a: Rows("d_in"),
+):
     """a = γ·(x - mean) / √(variance + ε) + β, with the statistics that training has tracked.
 
     x, a : (n, d), gamma, beta, mean, variance : (d,), epsilon : float64. Overwrites a, which may be x.
@@ -96,23 +117,43 @@ def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
     infer_columns((x, a), (gamma, beta, mean, variance), (x.dtype.type(epsilon),), 0, x.shape[1])
 
 
-@njit(inline="always", error_model="numpy")
-def batchnorm_backward(da, x_hat, gamma, inverse, first, last, dgamma, dbeta, dx):
+@operation
+def batchnorm_backward(
+    da: BatchRows("d_in"),
+    x_hat: BatchRows("d_in"),
+    gamma: Weights("d_in"),
+    inverse: Workspace("d_in"),
+    share: Share("d_in"),
+    dgamma: Gradient("gamma", "d_in"),
+    dbeta: Gradient("beta", "d_in"),
+    dx: BatchRows("d_in"),
+):
     """dβ = Σᵢ daᵢ,  dγ = Σᵢ daᵢ·x̂ᵢ,  dx = γ·inverse·(da - (dβ + x̂·dγ) / n), as mean and variance depend on x, too.
 
-    da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites columns first … last - 1 of dgamma, dbeta
-    and dx, which may be da.
+    da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites of dgamma, dbeta and
+    dx, which may be da, the columns in `share`, the first and the one behind the last.
     """
     scalars = (da.dtype.type(da.shape[0]),)
-    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), scalars, first, last)
+    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), scalars, *share)
 
 
-@njit(inline="always", error_model="numpy")
-def batchnorm_track(batch_mean, batch_variance, n, momentum, mean, variance):
+@operation
+def batchnorm_track(
+    batch_mean: Workspace("d_in"),
+    batch_variance: Workspace("d_in"),
+    n: OfSlice("n"),
+    momentum: Number(),
+    share: Share("d_in"),
+    mean: Weights("d_in"),
+    variance: Weights("d_in"),
+):
     """mean = momentum · mean + (1 - momentum) · batch_mean, and so the variance, with the batch's unbiased one.
 
-    All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites mean and variance.
+    All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites the elements
+    of mean and variance in `share`, the first and the one behind the last.
     """
-    real = mean.dtype.type
+    (first, last), real = share, mean.dtype.type
+    batch_mean, mean = vector(batch_mean, first, last - first), vector(mean, first, last - first)
+    batch_variance, variance = vector(batch_variance, first, last - first), vector(variance, first, last - first)
     track((mean, batch_mean), (mean,), (real(momentum), real(1 - momentum)))
     track((variance, batch_variance), (variance,), (real(momentum), real((1 - momentum) * n / (n - 1))))

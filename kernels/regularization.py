@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from fastml.kernels.operands import GradientPart, Job, Number, OfSlice, Part, Size, Slice, Totals, Whole
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.sums import summed
 
@@ -27,8 +29,23 @@ def penalty_forward(W, l1, l2):
     return l1 * absolutes(W) + l2 * squares(W)
 
 
-@njit(inline="always", error_model="numpy")
-def penalty_backward(W, dW, l1, l2):
+@operation
+def add_penalty(
+    job: Job(), slice_: Slice(), W: Whole("params"), l1: Number(), l2: Number(), total: Size(), totals: Totals()
+):
+    """The epoch's total and the loss of the batch += the penalty, once for each row, by the first thread.
+
+    W : (size,), totals : (epochs · columns,) float64, `total` a column of these.
+    """
+    if slice_.thread == 0:
+        value = slice_.n * penalty_forward(W, l1, l2)
+        totals[slice_.epoch * job.columns + total] += value
+        slice_.batch_loss += value
+        job.batch_loss = slice_.batch_loss
+
+
+@operation
+def penalty_backward(W: Part(), dW: GradientPart(), l1: Number(), l2: Number()):
     """dW += l₁·sign W + 2·l₂·W
 
     W, dW : (size,), l1, l2 : float64. Overwrites dW.
@@ -36,8 +53,8 @@ def penalty_backward(W, dW, l1, l2):
     penalty_slopes((W, dW), (dW,), (W.dtype.type(l1), W.dtype.type(2 * l2)))
 
 
-@njit(inline="always", error_model="numpy")
-def clip_value(dW, clip):
+@operation
+def clip_value(dW: GradientPart(), clip: Number()):
     """Each element of dW cut at ±clip.
 
     dW : (size,), clip : float64. Overwrites dW.
@@ -56,8 +73,14 @@ def norm_factor(dW, clip):
     return clip / norm if norm > clip else 1.0
 
 
-@njit(inline="always", error_model="numpy")
-def scale(dW, factor):
+@operation
+def measure_norm(slice_: Slice(), dW: Whole("grads"), clip: Number()):
+    """The slice's factor = `norm_factor`, by each thread for itself. dW : (size,), the whole gradient."""
+    slice_.factor = norm_factor(dW, clip)
+
+
+@operation
+def scale(dW: GradientPart(), factor: OfSlice("factor")):
     """dW = factor · dW
 
     dW : (size,), factor : float64. Overwrites dW.

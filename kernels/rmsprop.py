@@ -1,7 +1,7 @@
 """RMSprop (Tieleman & Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012)."""
 
-from numba import njit
-
+from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 
 
@@ -11,8 +11,16 @@ def rmsprop_step(W, dW, v, rho, rest, keep, learning_rate, epsilon):
     return keep * W - learning_rate * dW / (v.sqrt() + epsilon), v
 
 
-@njit(inline="always", error_model="numpy")
-def rmsprop_update(W, dW, v, learning_rate, weight_decay, rho, epsilon):
+@operation
+def rmsprop_update(
+    W: Part(),
+    dW: GradientPart(),
+    v: StatePart(0),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+    rho: Number(),
+    epsilon: Number(),
+):
     """v = ρv + (1-ρ)dW²,  W = (1 - learning_rate·weight_decay)·W - learning_rate·dW / (√v + ε)
 
     W, dW, v : (size,), the others float64. Overwrites W and v. ε stands outside of the root, as in PyTorch; Keras has

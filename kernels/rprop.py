@@ -3,8 +3,8 @@
 Igel & Hüsken, "Improving the Rprop Learning Algorithm", NC 2000: iRprop- and, with backtracking, iRprop+.
 """
 
-from numba import njit
-
+from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 
 
@@ -36,8 +36,17 @@ def rprop_backtrack_step(W, dW, previous, step, move, worse, eta_minus, eta_plus
     return W + move, agreement.where("<", 0.0, 0.0, dW), step, move
 
 
-@njit(inline="always", error_model="numpy")
-def rprop_update(W, dW, previous, step, eta_minus, eta_plus, step_min, step_max):
+@operation
+def rprop_update(
+    W: Part(),
+    dW: GradientPart(),
+    previous: StatePart(0),
+    step: StatePart(1),
+    eta_minus: Number(),
+    eta_plus: Number(),
+    step_min: Number(),
+    step_max: Number(),
+):
     """Where the slope kept its sign, step = min(η⁺·step, step_max); where it turned, step = max(η⁻·step, step_min) and
     dW counts as 0. Then W -= sign(dW)·step and previous = dW.
 
@@ -48,8 +57,19 @@ def rprop_update(W, dW, previous, step, eta_minus, eta_plus, step_min, step_max)
     rprop_step((W, dW, previous, step), (W, previous, step), bounds)
 
 
-@njit(inline="always", error_model="numpy")
-def rprop_backtrack_update(W, dW, previous, step, move, worse, eta_minus, eta_plus, step_min, step_max):
+@operation
+def rprop_backtrack_update(
+    W: Part(),
+    dW: GradientPart(),
+    previous: StatePart(0),
+    step: StatePart(1),
+    move: StatePart(2),
+    worse: OfSlice("worse"),
+    eta_minus: Number(),
+    eta_plus: Number(),
+    step_min: Number(),
+    step_max: Number(),
+):
     """As rprop_update, but where the slope turned, the last move is taken back if the loss grew (worse 1.0, else 0.0).
 
     W, dW, previous, step, move : (size,), the others float64. Overwrites W, previous, step and move.

@@ -1,7 +1,7 @@
 """Gradient descent, with momentum, and with Nesterov's look-ahead."""
 
-from numba import njit
-
+from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 
 sgd_step = elementwise(lambda W, dW, keep, minus_rate: dW.fma(minus_rate, keep * W))
@@ -19,8 +19,13 @@ def nesterov_step(W, dW, v, keep, minus_rate, momentum):
     return v.fma(momentum, dW).fma(minus_rate, keep * W), v
 
 
-@njit(inline="always", error_model="numpy")
-def sgd_update(W, dW, learning_rate, weight_decay):
+@operation
+def sgd_update(
+    W: Part(),
+    dW: GradientPart(),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+):
     """W = (1 - learning_rate · weight_decay) · W - learning_rate · dW
 
     W, dW : (size,), the others float64. Overwrites W.
@@ -29,8 +34,15 @@ def sgd_update(W, dW, learning_rate, weight_decay):
     sgd_step((W, dW), (W,), (real(1 - learning_rate * weight_decay), real(-learning_rate)))
 
 
-@njit(inline="always", error_model="numpy")
-def momentum_update(W, dW, v, learning_rate, weight_decay, momentum):
+@operation
+def momentum_update(
+    W: Part(),
+    dW: GradientPart(),
+    v: StatePart(0),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+    momentum: Number(),
+):
     """v = momentum · v + dW,  W = (1 - learning_rate · weight_decay) · W - learning_rate · v
 
     W, dW, v : (size,), the others float64. Overwrites W and v. Polyak, 1964, with the rate outside of v, as in PyTorch.
@@ -40,8 +52,15 @@ def momentum_update(W, dW, v, learning_rate, weight_decay, momentum):
     momentum_step((W, dW, v), (W, v), constants)
 
 
-@njit(inline="always", error_model="numpy")
-def nesterov_update(W, dW, v, learning_rate, weight_decay, momentum):
+@operation
+def nesterov_update(
+    W: Part(),
+    dW: GradientPart(),
+    v: StatePart(0),
+    learning_rate: OfSlice("rate"),
+    weight_decay: Number(),
+    momentum: Number(),
+):
     """v = momentum · v + dW,  W = (1 - learning_rate · weight_decay) · W - learning_rate · (dW + momentum · v)
 
     W, dW, v : (size,), the others float64. Overwrites W and v. W is the point that looks ahead (Sutskever et al., "On

@@ -69,6 +69,10 @@ class Vec:
             return other.value
         return ir.Constant(self.value.type, [ir.Constant(self.real, float(other))] * self.value.type.count)
 
+    def constant(self, number):
+        """The Vec of copies of a number, as wide as this one."""
+        return Vec(self.builder, self.of(number))
+
     def emit(self, instruction, other):
         return Vec(self.builder, getattr(self.builder, instruction)(self.value, self.of(other)))
 

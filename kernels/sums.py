@@ -6,7 +6,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.operands import BatchColumn, GradientPart, Job, OfJob, Size, Slice, Totals
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import BITS, INDEX, Vec, elementwise, fold, load, mask_for, real_type
+from fastml.kernels.slices import first_of
+from fastml.kernels.views import vector
 
 SUMS = 4  # side by side, so that an addition need not wait for the one before
 
@@ -71,3 +75,37 @@ def sum_rows(losses):
     losses : (n,).
     """
     return sum_lanes(losses)
+
+
+@operation
+def add_loss(job: Job(), slice_: Slice(), losses: BatchColumn(), total: Size(), totals: Totals()):
+    """The epoch's total and the loss of the batch += Σᵢ lossesᵢ, by the first thread.
+
+    losses : (n,), totals : (epochs · columns,) float64, `total` a column of these.
+    """
+    if slice_.thread == 0:
+        value = sum_rows(losses)
+        totals[slice_.epoch * job.columns + total] += value
+        slice_.batch_loss += value
+        job.batch_loss = slice_.batch_loss
+
+
+@operation
+def add_score(job: Job(), slice_: Slice(), scores: BatchColumn(), total: Size(), totals: Totals()):
+    """The epoch's total += Σᵢ scoresᵢ, by the first thread.
+
+    scores : (n,), totals : (epochs · columns,) float64, `total` a column of these.
+    """
+    if slice_.thread == 0:
+        totals[slice_.epoch * job.columns + total] += sum_rows(scores)
+
+
+@operation
+def add_shards(job: Job(), slice_: Slice(), dW: GradientPart(), W: Size(), size: Size(), grads: OfJob("grads")):
+    """dW += the gradients that the other shards have summed up, in their order, each thread a part of the parameters.
+
+    dW : a part of the gradient of the first shard, from parameter W on. Overwrites dW.
+    """
+    shards = min(job.shards, (slice_.n + job.block - 1) // job.block)
+    for k in range(1, shards):
+        add(vector(grads, k * job.params_size + W + first_of(size, slice_), dW.size), dW)

@@ -1,9 +1,10 @@
 """What happens to targets and rows around the loss: label smoothing, and weights of the rows."""
 
-from numba import njit
-
+from fastml.kernels.operands import Column, Number, Rows, Size
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.sweeps import rowwise
+from fastml.kernels.views import matrix
 
 smoothed = elementwise(lambda y, kept, floor: kept * y + floor)
 
@@ -20,8 +21,8 @@ def weighed(row):
     row.parts(lambda part: part.store(0, weight * part.load(0)))
 
 
-@njit(inline="always", error_model="numpy")
-def smooth_targets(y, label_smoothing, classes, smooth):
+@operation
+def smooth_targets(y: Rows("d_y"), label_smoothing: Number(), classes: Size(), smooth: Rows("d_out")):
     """smooth = (1 - ε)·y + ε / classes, where y is the one-hot matrix if it came as class labels.
 
     A binary target has 2 classes, of which only one has a column. y, smooth : (n, d), or y : (n, 1) for labels,
@@ -35,10 +36,19 @@ def smooth_targets(y, label_smoothing, classes, smooth):
         smoothed_one_hot((smooth,), (y,), (kept + floor, floor))
 
 
-@njit(inline="always", error_model="numpy")
-def weigh_rows(w, rows):
+@operation
+def weigh_rows(w: Rows(1), rows: Rows("width")):
     """rowsᵢⱼ = wᵢ · rowsᵢⱼ
 
     w : (n, 1), rows : (n, d). Overwrites rows.
     """
     weighed((rows,), (w,), ())
+
+
+@operation
+def weigh_losses(w: Rows(1), losses: Column()):
+    """lossesᵢ = wᵢ · lossesᵢ
+
+    w : (n, 1), losses : (n,). Overwrites losses.
+    """
+    weighed((matrix(losses, 0, losses.size, 1),), (w,), ())

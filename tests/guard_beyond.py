@@ -35,7 +35,7 @@ def beyond(dtype):
     add, large = kernel("add"), np.zeros(65, dtype)
     add(large, large)
     yield "the last lane of a vector", lambda: add(large, guarded((64,), dtype))
-    compiled.ensure(dtype)
+    compiled.warmup(dtype)
     for side in SIDES:
         yield f"a program with too little room at the {side}", lambda s=side: too_little(s, dtype)
 

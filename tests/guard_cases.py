@@ -4,22 +4,39 @@ A case is a label, a kernel and its arguments, in which arrays are plain ones: w
 it likes. An array that stands twice is meant to be one.
 """
 
+from functools import partial
 from itertools import product
 
 import numpy as np
+from functions import FUSED, function
 from numba import njit
 from test_kernel_gemm import PACKED, PRODUCTS, shapes_of
 
-from fastml import ACTIVATIONS, LOSSES, METRICS
-from fastml.kernels import steps
-from fastml.kernels.activations import EPILOGUES
+from fastml import LOSSES, METRICS
+from fastml.kernels import regularization, rows, sums
+from fastml.kernels.dense import NONE
+from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.packing import CHUNK
+from fastml.kernels.random import shuffle
 from fastml.kernels.simd import BITS
 from fastml.kernels.sums import SUMS
+from fastml.kernels.team import wait_for_all
 from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, ROOM, ROWS, TERMS, VECTORS
 
-NO_ARRAYS = {"flush_subnormals", "restore_control", "share", "share_of_blocks", "share_of_rows", "shard_of"}
-NO_ARRAYS |= {"call_workers", "leave", "sleep_at", "wait_for_workers"}  # those of addresses that others hold
+# Operations that know no arrays, or put together others that have cases of their own
+NO_ARRAYS = {"next_block", "stop_unless_finite", "begin_update", "barrier"}
+NO_ARRAYS |= {"add_loss", "add_score", "add_penalty", "add_shards", "measure_norm"}  # sum_rows, penalty_forward, add, …
+NO_ARRAYS |= {"gather_inputs", "gather_targets", "gather_weights", "store_outputs"}  # gather_rows and store_rows
+# Kernels that are no operations: parts of some, and what the executor calls itself
+PARTS = {
+    "gather_rows": rows.gather_rows,
+    "store_rows": rows.store_rows,
+    "add": sums.add,
+    "sum_rows": sums.sum_rows,
+    "penalty_forward": regularization.penalty_forward,
+    "norm_factor": regularization.norm_factor,
+    "shuffle": shuffle,
+}
 RATE = 0.01
 
 
@@ -56,22 +73,27 @@ class Cases:
     def by_kernel(self):
         """All cases: from the name of a kernel to a list of pairs of label and arguments."""
         makers = {name.removeprefix("of_"): getattr(self, name) for name in dir(self) if name.startswith("of_")}
+        makers |= {f"{name}_forward": partial(self.loss_forward, name) for name in LOSSES}
+        makers |= {f"{name}_backward": partial(self.loss_backward, name) for name in LOSSES}
+        makers |= {entry.operation: partial(self.metric, entry) for entry in METRICS.values()}
         return {kernel: [(str(label), args) for label, *args in make()] for kernel, make in makers.items()}
 
     # Layers
 
     def of_dense_forward(self):
         for n, d_in, d_out in self.products():
-            x, W, b, z = self.arrays((n, d_in), (d_in, d_out), (d_out,), (n, d_out))
-            for kind in self.kinds(n):
-                yield (n, d_in, d_out, kind), x, W, b, kind, z, self.room
+            x, W, b, z, a = self.arrays((n, d_in), (d_in, d_out), (d_out,), (n, d_out), (n, d_out))
+            for name in self.fused(n):
+                f = function(name, self.dtype)
+                yield (n, d_in, d_out, name), x, W, b, f, z, a, self.room
+                yield (n, d_in, d_out, name, "in place"), x, W, b, f, z, z, self.room
 
     def of_dense_backward_inputs(self):
         for n, d_in, d_out in self.products():
-            dz, W, a, dx = self.arrays((n, d_out), (d_in, d_out), (n, d_in), (n, d_in))
-            for kind in self.kinds(n):
-                yield (n, d_in, d_out, kind), dz, W, kind, a, dx, self.room
-            yield (n, d_in, d_out, "in place"), dz, W, 0, dx, dx, self.room
+            dz, W, u, dx = self.arrays((n, d_out), (d_in, d_out), (n, d_in), (n, d_in))
+            for name in self.fused(n):
+                f = function(name and f"{name}_slope", self.dtype)
+                yield (n, d_in, d_out, name), dz, W, f, u, dx, self.room
 
     def of_dense_backward_weights(self):
         for n, d_in, d_out in self.products():
@@ -80,11 +102,11 @@ class Cases:
             x, dz, dW, db = self.arrays((n, d_in), (n, d_out), (d_in, d_out), (d_out,))
             spans = {(0, d_in), (0, d_in // 2), (d_in // 2, d_in), (d_in, d_in), (max(0, d_in - 1), d_in)}
             for (first, last), accumulate in product(sorted(spans), (False, True)):
-                yield (n, d_in, d_out, first, last, accumulate), x, dz, first, last, accumulate, dW, db, self.room
+                yield (n, d_in, d_out, first, last, accumulate), x, dz, (first, last), not accumulate, dW, db, self.room
 
-    def kinds(self, n):
-        """Activations that a product applies: all for some sizes, none for others."""
-        return [code for code in EPILOGUES if code > 0] + [0] if n in (1, 7) else [0]
+    def fused(self, n):
+        """Activations that a product applies: some for some sizes, as the others go the same way, none for others."""
+        return ["relu", "tanh", "gelu", None] if n in (1, 7) else [None]
 
     def products(self):
         """n, d_in, d_out beside tiles and vectors, and large ones that are packed."""
@@ -102,17 +124,28 @@ class Cases:
         yield from [(n, k, d) for n, k, d in PACKED]
 
     def of_activation_forward(self):
-        for (name, entry), (n, d) in product(ACTIVATIONS.items(), self.shapes()):
-            z, a = self.arrays((n, d), (n, d))
-            yield (name, n, d), entry.code, 0.3, z, a
-            if not entry.keeps_z:
-                yield (name, n, d, "in place"), entry.code, 0.3, z, z
+        for name, (n, d) in product(FUSED, self.shapes()):
+            (z, a), f = self.arrays((n, d), (n, d)), function(name, self.dtype, 0.3)
+            yield (name, n, d), f, z, a
+            yield (name, n, d, "in place"), f, z, z
 
     def of_activation_backward(self):
-        for (name, entry), (n, d) in product(ACTIVATIONS.items(), self.shapes()):
-            z, a, da, dz = self.arrays(*[(n, d)] * 4)
-            yield (name, n, d), entry.code, 0.3, z, a, da, dz
-            yield (name, n, d, "in place"), entry.code, 0.3, z, a, da, da
+        for name, (n, d) in product(FUSED, self.shapes()):
+            (u, da, dz), f = self.arrays(*[(n, d)] * 3), function(f"{name}_slope", self.dtype, 0.3)
+            yield (name, n, d), f, u, da, dz
+            yield (name, n, d, "in place"), f, u, da, da
+
+    def of_softmax_forward(self):
+        for n, d in self.shapes():
+            z, a = self.arrays((n, d), (n, d))
+            yield (n, d), z, a
+            yield (n, d, "in place"), z, z
+
+    def of_softmax_backward(self):
+        for n, d in self.shapes():
+            a, da, dz = self.arrays(*[(n, d)] * 3)
+            yield (n, d), a, da, dz
+            yield (n, d, "in place"), a, da, da
 
     def of_dropout_forward(self):
         for (n, d), first in product(self.shapes(), (0, 16, 48)):
@@ -138,13 +171,13 @@ class Cases:
                 continue
             x, x_hat, a, gamma, beta, *vectors = self.arrays(*[(n, d)] * 3, *[(d,)] * 5)
             for first, last in self.spans(d):
-                yield (n, d, first, last), x, gamma, beta, 1e-3, first, last, *vectors, x_hat, a
+                yield (n, d, first, last), x, gamma, beta, 1e-3, (first, last), *vectors, x_hat, a
 
     def of_batchnorm_backward(self):
         for n, d in self.shapes():
             da, x_hat, dx, gamma, inverse, dgamma, dbeta = self.arrays(*[(n, d)] * 3, *[(d,)] * 4)
             for first, last in self.spans(d):
-                yield (n, d, first, last), da, x_hat, gamma, inverse, first, last, dgamma, dbeta, dx
+                yield (n, d, first, last), da, x_hat, gamma, inverse, (first, last), dgamma, dbeta, dx
 
     def spans(self, d):
         """Shares of columns that threads may have: they start at multiples of 16."""
@@ -156,9 +189,10 @@ class Cases:
             yield (n, d), x, *vectors, 1e-3, a
 
     def of_batchnorm_track(self):
-        for size in self.vectors:
-            batch_mean, batch_variance, mean, variance = self.arrays(*[(size,)] * 4)
-            yield size, batch_mean, batch_variance, 5, 0.9, mean, variance
+        for d in self.columns:
+            batch_mean, batch_variance, mean, variance = self.arrays(*[(d,)] * 4)
+            for share in self.spans(d):
+                yield (d, share), batch_mean, batch_variance, 5, 0.9, share, mean, variance
 
     def of_copy_columns(self):
         for (n, d), place in product(self.shapes(), (0, 3)):
@@ -174,7 +208,7 @@ class Cases:
             dW = self.array(categories, width)
             for (first, last), accumulate in product([(0, categories), (0, 5), (5, categories)], (False, True)):
                 label = n, width, place, first, last, accumulate
-                yield label, x, x.shape[1] - 1, da, place, first, last, accumulate, dW
+                yield label, x, x.shape[1] - 1, da, place, (first, last), not accumulate, dW
 
     def embedded(self):
         """Codes in the last column, the largest in the last row; outputs whose last columns are the vectors."""
@@ -195,22 +229,23 @@ class Cases:
         y[-1:] = d - 1
         return y
 
-    def of_loss_forward(self):
-        for (name, loss), (n, d) in product(LOSSES.items(), self.shapes()):
+    def loss_forward(self, name):
+        constants = [0.5] if name == "huber" else []
+        for n, d in self.shapes():
             z, a, terms, losses = self.arrays(*[(n, d)] * 3, (n,))
-            y = self.targets(loss.targets == "labels", n, d)
-            yield (name, n, d), loss.code, 0.5, z, y, a, terms, losses
-            yield (name, n, d, "in place"), loss.code, 0.5, z, y, z, terms, losses
+            y = self.targets(LOSSES[name].targets == "labels", n, d)
+            yield (n, d), *constants, z, y, a, terms, losses
+            yield (n, d, "in place"), *constants, z, y, z, terms, losses
 
-    def of_loss_backward(self):
-        for (name, loss), (n, d) in product(LOSSES.items(), self.shapes()):
+    def loss_backward(self, name):
+        constants = [0.5] if name == "huber" else []
+        for n, d in self.shapes():
             a, dz = self.arrays(*[(n, d)] * 2)
-            y = self.targets(loss.targets == "labels", n, d)
-            yield (name, n, d), loss.code, 0.5, max(1, n), a, y, dz
+            yield (n, d), *constants, max(1, n), a, self.targets(LOSSES[name].targets == "labels", n, d), dz
 
-    def of_metric(self):
-        for (name, entry), (n, d) in product(METRICS.items(), self.shapes()):
-            yield (name, n, d), entry.code, self.array(n, d), self.targets(entry.labels, n, d), self.array(n)
+    def metric(self, entry):
+        for n, d in self.shapes():
+            yield (n, d), self.array(n, d), self.targets(entry.labels, n, d), self.array(n)
 
     def of_smooth_targets(self):
         for labels, (n, d) in product((False, True), self.shapes()):
@@ -220,6 +255,10 @@ class Cases:
     def of_weigh_rows(self):
         for n, d in self.shapes():
             yield (n, d), self.array(n, 1), self.array(n, d)
+
+    def of_weigh_losses(self):
+        for size in self.vectors:
+            yield size, self.array(size, 1), self.array(size)
 
     # Rows and sums
 
@@ -243,7 +282,7 @@ class Cases:
     def of_sum_rows(self):
         return self.updates(0)
 
-    def of_meet(self):
+    def of_wait_for_all(self):
         """Of two threads, the other of which is there."""
         yield "two", np.array([1, 0])
 
@@ -295,13 +334,15 @@ class Cases:
 
 
 @njit
-def _meet(address):
-    steps.meet(address, 2, 1)
+def _wait_for_all(address):
+    wait_for_all(address, 2, 1)
 
 
 def kernel(name):
     """The function that takes the arguments of a case."""
-    return (lambda arrived: _meet(arrived.ctypes.data)) if name == "meet" else getattr(steps, name)
+    if name == "wait_for_all":
+        return lambda arrived: _wait_for_all(arrived.ctypes.data)
+    return PARTS[name] if name in PARTS else OPERATIONS[name].kernel
 
 
 def product_cases(dtype, few, room):
@@ -320,9 +361,9 @@ def product_cases(dtype, few, room):
         ]
     for kind, (n, k, d) in product(PRODUCTS, shapes):
         sizes = *shapes_of(kind, n, k, d), (d,), (n, d), (n, d)
-        a, b, bias, e, c = (rng.uniform(0.1, 0.9, size).astype(dtype) for size in sizes)
+        a, b, bias, u, c = (rng.uniform(0.1, 0.9, size).astype(dtype) for size in sizes)
         first = (a.shape[1] - n) if kind == "columns" else 0
         starts = [(bias, False), (bias[:0].copy(), False), (bias[:0].copy(), True)]
         for start, accumulate in starts if n * k * d < LARGE else starts[:1]:
             label = kind, n, k, d, len(start), accumulate
-            yield str(label), PRODUCTS[kind], [a, first, b, start, accumulate, 0, e, c, room]
+            yield str(label), PRODUCTS[kind], [a, first, b, start, accumulate, c, NONE, u, c, room]

@@ -131,7 +131,7 @@ def same(side, results):
 
 def program_cases(dtype, few):
     """Pairs of name and function."""
-    compiled.ensure(dtype)
+    compiled.warmup(dtype)
     use(max(THREADS))
     models = {name: test_same_bits.CASES[name] for name in (FEW if few else test_same_bits.CASES)}
     for (name, case), side in product(models.items(), SIDES):

@@ -8,26 +8,27 @@ from fastml.commands import CommandError, agreement, bench
 from fastml.compiled import DTYPES
 from fastml.compiled import run as compiled_run
 from fastml.engine import EXECUTORS
-from fastml.kernels import instruction
+from fastml.kernels.operation import NOTHING
+from fastml.program import table, unpacked
 
 NET = "21-37-18-10", 29  # nothing is a multiple of a vector
 TABLE = agreement.Net.of(*NET).program("float64").training
 DRIFTS = "784-512-512-10", 128  # whose weights in float32 are never the same twice
-PASSIVE = {instruction.NOTHING, instruction.MEET, instruction.STOP_UNLESS_FINITE}
-PLACES = [k for k, op in enumerate(TABLE["op"]) if op not in PASSIVE]
-NAMES = {value: name for name, value in vars(instruction).items() if name.isupper() and type(value) is int}
+PASSIVE = {None, "barrier", "stop_unless_finite"}
+NAMES = [s["op"] for s in unpacked(TABLE)]
+PLACES = [k for k, op in enumerate(NAMES) if op not in PASSIVE]
 CONSTANTS = {"beta_1": 0.9001, "beta_2": 0.99901, "epsilon": 2e-6}
 
 
 def without(place):
     """The compiled executor, but for one instruction of the training table, which it passes over."""
 
-    def run(table, *arguments):
-        table = table.copy()
+    def run(program, *arguments):
+        table = program.copy()
         begin = 0 if table["op"][0] == TABLE["op"][0] else len(TABLE) - len(table)  # updates alone
         if 0 <= place - begin < len(table):
             assert table["op"][place - begin] == TABLE["op"][place]
-            table["op"][place - begin] = instruction.NOTHING
+            table["op"][place - begin] = table["kernel"][place - begin] = NOTHING
         return compiled_run(table, *arguments)
 
     return run
@@ -36,17 +37,16 @@ def without(place):
 def with_constant(name):
     """The compiled executor with another constant in its updates."""
 
-    def run(table, *arguments):
-        table = table.copy()
-        table[name][table["op"] == instruction.ADAM_UPDATE] = CONSTANTS[name]
-        return compiled_run(table, *arguments)
+    def run(program, *arguments):
+        changed = [s | ({name: CONSTANTS[name]} if s["op"] == "adam_update" else {}) for s in unpacked(program)]
+        return compiled_run(table(changed), *arguments)
 
     return run
 
 
 def with_one_gradient_off(table, jobs, rates, params, grads, *rest):
     """The compiled executor, but for one element of the gradient, which is a thousandth too large."""
-    updates = np.flatnonzero(table["op"] == instruction.BEGIN_UPDATE)
+    updates = np.flatnonzero([s["op"] == "begin_update" for s in unpacked(table)])
     before, after = np.split(table, updates)[:2] if updates.size else (table, table[:0])
     for step in range(int(jobs["step"][0]), int(jobs["stop"][0])):
         for part in (before, after):
@@ -64,7 +64,7 @@ def with_other_rounding(table, jobs, rates, params, grads, state, work, x, *rest
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("place", PLACES, ids=[f"{place} {NAMES[TABLE['op'][place]]}" for place in PLACES])
+@pytest.mark.parametrize("place", PLACES, ids=[f"{place} {NAMES[place]}" for place in PLACES])
 def test_an_instruction_that_does_nothing_is_found(place, dtype, monkeypatch):
     monkeypatch.setitem(EXECUTORS, "compiled", without(place))
     with pytest.raises(CommandError, match=f"the executors disagree on {NET[0]}: a .* differs by"):

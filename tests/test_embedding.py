@@ -26,7 +26,7 @@ from fastml import (
 from fastml.compiled import DTYPES
 from fastml.embedding import usual_width
 from fastml.engine import EXECUTORS
-from fastml.kernels import instruction
+from fastml.program import unpacked
 from fastml.random import Stream
 
 COLUMNS, WIDTHS = {1: 4, 3: 30}, {1: 2, 3: 9}
@@ -432,12 +432,12 @@ def test_a_step_copies_runs_of_columns_at_once():
     model = Sequential(layers, input_dim=9, seed=1)
     model.compile()
     model.build()
-    table = model._engine.program.training
-    copies, forward, backward = (
-        table[table["op"] == code]
-        for code in (instruction.COPY_COLUMNS, instruction.EMBED_FORWARD, instruction.EMBED_BACKWARD)
-    )
-    assert copies[["column", "width", "place"]].tolist() == [(0, 1, 0), (2, 2, 1), (6, 3, 3)]
-    for each in (forward, backward):
-        fields = each[["column", "categories", "width", "place"]].tolist()
-        assert fields == [(1, 4, 2, 6), (4, 5, 2, 8), (5, 6, 2, 10)]
+
+    def fields(op, *names):
+        found = [s for s in unpacked(model._engine.program.training) if s["op"] == op]
+        return [tuple(s[name] for name in names) for s in found]
+
+    assert fields("copy_columns", "column", "width", "place") == [(0, 1, 0), (2, 2, 1), (6, 3, 3)]
+    for op in ("embed_forward", "embed_backward"):
+        found = fields(op, "column", "categories", "width", "place")
+        assert found == [(1, 4, 2, 6), (4, 5, 2, 8), (5, 6, 2, 10)]

@@ -4,7 +4,6 @@ The cases are made of the registries and of the classes of layers; what no case 
 """
 
 import inspect
-import re
 from functools import cache
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ from fastml import (
     ACTIVATIONS,
     L1L2,
     LOSSES,
-    METRICS,
     OPTIMIZERS,
     SGD,
     Activation,
@@ -33,8 +31,9 @@ from fastml import (
     reference,
 )
 from fastml.compiled import DTYPES
-from fastml.kernels import activations, instruction, losses, metrics, steps
-from fastml.program import Program
+from fastml.kernels.elementwise import FUNCTIONS
+from fastml.kernels.operations import OPERATIONS
+from fastml.program import Program, unpacked
 
 ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
 MANY_ROWS = 1024 + 1077  # as a full batch they go in blocks, of which the last is short
@@ -92,8 +91,10 @@ def all_cases():
         cases[name] = Case(optimizer=name)
         for option in [option for option in OPTIONS if option in parameters(kind)]:
             cases[f"{name} {option}"] = Case(optimizer=name, options=OPTIONS[option])
-    for code in [code for code in activations.EPILOGUES if code > 0]:
-        name = next(name for name, entry in ACTIVATIONS.items() if entry.code == code)
+            if "momentum" in OPTIONS[option]:
+                decayed = OPTIONS[option] | OPTIONS["weight_decay"]
+                cases[f"{name} {option} and decay"] = Case(optimizer=name, options=decayed)
+    for name in [name for name in ACTIVATIONS if name in FUNCTIONS]:
         cases[f"{name} behind a product"] = Case(hidden=name)
         cases[f"{name} and another behind a product"] = Case(hidden=name, layer=lambda: Activation("tanh"))
     for name in ("Dense 0", "Dropout 0", "Normalization 0", "Embedding 0"):
@@ -160,43 +161,27 @@ def test_the_backtracking_case_has_to_take_moves_back():
 
 
 @cache
-def tables():
-    """All instructions of all programs that the cases run, one after the other."""
+def instructions():
+    """All instructions of all programs that the cases run, one after the other, as dicts."""
     names = [name for name, kind in Program.__annotations__.items() if kind is np.ndarray]
     assert names == ["training", "gradient", "value", "evaluation", "prediction"]
     programs = [ran(name, "compiled", "float64")[0] for name in CASES]
-    return np.concatenate([getattr(program, name) for program in programs for name in names])
-
-
-def constants_of(module):
-    """Names and values of the whole numbers that a module of the kernels defines in capitals."""
-    return {name: value for name, value in vars(module).items() if name.isupper() and type(value) is int}
-
-
-def missing(wanted, present):
-    return [name for name, code in wanted.items() if code not in present]
+    return [s for program in programs for name in names for s in unpacked(getattr(program, name)) if s["op"]]
 
 
 def test_every_operation_is_in_a_table():
-    operations = constants_of(instruction)
-    assert len(operations) > 30
-    unreached = missing(operations, set(tables()["op"].tolist()) | {instruction.NOTHING})
+    assert len(OPERATIONS) > 50
+    unreached = set(OPERATIONS) - {s["op"] for s in instructions()}
     assert not unreached, f"no case has a model, loss or optimizer that lowers to {unreached}"
 
 
-@pytest.mark.parametrize("operation", ["ACTIVATION_FORWARD", "ACTIVATION_BACKWARD"])
-def test_every_activation_is_in_a_table(operation):
-    table = tables()
-    codes = set(table["kind"][table["op"] == getattr(instruction, operation)].tolist()) | {activations.LINEAR}
-    assert not missing(constants_of(activations), codes)
-    assert not missing({name: entry.code for name, entry in ACTIVATIONS.items()}, codes)
-
-
-def test_every_activation_that_products_apply_is_in_a_table():
-    table, epilogues = tables(), set(activations.EPILOGUES)
-    forwards = table["kind"][table["op"] == instruction.DENSE_FORWARD]
-    backwards = table["kind"][table["op"] == instruction.DENSE_BACKWARD_INPUTS]
-    assert set(forwards.tolist()) | set((-backwards).tolist()) == epilogues | {0}
+@pytest.mark.parametrize(
+    "operations", [("dense_forward", "dense_backward_inputs"), ("activation_forward", "activation_backward")]
+)
+def test_every_elementwise_function_is_applied(operations):
+    """By products and by instructions of their own."""
+    applied = {s.get("function") for s in instructions() if s["op"] in operations}
+    assert applied - {None} == set(FUNCTIONS)
 
 
 def test_some_cases_go_in_blocks():
@@ -206,25 +191,12 @@ def test_some_cases_go_in_blocks():
         assert 0 < block < MANY_ROWS and MANY_ROWS % block
 
 
-@pytest.mark.parametrize("operation", ["LOSS_FORWARD", "LOSS_BACKWARD"])
-def test_every_loss_is_in_a_table(operation):
-    table = tables()
-    codes = set(table["kind"][table["op"] == getattr(instruction, operation)].tolist())
-    assert not missing(constants_of(losses), codes)
-    assert not missing({name: entry.code for name, entry in LOSSES.items()}, codes)
-
-
-def test_every_metric_is_in_a_table():
-    table = tables()
-    codes = set(table["kind"][table["op"] == instruction.METRIC].tolist())
-    assert not missing(constants_of(metrics), codes)
-    assert not missing({name: entry.code for name, entry in METRICS.items()}, codes)
-
-
-@pytest.mark.parametrize("name", instruction.CONSTANTS)
-def test_every_constant_is_set_by_some_instruction(name):
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_every_constant_is_set_by_some_instruction(op):
     """A field that none of the cases sets would be read by nobody, or never tested."""
-    assert tables()[name].any()
+    operation = OPERATIONS[op]
+    numbers = [name for name in operation.fields if operation.layout[name] == np.float64]
+    assert all(any(s[name] for s in instructions() if s["op"] == op) for name in numbers)
 
 
 def test_every_layer_has_an_example():
@@ -238,14 +210,14 @@ def test_every_option_is_one_of_an_optimizer():
     assert not OPTIONS.keys() - names
 
 
-@pytest.mark.parametrize("module", [steps, reference])
-def test_both_executors_know_every_operation(module):
-    """By name: an instruction without a case would be passed over."""
-    cases = set(re.findall(r"\bop\.([A-Z_]+)\b", inspect.getsource(module)))
-    unknown = constants_of(instruction).keys() - cases
-    if module is reference:  # it finds updates by their opcodes
-        unknown -= {name for name in unknown if getattr(instruction, name) in reference.UPDATES}
-    assert not unknown
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_both_executors_know_every_operation_by_the_same_arguments(op):
+    """What the reference takes as keywords, constants of losses and states of optimizers, goes by its name as well."""
+    known = parameters(reference.FUNCTIONS[op])
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        assert list(known) == list(OPERATIONS[op].operands)
+    named = {name for name, parameter in known.items() if parameter.default is parameter.empty}
+    assert named - {"s", "others"} <= set(OPERATIONS[op].operands)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

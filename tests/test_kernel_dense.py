@@ -2,20 +2,19 @@
 
 import numpy as np
 import pytest
+from functions import FUSED, backward, forward, function
 from guards import Guards
 from helpers import same_bits
 
 from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
-from fastml.kernels.activations import EPILOGUES
-from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
+from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.tiling import ROOM
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
 SHAPES += [(9, 8, 1), (20, 100, 1), (8, 5, 1), (100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]
 SPANS = [(0.0, 0.3), (0.3, 0.3), (0.3, 0.8), (0.8, 1.0), (0.0, 1.0)]  # parts of the rows of W
-FUSED = [code for code in EPILOGUES if code > 0]
-FORMULAS = {entry.code: entry for entry in ACTIVATIONS.values()}
+ALPHA = 0.3
 JUNK = 1e30  # in all that is overwritten
 
 
@@ -46,7 +45,7 @@ def test_forward(shape, dtype):
     x, W, b, _, room = operands(shape, guards)
     z = empty(guards, shape[0], shape[2])
     kept = [array.copy() for array in (x, W, b)]
-    dense_forward(x, W, b, 0, z, room)
+    dense_forward(x, W, b, NONE, z, z, room)
     assert_product(z, x, W, b)
     assert same_bits([x, W, b], kept) and guards.unharmed()
 
@@ -59,7 +58,7 @@ def test_backward_weights(shape, dtype):
     x, _, _, dz, room = operands(shape, guards)
     dW, db = empty(guards, d_in, d_out), empty(guards, d_out)
     kept = x.copy(), dz.copy()
-    dense_backward_weights(x, dz, 0, d_in, False, dW, db, room)
+    dense_backward_weights(x, dz, (0, d_in), True, dW, db, room)
     assert_product(dW, x.T, dz)
     assert_product(db.reshape(1, -1), np.ones((1, n)), dz)
     assert same_bits([x, dz], kept) and guards.unharmed()
@@ -72,7 +71,7 @@ def test_backward_inputs(shape, dtype):
     _, W, _, dz, room = operands(shape, guards)
     dx = empty(guards, *shape[:2])
     kept = dz.copy(), W.copy()
-    dense_backward_inputs(dz, W, 0, dx, dx, room)
+    dense_backward_inputs(dz, W, NONE, dx, dx, room)
     assert_product(dx, dz, W.T)
     assert same_bits([dz, W], kept) and guards.unharmed()
 
@@ -85,7 +84,7 @@ def test_gradients_added_to_what_is_there(shape, dtype):
     guards = Guards(dtype)
     x, W, b, dz, room = operands(shape, guards)
     dW, db = guards.arrays(W, b)
-    dense_backward_weights(x, dz, 0, d_in, True, dW, db, room)
+    dense_backward_weights(x, dz, (0, d_in), False, dW, db, room)
     assert_product(dW, np.hstack([x.T, W]), np.vstack([dz, np.eye(d_out)]))
     assert_product(db.reshape(1, -1), np.ones((1, n + 1)), np.vstack([dz, b]))
     assert guards.unharmed()
@@ -100,11 +99,11 @@ def test_a_share_of_the_rows_of_the_weights(accumulate, shape, dtype):
     guards = Guards(dtype)
     x, W, b, dz, room = operands(shape, guards)
     whole, biases = guards.arrays(W, b)
-    dense_backward_weights(x, dz, 0, d_in, accumulate, whole, biases, room)
+    dense_backward_weights(x, dz, (0, d_in), not accumulate, whole, biases, room)
     for share in SPANS:
         first, last = (round(part * d_in) for part in share)
         dW, db = guards.arrays(W, b)
-        dense_backward_weights(x, dz, first, last, accumulate, dW, db, room)
+        dense_backward_weights(x, dz, (first, last), not accumulate, dW, db, room)
         expected = W.copy()
         if d_out > 1:
             expected[first:last] = whole[first:last]
@@ -116,27 +115,29 @@ def test_a_share_of_the_rows_of_the_weights(accumulate, shape, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", FUSED)
-def test_an_activation_applied_by_the_product(kind, shape, dtype):
-    """On the way there: f of the product's own bits. On the way back: times the slope, from the activation's output."""
+@pytest.mark.parametrize("name", FUSED)
+def test_an_activation_applied_by_the_product(name, shape, dtype):
+    """The bits of the product and then of the activation, or on the way back of its slope.
+
+    The output may stand where the product does, or elsewhere, so that both are kept.
+    """
     guards = Guards(dtype)
     x, W, b, dz, room = operands(shape, guards)
-    z, a = empty(guards, shape[0], shape[2]), empty(guards, shape[0], shape[2])
-    dense_forward(x, W, b, 0, z, room)
-    dense_forward(x, W, b, kind, a, room)
-    expected = FORMULAS[kind].forward(z.astype(np.float64), 0.0)
-    np.testing.assert_allclose(a, expected, rtol=8 * np.finfo(dtype).eps, atol=0)
+    z, same, kept, a, expected = (empty(guards, shape[0], shape[2]) for _ in range(5))
+    dense_forward(x, W, b, NONE, z, z, room)
+    f, slope = function(name, dtype, ALPHA), function(f"{name}_slope", dtype, ALPHA)
+    dense_forward(x, W, b, f, same, same, room)
+    dense_forward(x, W, b, f, kept, a, room)
+    forward(name, z, expected, ALPHA)
+    assert same_bits([a, same, kept], [expected, expected, z])
 
-    da, dx = empty(guards, *shape[:2]), empty(guards, *shape[:2])
-    outputs = guards.array(FORMULAS[kind].forward(x.astype(np.float64), 0.0))
-    kept = outputs.copy()
-    dense_backward_inputs(dz, W, 0, da, da, room)
-    dense_backward_inputs(dz, W, kind, outputs, dx, room)
-    exact = outputs.astype(np.float64)
-    expected = FORMULAS[kind].backward(exact, exact, da.astype(np.float64), 0.0)
-    atol = 4 * np.finfo(dtype).eps * np.abs(da).max()  # 1 - a² loses digits where a is near 1
-    np.testing.assert_allclose(dx, expected, rtol=8 * np.finfo(dtype).eps, atol=atol)
-    assert same_bits([outputs], [kept]) and guards.unharmed()
+    da, dx, expected = (empty(guards, *shape[:2]) for _ in range(3))
+    u = guards.array(x if ACTIVATIONS[name].keeps_z else ACTIVATIONS[name].forward(x.astype(np.float64), ALPHA))
+    before = u.copy()
+    dense_backward_inputs(dz, W, NONE, da, da, room)
+    dense_backward_inputs(dz, W, slope, u, dx, room)
+    backward(name, u, u, da, expected, ALPHA)
+    assert same_bits([u, dx], [before, expected]) and guards.unharmed()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -145,11 +146,11 @@ def test_integers_come_out_exactly(dtype):
     x, W, b = (rng.integers(-9, 10, size=s).astype(dtype) for s in ((19, 37), (37, 21), 21))
     z, dW, db, dx = (np.empty(s, dtype) for s in ((19, 21), (37, 21), 21, (19, 37)))
     room = np.empty(ROOM, dtype)
-    dense_forward(x, W, b, 0, z, room)
+    dense_forward(x, W, b, NONE, z, z, room)
     assert np.array_equal(z, x @ W + b)
-    dense_backward_weights(x, z, 0, 37, False, dW, db, room)
+    dense_backward_weights(x, z, (0, 37), True, dW, db, room)
     assert np.array_equal(dW, x.T @ z) and np.array_equal(db, z.sum(axis=0))
-    dense_backward_inputs(z, W, 0, dx, dx, room)
+    dense_backward_inputs(z, W, NONE, dx, dx, room)
     assert np.array_equal(dx, z @ W.T)
 
 
@@ -159,12 +160,12 @@ def test_a_row_does_not_depend_on_its_neighbours(dtype):
     guards = Guards(dtype)
     x, W, b, dz, room = operands((33, 50, 37), guards)
     together, back = empty(guards, 33, 37), empty(guards, 33, 50)
-    dense_forward(x, W, b, 0, together, room)
-    dense_backward_inputs(dz, W, 0, back, back, room)
+    dense_forward(x, W, b, NONE, together, together, room)
+    dense_backward_inputs(dz, W, NONE, back, back, room)
     for n in (1, 2, 3, 5, 8, 15, 16, 17):
         z, dx = empty(guards, n, 37), empty(guards, n, 50)
-        dense_forward(x[7 : 7 + n], W, b, 0, z, room)
-        dense_backward_inputs(dz[7 : 7 + n], W, 0, dx, dx, room)
+        dense_forward(x[7 : 7 + n], W, b, NONE, z, z, room)
+        dense_backward_inputs(dz[7 : 7 + n], W, NONE, dx, dx, room)
         assert same_bits([z, dx], [together[7 : 7 + n], back[7 : 7 + n]])
 
 
@@ -175,8 +176,8 @@ def test_what_is_not_finite_stays_in_its_row(bad, dtype):
     x, W, b, dz, room = operands((9, 20, 18), guards)
     x[4, 19] = dz[4, 17] = bad
     z, dx = empty(guards, 9, 18), empty(guards, 9, 20)
-    dense_forward(x, W, b, 0, z, room)
-    dense_backward_inputs(dz, W, 0, dx, dx, room)
+    dense_forward(x, W, b, NONE, z, z, room)
+    dense_backward_inputs(dz, W, NONE, dx, dx, room)
     for finite in (np.isfinite(z), np.isfinite(dx)):
         assert not finite[4].any()
         assert np.delete(finite, 4, axis=0).all()
@@ -189,7 +190,7 @@ def test_what_is_not_finite_stays_in_its_column(dtype):
     x, _, _, dz, room = operands((9, 20, 18), guards)
     x[4, 19], dz[5, 3] = np.nan, np.nan
     dW, db = empty(guards, 20, 18), empty(guards, 18)
-    dense_backward_weights(x, dz, 0, 20, False, dW, db, room)
+    dense_backward_weights(x, dz, (0, 20), True, dW, db, room)
     expected = np.zeros((20, 18), bool)
     expected[19], expected[:, 3] = True, True
     assert np.array_equal(np.isnan(dW), expected) and np.array_equal(np.isnan(db), expected[0])

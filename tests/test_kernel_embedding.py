@@ -61,7 +61,7 @@ def test_backward_adds_in_the_order_of_the_rows(width, place, accumulate, dtype)
         dW = guards.array(start if accumulate else np.full_like(start, np.nan))
         for first, last in zip(cuts, cuts[1:], strict=False):
             others = np.delete(dW, np.s_[first:last], axis=0).tobytes()
-            embed_backward(x, COLUMN, da, place, first, last, accumulate, dW)
+            embed_backward(x, COLUMN, da, place, (first, last), not accumulate, dW)
             assert np.delete(dW, np.s_[first:last], axis=0).tobytes() == others
         assert dW.tobytes() == expected.tobytes() and guards.unharmed()
     assert accumulate or not dW[-1].any()
@@ -74,9 +74,9 @@ def test_no_rows(dtype):
     dW = guards.array(np.ones((CATEGORIES, 5)))
     copy_columns(x, 0, 2, 1, a)
     embed_forward(x, COLUMN, W, 1, a)
-    embed_backward(x, COLUMN, a, 1, 0, CATEGORIES, True, dW)
+    embed_backward(x, COLUMN, a, 1, (0, CATEGORIES), False, dW)
     assert (dW == 1).all()
-    embed_backward(x, COLUMN, a, 1, 0, CATEGORIES, False, dW)
+    embed_backward(x, COLUMN, a, 1, (0, CATEGORIES), True, dW)
     assert not dW.any() and guards.unharmed()
 
 

@@ -4,13 +4,13 @@ from itertools import product as combinations
 
 import numpy as np
 import pytest
+from functions import FUSED, backward, forward, function
 from guards import Guards
 from helpers import same_bits
 from numba import njit
 
-from fastml import ACTIVATIONS
 from fastml.compiled import DTYPES
-from fastml.kernels.activations import EPILOGUES
+from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
 from fastml.kernels.simd import BITS
 from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS
@@ -22,28 +22,28 @@ transposed = product(b_transposed=True)
 
 
 @njit(error_model="numpy")
-def run_rows(a, first, b, start, accumulate, epilogue, e, c, room):
-    rows(a, first, b, start, accumulate, epilogue, e, c, room)
+def run_rows(a, first, b, start, accumulate, c, f, u, out, room):
+    rows(a, first, b, start, accumulate, c, f, u, out, room)
 
 
 @njit(error_model="numpy")
-def run_columns(a, first, b, start, accumulate, epilogue, e, c, room):
-    columns(a, first, b, start, accumulate, epilogue, e, c, room)
+def run_columns(a, first, b, start, accumulate, c, f, u, out, room):
+    columns(a, first, b, start, accumulate, c, f, u, out, room)
 
 
 @njit(error_model="numpy")
-def run_ones(a, first, b, start, accumulate, epilogue, e, c, room):
-    ones(a, first, b, start, accumulate, epilogue, e, c, room)
+def run_ones(a, first, b, start, accumulate, c, f, u, out, room):
+    ones(a, first, b, start, accumulate, c, f, u, out, room)
 
 
 @njit(error_model="numpy")
-def run_transposed(a, first, b, start, accumulate, epilogue, e, c, room):
-    transposed(a, first, b, start, accumulate, epilogue, e, c, room)
+def run_transposed(a, first, b, start, accumulate, c, f, u, out, room):
+    transposed(a, first, b, start, accumulate, c, f, u, out, room)
 
 
 PRODUCTS = {"rows": run_rows, "columns": run_columns, "ones": run_ones, "transposed": run_transposed}
 WIDTH = {"float32": BITS // 32, "float64": BITS // 64}
-FORMULAS = {entry.code: entry for entry in ACTIVATIONS.values()}
+ALPHA = 0.3
 MORE_COLUMNS = 3, 2  # of a, before and behind those that a product of columns takes
 JUNK = 1e30
 
@@ -80,23 +80,24 @@ def as_product(kind, a, b, n):
     return a, b.T if kind == "transposed" else b
 
 
-def computed(kind, shape, dtype, start="bias", epilogue=0, seed=0):
-    """c, the exact sum before the epilogue, and a bound of its rounding errors; e."""
+def computed(kind, shape, dtype, start="bias", name=None, slope=False, seed=0):
+    """c, the exact sum before an activation or a slope is applied, and a bound of its rounding errors; u."""
     n, k, d = shape
     rng, guards = np.random.default_rng((n, k, d, seed)), Guards(dtype)
     a, b = (guards.array(rng.normal(size=size)) for size in shapes_of(kind, n, k, d))
     bias, c = guards.array(rng.normal(size=d)), guards.array(rng.normal(size=(n, d)))
-    e, room = guards.array(rng.normal(size=(n, d))), guards.array(np.full(ROOM, np.nan))
+    u, room = guards.array(rng.normal(size=(n, d))), guards.array(np.full(ROOM, np.nan))
     before = {"bias": bias, "none": np.zeros(d), "c": c.copy()}[start].astype(np.float64)
     first = MORE_COLUMNS[0] if kind == "columns" else 0
     if start != "c":
         c[...] = JUNK  # to be overwritten
-    kept = [array.copy() for array in (a, b, bias, e)]
-    PRODUCTS[kind](a, first, b, bias if start == "bias" else bias[:0], start == "c", epilogue, e, c, room)
-    assert guards.unharmed() and same_bits([a, b, bias, e], kept)
+    kept = [array.copy() for array in (a, b, bias, u)]
+    f = function(f"{name}_slope" if slope else name, dtype, ALPHA)
+    PRODUCTS[kind](a, first, b, bias if start == "bias" else bias[:0], start == "c", c, f, u if slope else c, c, room)
+    assert guards.unharmed() and same_bits([a, b, bias, u], kept)
     exact, other = as_product(kind, a, b, n)
     bound = (k + 2) * np.finfo(dtype).eps * (np.abs(exact) @ np.abs(other) + np.abs(before))
-    return c, exact @ other + before, bound, e
+    return c, exact @ other + before, bound, u
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -132,17 +133,19 @@ def test_no_rows_or_no_columns(kind, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (9, 21, 50), (17, 5, 64), (5, TERMS + 70, 3), PACKED[0]])
 @pytest.mark.parametrize("kind", ["rows", "transposed"])
-@pytest.mark.parametrize("epilogue", EPILOGUES)
-def test_an_epilogue_is_applied_once_to_the_whole_sum(epilogue, kind, shape, dtype):
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("slope", [False, True])
+def test_a_function_is_applied_once_to_the_whole_sum(slope, name, kind, shape, dtype):
     """Also where the terms go in several blocks: f of the very bits that the product without it gives."""
-    plain, _, _, e = computed(kind, shape, dtype)
-    c, _, _, again = computed(kind, shape, dtype, epilogue=epilogue)
-    assert same_bits([e], [again])
-    z, e, formula = plain.astype(np.float64), e.astype(np.float64), FORMULAS[abs(epilogue)]
-    expected = formula.forward(z, 0.0) if epilogue > 0 else formula.backward(e, e, z, 0.0)
-    slopes = 8 * np.finfo(dtype).eps * (np.abs(z) * (1 + e * e)).max()  # 1 - e² loses digits where e is near 1
-    atol = np.finfo(dtype).smallest_normal if epilogue > 0 else slopes
-    np.testing.assert_allclose(c, expected, rtol=8 * np.finfo(dtype).eps, atol=atol)
+    plain, _, _, u = computed(kind, shape, dtype)
+    c, _, _, again = computed(kind, shape, dtype, name=name, slope=slope)
+    assert same_bits([u], [again])
+    expected = np.empty_like(c)
+    if slope:
+        backward(name, u, u, plain, expected, ALPHA)
+    else:
+        forward(name, plain, expected, ALPHA)
+    assert same_bits([c], [expected])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -161,7 +164,7 @@ def test_rows_and_columns_of_the_result_do_not_depend_on_their_neighbours(kind, 
         W = W.T if kind == "transposed" else W
         c = np.empty((len(range(n)[rows]), len(range(d)[columns])), dtype)
         arrays = np.ascontiguousarray(x), 0, np.ascontiguousarray(W), np.ascontiguousarray(bias[columns])
-        PRODUCTS[kind](*arrays, False, 0, c, c, room)
+        PRODUCTS[kind](*arrays, False, c, NONE, c, c, room)
         return c
 
     whole = part(slice(None), slice(None))
@@ -180,10 +183,10 @@ def test_columns_of_a_large_product_are_the_same_in_parts(dtype):
     a, b, room = rng.normal(size=(k, n)).astype(dtype), rng.normal(size=(k, d)).astype(dtype), np.empty(ROOM, dtype)
     none, whole = np.empty(0, dtype), np.empty((n, d), dtype)
     assert n * k * d >= LARGE > n // 4 * k * d
-    run_columns(a, 0, b, none, False, 0, whole, whole, room)
+    run_columns(a, 0, b, none, False, whole, NONE, whole, whole, room)
     for first, last in ((0, n // 4), (n // 4, n // 2), (n - 16, n), (n - 1, n), (0, n)):
         c = np.empty((last - first, d), dtype)
-        run_columns(a, first, b, none, False, 0, c, c, room)
+        run_columns(a, first, b, none, False, c, NONE, c, c, room)
         assert same_bits([c], [whole[first:last]])
 
 
@@ -197,10 +200,10 @@ def test_rows_of_a_large_product_are_the_same_in_parts(dtype):
     assert n * k * d >= LARGE > n // 4 * k * d
     for run, matrix in ((run_rows, b), (run_transposed, np.ascontiguousarray(b.T))):
         whole = np.empty((n, d), dtype)
-        run(a, 0, matrix, bias, False, 0, whole, whole, room)
+        run(a, 0, matrix, bias, False, whole, NONE, whole, whole, room)
         for first, last in ((0, n // 4), (n // 4, n), (n - 16, n), (n - 1, n)):
             c = np.empty((last - first, d), dtype)
-            run(a[first:last], 0, matrix, bias, False, 0, c, c, room)
+            run(a[first:last], 0, matrix, bias, False, c, NONE, c, c, room)
             assert same_bits([c], [whole[first:last]])
 
 
@@ -221,7 +224,7 @@ def test_what_is_not_finite_reaches_its_own_results_only(bad, kind, dtype):
             b[p, i] = bad
         else:
             a[i, p] = bad
-        PRODUCTS[kind](a, MORE_COLUMNS[0] if kind == "columns" else 0, b, c[0, :0], False, 0, c, c, room)
+        PRODUCTS[kind](a, MORE_COLUMNS[0] if kind == "columns" else 0, b, c[0, :0], False, c, NONE, c, c, room)
         expected = np.ones((n, d), bool)
         if kind == "ones":
             expected[:, i] = False

@@ -8,7 +8,7 @@ from guards import Guards
 
 from fastml import METRICS
 from fastml.compiled import DTYPES
-from fastml.kernels.metrics import metric
+from fastml.kernels.operations import OPERATIONS
 
 SHAPES = [(1, 1), (3, 7), (7, 16), (5, 17), (33, 3), (64, 64)]
 
@@ -31,7 +31,7 @@ def case(name, shape, dtype):
 def scores_of(name, a, y):
     """The score that the kernel gives each row."""
     scores = np.full(len(a), np.nan, a.dtype)
-    metric(METRICS[name].code, a, y, scores)
+    OPERATIONS[METRICS[name].operation].kernel(a, y, scores)
     return scores
 
 
@@ -43,7 +43,7 @@ def test_the_score_of_each_row(name, shape, dtype):
     a, y = guards.arrays(*case(name, shape, dtype))
     scores = guards.array(np.full(shape[0], 7))
     kept = a.copy(), y.copy()
-    metric(METRICS[name].code, a, y, scores)
+    OPERATIONS[METRICS[name].operation].kernel(a, y, scores)
     rows = zip(a.astype(np.float64).tolist(), y.astype(np.float64).tolist(), strict=True)
     expected = [SCORES[name](*row) for row in rows]
     np.testing.assert_allclose(scores, expected, rtol=1e-6 if dtype == "float32" else 1e-13)

@@ -39,7 +39,7 @@ def forward(x, gamma, beta, dtype, epsilon=EPSILON):
     inputs = guards.arrays(x, gamma, beta)
     kept = [array.copy() for array in inputs]
     outputs = junk(guards, d, d, d, x.shape, x.shape)
-    batchnorm_forward(*inputs, epsilon, 0, d, *outputs)
+    batchnorm_forward(*inputs, epsilon, (0, d), *outputs)
     assert guards.unharmed()
     assert same_bits(inputs, kept)
     return outputs
@@ -51,7 +51,7 @@ def backward(da, x_hat, gamma, inverse, dtype):
     inputs = guards.arrays(da, x_hat, gamma, inverse)
     kept = [array.copy() for array in inputs]
     outputs = junk(guards, d, d, da.shape)
-    batchnorm_backward(*inputs, 0, d, *outputs)
+    batchnorm_backward(*inputs, (0, d), *outputs)
     assert guards.unharmed()
     assert same_bits(inputs, kept)
     return outputs
@@ -137,11 +137,11 @@ def test_forward_and_backward_in_place(shape, dtype):
     mean, variance, inverse, x_hat, a = forward(x, gamma, beta, dtype)
     dgamma, dbeta, dx = backward(da, x_hat, gamma, inverse, dtype)
     others = [np.empty_like(array) for array in (mean, variance, inverse, x_hat)]
-    batchnorm_forward(x, gamma, beta, EPSILON, 0, shape[1], *others, x)
+    batchnorm_forward(x, gamma, beta, EPSILON, (0, shape[1]), *others, x)
     for got, expected in zip([*others, x], [mean, variance, inverse, x_hat, a], strict=True):
         assert np.array_equal(got, expected)
     others = [np.empty_like(dgamma), np.empty_like(dbeta)]
-    batchnorm_backward(da, x_hat, gamma, inverse, 0, shape[1], *others, da)
+    batchnorm_backward(da, x_hat, gamma, inverse, (0, shape[1]), *others, da)
     for got, expected in zip([*others, da], [dgamma, dbeta, dx], strict=True):
         assert np.array_equal(got, expected)
 
@@ -159,9 +159,9 @@ def test_a_span_of_columns_is_as_all_of_them(shape, dtype):
     for first, last in ((0, d), (0, d // 2), (d // 2, d), (d // 3, d // 3), (d // 3, d - d // 4), (d - 1, d)):
         guards = Guards(dtype)
         outputs = junk(guards, d, d, d, shape, shape)
-        batchnorm_forward(x, gamma, beta, EPSILON, first, last, *outputs)
+        batchnorm_forward(x, gamma, beta, EPSILON, (first, last), *outputs)
         back = junk(guards, d, d, shape)
-        batchnorm_backward(da, x_hat, gamma, inverse, first, last, *back)
+        batchnorm_backward(da, x_hat, gamma, inverse, (first, last), *back)
         for got, all_ in zip([*outputs, *back], [*whole, *whole_back], strict=True):
             expected = np.full_like(all_, JUNK)
             expected[..., first:last] = all_[..., first:last]
@@ -200,7 +200,7 @@ def test_backward_is_the_central_difference(shape):
             value, sums = array[index], []
             for moved in (value + step, value - step):
                 array[index] = moved
-                batchnorm_forward(x, gamma, beta, EPSILON, 0, shape[1], *room)
+                batchnorm_forward(x, gamma, beta, EPSILON, (0, shape[1]), *room)
                 sums.append((da * room[-1]).sum())
             array[index] = value
             expected[index] = (sums[0] - sums[1]) / (2 * step)
@@ -260,7 +260,7 @@ def test_track(d, n, dtype):
     values = rng.normal(size=d), rng.uniform(0, 4, d), rng.normal(size=d), rng.uniform(0, 4, d)
     batch_mean, batch_variance, mean, variance = guards.arrays(*values)
     kept = [array.astype(np.float64) for array in (batch_mean, batch_variance, mean, variance)]
-    batchnorm_track(batch_mean, batch_variance, n, 0.9, mean, variance)
+    batchnorm_track(batch_mean, batch_variance, n, 0.9, (0, mean.size), mean, variance)
     atol = 16 * np.finfo(dtype).eps
     np.testing.assert_allclose(mean, 0.9 * kept[2] + 0.1 * kept[0], rtol=0, atol=atol)
     np.testing.assert_allclose(variance, 0.9 * kept[3] + 0.1 * kept[1] * n / (n - 1), rtol=0, atol=atol)
@@ -270,7 +270,7 @@ def test_track(d, n, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_track_without_momentum_takes_the_batch(dtype):
     mean, variance = np.zeros(3, dtype), np.ones(3, dtype)
-    batchnorm_track(np.array([1, 2, 4], dtype), np.array([0.5, 1, 2], dtype), 2, 0.0, mean, variance)
+    batchnorm_track(np.array([1, 2, 4], dtype), np.array([0.5, 1, 2], dtype), 2, 0.0, (0, 3), mean, variance)
     assert mean.tolist() == [1, 2, 4] and variance.tolist() == [1, 2, 4]
 
 

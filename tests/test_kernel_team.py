@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastml.kernels.team import LINE, PAUSES, meet, shard_of, share, share_of_blocks, share_of_rows
+from fastml.kernels.job import SLICE
+from fastml.kernels.slices import LINE, rows_of_thread, shard_of, share, share_of_blocks
+from fastml.kernels.team import PAUSES, wait_for_all
 from fastml.kernels.views import at_address
 
 SIZES = [0, 1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 100, 127, 128, 129, 1000, 1023, 1024, 1025, 60_000]
@@ -35,6 +37,19 @@ def test_shares_are_all_of_it(size, threads):
     assert max(lines) - min(lines) <= 1
 
 
+def slices(threads, count=1):
+    """The slices of threads whose gradients are sums over so many rows."""
+    found = np.zeros(threads, SLICE)
+    found["thread"], found["threads"], found["count"] = range(threads), threads, count
+    return found
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_of_a_batch_in_blocks_each_thread_sums_up_all_rows_of_the_weights(threads):
+    assert {rows_of_thread(1000, 16, 37, 5, one, 128) for one in slices(threads)} == {(0, 37)}
+    assert {rows_of_thread(1000, 16, 37, 5, one, 128) for one in slices(threads, count=0)} == {(0, 0)}
+
+
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("d_out", [1, 2, 3, 16, 33, 300])
 @pytest.mark.parametrize("d_in", [1, 5, 16, 17, 64, 100, 1000])
@@ -42,7 +57,7 @@ def test_shares_of_the_rows_of_weights(d_in, d_out, threads):
     """All of them once, wherever the matrix stands; about those of the share of the parameters, up to a few lines."""
     for offset, behind in ((0, 0), (0, 5000), (48, 16), (4800, 32), (100_000, 0)):
         size = offset + d_in * d_out + behind
-        parts = [share_of_rows(size, offset, d_in, d_out, thread, threads) for thread in range(threads)]
+        parts = [rows_of_thread(size, offset, d_in, d_out, one, 0) for one in slices(threads)]
         assert_parts(parts, d_in)
         assert all(first % LINE == 0 or first == d_in for first, _ in parts)
         for thread, (first, last) in enumerate(parts if threads > 1 else ()):
@@ -86,10 +101,10 @@ def rounds(address, room, thread, threads, times):
     wrong = 0
     for turn in range(times):
         slots[thread] = turn * 1000 + thread
-        meet(arrived, threads, 2 * turn + 1)
+        wait_for_all(arrived, threads, 2 * turn + 1)
         for other in range(threads):
             wrong += slots[other] != turn * 1000 + other
-        meet(arrived, threads, 2 * turn + 2)  # before anyone writes again
+        wait_for_all(arrived, threads, 2 * turn + 2)  # before anyone writes again
     return wrong
 
 
@@ -122,7 +137,7 @@ def test_what_each_wrote_before_all_read_after(threads, times):
 
 @njit(nogil=True)
 def arrive(address, threads):
-    meet(address, threads, 1)
+    wait_for_all(address, threads, 1)
 
 
 def test_nobody_goes_on_before_all_have_come():

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from fastml import plan
-from fastml.kernels.team import LINE
+from fastml.kernels.slices import LINE
 from fastml.plan import LEAST, MOST, SHARDS, SHARDS_BYTES, SHARE, WHOLE, WORTH, Plan, make_plan
 
 ROWS = [1, 15, 16, 17, 100, 2 * SHARE - 1, 2 * SHARE, 2 * SHARE + 1, 3000, 60_000, 10**6]
@@ -87,7 +87,7 @@ def test_threads_are_as_many_as_the_work_is_worth(count, threads):
 
 
 def test_a_plan_goes_into_a_job_by_its_names():
-    from fastml.kernels.instruction import JOB
+    from fastml.kernels.job import JOB
 
     assert set(Plan._fields) <= set(JOB.names)
     assert list(inspect.signature(make_plan).parameters)[0] == "rows"

@@ -116,9 +116,11 @@ def test_reprs_can_be_read_back():
 
 def test_the_reference_refuses_an_instruction_that_there_is_not():
     buffer, rows = np.zeros(1), np.zeros((1, 1))
-    job = np.zeros(1, fastml.kernels.instruction.JOB)
+    job = np.zeros(1, fastml.kernels.job.JOB)
     for name in ("stop", "steps_per_epoch", "batch_size", "rows", "shards", "threads"):
         job[name] = 1
     arguments = [np.zeros(1), *(buffer,) * 4, *(rows,) * 3, np.zeros(0, np.int64), np.zeros((1, 1)), rows]
-    with pytest.raises(ValueError, match="there is no instruction 999"):
-        EXECUTORS["numpy"](table([{"op": 999}]), job, *arguments)
+    unknown = table([{"op": None}])
+    unknown["op"] = 999
+    with pytest.raises(ValueError, match="there is no operation 999"):
+        EXECUTORS["numpy"](unknown, job, *arguments)

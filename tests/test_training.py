@@ -63,14 +63,13 @@ def test_each_epoch_has_an_order_of_its_own():
     for epochs in (1, 2):
         model = make_model(units=1, seed=4, executor="numpy")
         gathered = []
-        original = reference.step
 
-        def spy(*arguments, original=original, gathered=gathered):
-            gathered.append(int(arguments[8][0][0, 0]))
-            return original(*arguments)
+        def spy(x, gathered=gathered, **arguments):
+            reference.gather(x=x, **arguments)
+            gathered.append(int(x[0, 0]))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reference, "step", spy)
+            patch.setitem(reference.FUNCTIONS, "gather_inputs", spy)
             model.fit(x, x, batch_size=1, epochs=epochs, verbose=0)
         orders.append(gathered)
     first, second = orders[1][:8], orders[1][8:]
@@ -163,17 +162,17 @@ def test_ctrl_c_in_the_middle_of_a_reference_step(when, monkeypatch):
     x, y = make_data("mean_squared_error")
     model, fresh = (make_model(optimizer="adam", executor="numpy") for _ in range(2))
     op, calls = OPTIMIZERS["adam"].op, []
-    original = reference.UPDATES[op]
+    original = reference.FUNCTIONS[op]
 
-    def interrupted(*arguments):
+    def interrupted(**arguments):
         calls.append(arguments)
         if len(calls) == 6 and when == "before":
             signal.raise_signal(signal.SIGINT)
-        original(*arguments)
+        original(**arguments)
         if len(calls) == 6 and when == "within":
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setitem(reference.UPDATES, op, interrupted)
+    monkeypatch.setitem(reference.FUNCTIONS, op, interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, batch_size=50, epochs=9, shuffle=False, verbose=0)
     monkeypatch.undo()

@@ -14,10 +14,12 @@ import numpy as np
 from numba import njit
 
 from bench.peers.machine import cpu_name, gflops, usable_cores
-from fastml.kernels import activations, losses
+from fastml import linking
+from fastml.kernels.activations import activation_forward, softmax_forward
 from fastml.kernels.adam import adam_update
-from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
+from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.dropout import dropout_forward
+from fastml.kernels.losses import sparse_categorical_crossentropy_forward
 from fastml.kernels.normalization import batchnorm_backward, batchnorm_forward
 from fastml.kernels.rows import copied, gather_rows
 from fastml.kernels.rprop import rprop_update
@@ -70,9 +72,9 @@ def products(n, d_in, d_out):
     dW, room = numbers(d_in, d_out), numbers(ROOM)
     flop, size = 2 * n * d_in * d_out, 4 * (x.size + W.size + z.size)
     shape = f"{n} x {d_in} x {d_out}"
-    forward = njit(lambda x, W, b, z, room: dense_forward(x, W, b, 0, z, room))
-    weights = njit(lambda x, z, dW, b, room: dense_backward_weights(x, z, 0, x.shape[1], False, dW, b, room))
-    inputs = njit(lambda z, W, x, dx, room: dense_backward_inputs(z, W, 0, x, dx, room))
+    forward = njit(lambda x, W, b, z, room: dense_forward(x, W, b, NONE, z, z, room))
+    weights = njit(lambda x, z, dW, b, room: dense_backward_weights(x, z, (0, x.shape[1]), True, dW, b, room))
+    inputs = njit(lambda z, W, x, dx, room: dense_backward_inputs(z, W, NONE, x, dx, room))
     yield f"x·W + b    {shape}", forward, (x, W, b, z, room), flop, size
     yield f"xᵀ·dz      {shape}", weights, (x, z, dW, b, room), flop, size
     yield f"dz·Wᵀ      {shape}", inputs, (z, W, x, dx, room), flop, size
@@ -91,20 +93,19 @@ def sweeps(n, d):
     W, dW, m, v = (numbers(n * d) for _ in range(4))
     size = 4 * n * d
 
-    def activation(kind):
-        return njit(lambda z, a: activations.activation_forward(kind, 0.0, z, a))
-
-    for name in ("RELU", "TANH", "SIGMOID", "ELU", "GELU", "SOFTMAX"):
-        yield name.lower(), activation(getattr(activations, name)), (x, a), 0, 2 * size
-    kind = losses.SPARSE_CATEGORICAL_CROSSENTROPY
-    entropy = njit(lambda z, y, a, t, rows: losses.loss_forward(kind, 0.0, z, y, a, t, rows))
+    for name in ("relu", "tanh", "sigmoid", "elu", "gelu"):
+        function, kept = linking.bound(name, "float32")
+        yield name, njit(lambda f, z, a: activation_forward(f, z, a)), (function, x, a), 0, 2 * size
+        del kept
+    yield "softmax", njit(lambda z, a: softmax_forward(z, a)), (x, a), 0, 2 * size
+    entropy = njit(lambda z, y, a, t, rows: sparse_categorical_crossentropy_forward(z, y, a, t, rows))
     yield "cross-entropy", entropy, (x, labels, a, da, rows), 0, 2 * size
     yield "gather", njit(lambda x, o, a: gather_rows(x, o, 0, a)), (x.ravel(), order, a), 0, 2 * size
     drop = njit(lambda x, mask, a: dropout_forward(1, 0, 0, 0, 0.5, 0, x, mask, a))
     yield "dropout", drop, (x, mask, a), 0, 3 * size
-    forward = njit(lambda x, c, h, a: batchnorm_forward(x, c[0], c[1], 1e-5, 0, x.shape[1], c[2], c[3], c[4], h, a))
+    forward = njit(lambda x, c, h, a: batchnorm_forward(x, c[0], c[1], 1e-5, (0, x.shape[1]), c[2], c[3], c[4], h, a))
     yield "batch norm", forward, (x, tuple(columns), mask, a), 0, 3 * size
-    backward = njit(lambda da, h, c, dx: batchnorm_backward(da, h, c[0], c[4], 0, da.shape[1], c[5], c[6], dx))
+    backward = njit(lambda da, h, c, dx: batchnorm_backward(da, h, c[0], c[4], (0, da.shape[1]), c[5], c[6], dx))
     yield "batch norm backward", backward, (da, mask, tuple(columns), a), 0, 3 * size
     yield "sgd", njit(lambda W, dW: sgd_update(W, dW, 1e-9, 0.0)), (W, dW), 0, 3 * size
     yield "nesterov", njit(lambda W, dW, v: nesterov_update(W, dW, v, 1e-9, 0.0, 0.9)), (W, dW, v), 0, 5 * size

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastml.kernels.dense import dense_backward_inputs, dense_backward_weights, dense_forward
+from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.tiling import ROOM
 
 SIZES = [(16, 4, 16), (32, 64, 32), (64, 64, 64), (128, 784, 128), (256, 512, 512)]  # n, d_in, d_out
@@ -15,7 +15,7 @@ def test_dense_forward(compare, random, rival, n, d_in, d_out):
     z, out, room = (np.empty(shape, "float32") for shape in ((n, d_out), (n, d_out), ROOM))
 
     def kernel():
-        dense_forward(x, W, b, 0, z, room)
+        dense_forward(x, W, b, NONE, z, z, room)
         return (z,)
 
     def numpy():
@@ -33,7 +33,7 @@ def test_dense_backward_weights(compare, random, rival, n, d_in, d_out):
     dW_out, db_out = np.empty_like(dW), np.empty_like(db)
 
     def kernel():
-        dense_backward_weights(x, dz, 0, d_in, False, dW, db, room)
+        dense_backward_weights(x, dz, (0, d_in), True, dW, db, room)
         return dW, db
 
     def numpy():
@@ -50,7 +50,7 @@ def test_dense_backward_inputs(compare, random, rival, n, d_in, d_out):
     dx, out, room = (np.empty(shape, "float32") for shape in ((n, d_in), (n, d_in), ROOM))
 
     def kernel():
-        dense_backward_inputs(dz, W, 0, dx, dx, room)
+        dense_backward_inputs(dz, W, NONE, dx, dx, room)
         return (dx,)
 
     def numpy():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastml import LOSSES
-from fastml.kernels.losses import loss_backward, loss_forward
+from fastml.kernels.operations import OPERATIONS
 
 ROWS, UNITS = 64, 10
 
@@ -22,14 +22,20 @@ def make_targets(random, kind):
     return made[kind].astype("float32")
 
 
+def constants_of(loss):
+    """The hyper-parameters that the kernels of a loss take."""
+    return tuple(value for name, value in loss.constants().items() if name != "label_smoothing")
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_forward(compare, random, rival, name):
     loss = LOSSES[name]()
     y, z = make_targets(random, loss.targets), random.standard_normal((ROWS, UNITS), "float32")
     a, terms, losses = np.empty_like(z), np.empty_like(z), np.empty_like(z[:, 0])
+    run, constants = OPERATIONS[f"{name}_forward"].kernel, constants_of(loss)
 
     def kernel():
-        loss_forward(loss.code, 1.0, z, y, a, terms, losses)
+        run(*constants, z, y, a, terms, losses)
         return losses, a
 
     def numpy():
@@ -43,9 +49,10 @@ def test_loss_backward(compare, random, rival, name):
     loss = LOSSES[name]()
     y, a = make_targets(random, loss.targets), random.random((ROWS, UNITS), "float32")
     dz = np.empty_like(a)
+    run, constants = OPERATIONS[f"{name}_backward"].kernel, constants_of(loss)
 
     def kernel():
-        loss_backward(loss.code, 1.0, ROWS, a, y, dz)
+        run(*constants, ROWS, a, y, dz)
         return (dz,)
 
     compare(f"{name} backward {ROWS}x{UNITS} float32", rival, kernel, lambda: (loss.backward({"delta": 1.0}, a, y),))

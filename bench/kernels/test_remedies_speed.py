@@ -31,8 +31,8 @@ def test_batchnorm_forward_and_backward(compare, random, rival):
     x_hat, a, dx = (np.empty_like(x) for _ in range(3))
 
     def kernel():
-        batchnorm_forward(x, gamma, beta, 1e-5, 0, WIDTH, mean, variance, inverse, x_hat, a)
-        batchnorm_backward(da, x_hat, gamma, inverse, 0, WIDTH, dgamma, dbeta, dx)
+        batchnorm_forward(x, gamma, beta, 1e-5, (0, WIDTH), mean, variance, inverse, x_hat, a)
+        batchnorm_backward(da, x_hat, gamma, inverse, (0, WIDTH), dgamma, dbeta, dx)
         return a, dgamma, dbeta, dx
 
     def numpy():

@@ -1,0 +1,49 @@
+"""Operations that steer a program: barriers, blocks of rows, the end at a loss that is not finite, the next update."""
+
+import numpy as np
+from numba import njit
+
+from fastml.kernels.operands import Job, Slice
+from fastml.kernels.operation import operation
+from fastml.kernels.slices import next_slice
+from fastml.kernels.team import wait_for_all
+
+
+@operation
+def barrier(job: Job(), slice_: Slice()):
+    """Threads wait for each other: what one has written before, all read after."""
+    slice_.barriers += 1
+    wait_for_all(job.arrived, slice_.threads, slice_.barriers)
+
+
+@operation
+def next_block(job: Job(), slice_: Slice()):
+    """Back to the first instruction with the next block of the thread's rows, if there is one."""
+    if next_slice(job, slice_):
+        slice_.next = 0
+
+
+@operation
+def stop_unless_finite(job: Job(), slice_: Slice()):
+    """Ends the job, before anything is updated, where the loss of the batch is NaN or infinite."""
+    if not np.isfinite(job.batch_loss):
+        slice_.diverged = 1
+        slice_.next = job.program_size
+
+
+@operation
+def begin_update(job: Job(), slice_: Slice()):
+    """Counts the update, and whether the loss is worse than before the last one."""
+    loss = job.batch_loss / slice_.n
+    slice_.t += 1
+    slice_.worse = 1.0 if loss > slice_.loss else 0.0
+    slice_.loss = loss
+
+
+@njit(inline="always", error_model="numpy")
+def wait_for_progress(job, slice_, loss):
+    """Ends the job after the epoch whose loss is the last of `patience` ones without progress; see JOB."""
+    slice_.waited = 0 if loss <= slice_.best - job.tolerance else slice_.waited + 1
+    slice_.best = min(slice_.best, loss)
+    if slice_.waited >= job.patience:
+        slice_.stop = slice_.step

@@ -1,0 +1,95 @@
+"""Which part of a step is whose: the slice of a batch, of parameters, or of columns that a thread works on.
+
+No slice changes the order in which numbers are added, so that the results are the same bits for any number of threads.
+"""
+
+from numba import njit
+
+LINE = 16  # rows or elements: slices start at multiples, so that no two threads write to one cache line
+
+
+@njit(inline="always", error_model="numpy")
+def share(size, thread, threads):
+    """The share of a thread in 0 … size - 1: its first element, a multiple of LINE, and the one behind its last."""
+    if threads == 1:  # without divisions
+        return 0, size
+    lines = (size + LINE - 1) // LINE
+    return min(size, lines * thread // threads * LINE), min(size, lines * (thread + 1) // threads * LINE)
+
+
+@njit(inline="always", error_model="numpy")
+def first_of(size, slice_):
+    """The first element of the thread's share."""
+    return share(size, slice_.thread, slice_.threads)[0]
+
+
+@njit(inline="always", error_model="numpy")
+def size_of(size, slice_):
+    """The number of elements in the thread's share."""
+    first, end = share(size, slice_.thread, slice_.threads)
+    return end - first
+
+
+@njit(inline="always", error_model="numpy")
+def rows_of_thread(size, offset, d_in, d_out, slice_, block):
+    """The rows of the gradient of a weight matrix that are the thread's, which stands at an offset among `size` others.
+
+    Where a batch goes in blocks, each thread sums up all rows, of the gradients of its own shards, if it has any rows
+    of the batch. Else about those rows that its share of all parameters has: so a thread updates the weights whose
+    gradients it has in its own cache, and reads the activations of its own layers only.
+    """
+    if block:
+        return 0, d_in if slice_.count else 0
+    if slice_.threads == 1:
+        return 0, d_in
+    (left, right), lines = share(size, slice_.thread, slice_.threads), LINE * d_out
+    first, last = (left - offset + lines - 1) // lines * LINE, (right - offset + lines - 1) // lines * LINE
+    return min(d_in, max(0, first)), min(d_in, max(0, last))
+
+
+@njit(inline="always", error_model="numpy")
+def share_of_blocks(n, block, shards, thread, threads):
+    """The share of a thread in the rows of a batch that goes in blocks: its first row, and the one behind its last.
+
+    Each thread has some whole shards, as even as may be; a shard is some blocks, one after the other.
+    """
+    blocks = (n + block - 1) // block
+    shards = min(shards, blocks)
+    first = blocks * (shards * thread // threads) // shards * block
+    last = blocks * (shards * (thread + 1) // threads) // shards * block
+    return min(n, first), min(n, last)
+
+
+@njit(inline="always", error_model="numpy")
+def shard_of(first, n, block, shards):
+    """The shard of the block that starts at a row, and whether it is the shard's first."""
+    blocks, number = (n + block - 1) // block, first // block
+    shards = min(shards, blocks)
+    shard = ((number + 1) * shards - 1) // blocks
+    return shard, shard * blocks // shards == number
+
+
+@njit(inline="always", error_model="numpy")
+def begin_slice(job, slice_):
+    """The rows of the batch that are the thread's: all of its share at once, or the first block of them."""
+    n, block, thread = slice_.n, job.block, slice_.thread
+    if block:
+        slice_.first, slice_.end = share_of_blocks(n, block, job.shards, thread, slice_.threads)
+        slice_.at, slice_.m = thread * block, min(block, slice_.end - slice_.first)
+        slice_.shard, slice_.fresh = shard_of(slice_.first, n, block, job.shards)
+        slice_.source, slice_.count = slice_.at, slice_.m
+    else:
+        first, end = share(n, thread, slice_.threads)
+        slice_.first, slice_.end, slice_.at, slice_.m = first, end, first, end - first
+        slice_.shard, slice_.fresh, slice_.source, slice_.count = 0, True, 0, n
+
+
+@njit(inline="always", error_model="numpy")
+def next_slice(job, slice_):
+    """Goes on to the next block of the thread's rows; whether there is one."""
+    slice_.first += slice_.m
+    if slice_.first >= slice_.end:
+        return False
+    slice_.m = slice_.count = min(job.block, slice_.end - slice_.first)
+    slice_.shard, slice_.fresh = shard_of(slice_.first, slice_.n, job.block, job.shards)
+    return True
