@@ -37,7 +37,22 @@ from fastml.version import __version__
 VERSION = 1
 FORMAT = "fastml"
 FOREIGN = (".keras", ".h5", ".hdf5", ".pb", ".tf", ".tflite", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".json", ".yaml")
-FOREIGN += (".pkl", ".pickle", ".joblib", ".npz", ".npy", ".zip")
+FOREIGN += (
+    ".pkl",
+    ".pickle",
+    ".joblib",
+    ".npz",
+    ".npy",
+    ".zip",
+    ".gz",
+    ".hdf",
+    ".hd5",
+    ".he5",
+    ".mat",
+    ".sav",
+    ".pmml",
+)
+FOREIGN += (".csv", ".tsv", ".parquet", ".xlsx")  # of tables, which a model must not replace
 
 
 class ModelFileError(ValueError):

@@ -109,6 +109,22 @@ def test_a_target_that_is_there_twice_is_refused(refused):
     assert "has several columns called 'y': give each a name of its own" in refused("train", "t.csv", "--target", "y")
 
 
+def test_a_target_or_a_column_that_is_there_twice_later_is_refused(run, refused):
+    """In what is predicted or evaluated, unless the training had it twice, too."""
+    with open("t.csv", "w") as file:
+        file.write("a,y\n" + "1,u\n2,v\n" * 20)
+    run("train", "t.csv", "--target", "y", "--model", "m.safetensors", "--epochs", "2")
+    for name, text in (("y", "a,y,y\n1,u,v\n2,v,u\n"), ("a", "a,a,y\n1,2,u\n2,1,v\n")):
+        with open("u.csv", "w") as file:
+            file.write(text)
+        for command in ("predict", "evaluate"):
+            assert f"has several columns called {name!r}" in refused(command, "m.safetensors", "u.csv")
+    with open("t.csv", "w") as file:
+        file.write("a,a,y\n" + "1,3,u\n2,4,v\n" * 20)
+    run("train", "t.csv", "--target", "y", "--model", "n.safetensors", "--epochs", "2")
+    run("predict", "n.safetensors", "t.csv")
+
+
 TWICE = {
     "a space before": "a,y, y\n" + "1,u,v\n2,v,u\n" * 20,
     "quotes": 'a,"y",y\n' + "1,u,v\n2,v,u\n" * 20,

@@ -422,9 +422,31 @@ def test_drawn_tables(kind, read):
     assert any("drawn between rows" in note for note in notes)
 
 
+@pytest.mark.parametrize("end", ["(2 rows)", "2 rows in set (0.00 sec)", "2 rows selected.", "(2 rows affected)\n"])
+def test_a_count_of_rows_at_the_end_is_left_out(end, read):
+    found, notes = read(f"a|b\n0|x\n1|y\n{end}\n")
+    assert found == {"a": [0, 1], "b": ["x", "y"]} and "as it counts rows" in notes[0]
+    assert read("n\n2 rows\n3 rows\n")[0]["n"] == [2, 3], "numbers with a unit"
+
+
+def test_dates_without_signs_between(read):
+    found, _ = read("t,u\n20200131174500,202001311745\n20200201000000,202002010000\n20200202000000,202002020001\n")
+    assert found["t"][0] == day(2020, 1, 31, 17, 45) and found["u"][2] == day(2020, 2, 2, 0, 1)
+    assert read("t\n20200131174500\n20209931174500\n20200131174501\n")[0]["t"][0] == 20200131174500
+
+
+@pytest.mark.parametrize("factor, unit", [(10**6, "microseconds"), (10**9, "nanoseconds")])
+def test_small_parts_of_seconds_since_1970(factor, unit, read):
+    found, notes = read(f"timestamp\n{1577836800 * factor}\n{1577836801 * factor}\n")
+    assert found["timestamp"] == [day(2020, 1, 1), day(2020, 1, 1, 0, 0, 1)] and unit in notes[0]
+
+
 def test_rules_that_are_values_stay(read):
     assert read("x\n---\n1\n2\n")[0] == {"x": [None, 1, 2]}
-    assert read("x,y\n---,--\n1,2\n2,3\n")[0] == {"x": [None, 1, 2], "y": [None, 2, 3]}
+    found, notes = read("x,y\n-----,------\n1,2\n2,3\n")
+    assert found == {"x": [1, 2], "y": [2, 3]} and notes == ["the row of dashes below the header left out"]
+    found, notes = read("x,y\n---,-\n1,2\n2,3\n")
+    assert found == {"x": [1, 2], "y": [2, 3]} and notes == ["the row of dashes below the header left out"]
     assert read("x,y\na-b,--c\nd,+-\n")[0] == {"x": ["a-b", "d"], "y": ["--c", "+-"]}
 
 
@@ -556,7 +578,7 @@ def test_rows_at_the_end_that_only_look_like_totals_stay(last, read):
     assert len(found["id"]) == 20 + last.count("\n")
 
 
-@pytest.mark.parametrize("units", [",EUR,", "years,EUR,", "s,[kW],name", "[s],[°C],", "-----,------,-----"])
+@pytest.mark.parametrize("units", [",EUR,", "years,EUR,", "s,[kW],name", "[s],[°C],"])
 def test_a_row_of_units_is_left_out(units, read):
     found, notes = read(f"id,amount,k\n{units}\n" + LINES)
     assert found["id"] == list(range(20)) and "the row below the header left out, as it holds units" in notes[0]

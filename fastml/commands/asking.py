@@ -48,6 +48,9 @@ def ask(options, target=None, keep=()):
     target = target or about.get("target")
     target = target if target in table.frame.columns and target not in kinds else None
     names = [*kinds, *([] if target is None else [target])]
+    several = [name for name in names if name in table.twice and (name == target or f"{name} (2)" not in kinds)]
+    if several:
+        raise CommandError(f"{table.name} has several columns called {several[0]!r}: give each a name of its own")
     table = table._replace(frame=select(table, names))
     read = typed(table, form.style, style_of_training(about), kinds, target)
     rows = read.frame.select(list(kinds))

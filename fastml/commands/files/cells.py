@@ -26,12 +26,19 @@ VALUE_GAPS = (
     *("-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "x", "X", "/", ":", "n/d", "N/D", "nd", "ND", "NaT"),
     *("unknown", "Unknown", "UNKNOWN", "missing", "Missing", "blank", "(blank)"),
     *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#ERROR!", "#WERT!", "#NV", "#BEZUG!", "#ZAHL!", "#VALEUR!"),
+    *("#N/D", "#N/V", "[NULL]", "not available"),
     *("#NOMBRE!", "#¡VALOR!", "#¡DIV/0!", "-nan(ind)", "1.#QNAN", "1.#IND", "-1.#IND"),
 )
 LONG = 2**53  # whole numbers beyond this are names, as float64 cannot tell them apart
 FEW = 1000  # different texts that tell whether it is worth to look at all
 MOSTLY = 0.9  # share of the different texts that are numbers, from which on it is worth a remark
-EPOCHS = {"s": ("seconds", 10**8, 5 * 10**9), "ms": ("milliseconds", 10**11, 5 * 10**12)}  # of 1973 to 2128
+EPOCHS = {  # of 1973 to 2128
+    "s": ("seconds", 10**8, 5 * 10**9),
+    "ms": ("milliseconds", 10**11, 5 * 10**12),
+    "us": ("microseconds", 10**14, 5 * 10**15),
+    "ns": ("nanoseconds", 10**17, 5 * 10**18),
+}
+COMPACT = (19000101, 20991231), (190001010000, 209912312359), (19000101000000, 20991231235959)  # dates, and with times
 TYPES = {"number": pl.Float64, "boolean": pl.Boolean, "date": pl.Datetime("us"), "time": pl.Duration("us")}
 NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
@@ -122,7 +129,8 @@ def read_plain(found, texts, style):
 
 def read_whole(found, texts, whole):
     """Whole numbers: seconds since 1970, dates such as 20200131, names such as 007, or numbers."""
-    if found.wanted in (None, "date") and 19000101 <= whole.min() <= whole.max() <= 20991231:
+    low, high = whole.min(), whole.max()
+    if found.wanted in (None, "date") and any(least <= low <= high <= most for least, most in COMPACT):
         moments = dates(texts.drop_nulls().unique())
         if moments and (found.wanted or len(moments.texts) > 2):
             found.kind, found.moments = "date", moments

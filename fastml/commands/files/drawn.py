@@ -6,20 +6,20 @@ from fastml.commands.figures import many
 
 # A line of such signs, with two groups of them at least, or signs between columns
 RULE = re.compile(rb"^[ \t]*(?=[^\n]*(?:[+|]|-[ \t]+-))[-+|=:][-+|=: \t]*[-=]{2}[-+|=: \t]*\r?$", re.MULTILINE)
-COUNT = re.compile(
-    rb"^\(?\d+ (?:row|record)s?(?: in set| selected| affected)?\)?\.?(?: \([^)\n]*\))?\s*$", re.MULTILINE
-)
+COUNT = re.compile(rb"\(\d+ (row|record)s?( affected)?\)\s*$|\d+ (row|record)s? (in set|selected|affected)\b[^\n]*$")
 HEAD = 2**12  # bytes in which a rule is looked for
 REMARK = b"#"
 
 
 def undrawn(data, notes):
     """The text of a drawn table without its rules and its frame; any other text as it is."""
+    body, _, last = data.rstrip().rpartition(b"\n")
+    if body and COUNT.match(last):
+        notes.append(f"the last line left out, as it counts rows: {last.decode().strip()!r}")
+        data = body + b"\n"
     if not RULE.search(data[:HEAD]):
         return data
-    lines = [line for line in data.split(b"\n") if not RULE.match(line)]
-    while lines and (not lines[-1].strip() or COUNT.match(lines[-1])):
-        lines.pop()
+    lines = [line for line in data.rstrip().split(b"\n") if not RULE.match(line)]
     filled = [line.strip() for line in lines if line.strip()]
     if all(len(line) > 1 and line.startswith(b"|") and line.endswith(b"|") for line in filled):
         lines = [line.strip()[1:-1] for line in lines]

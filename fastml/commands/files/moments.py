@@ -50,6 +50,10 @@ FORMS = (
     rf"^{MONTH}(?:[-/\s]\s?{WHOLE_YEAR}|[-/](?P<short>[0-9]{{2}}))$",  # a month
 )
 COMPACT = r"^(?P<year>(?:19|20)[0-9]{2})(?P<first>[0-9]{2})(?P<second_place>[0-9]{2})$"
+COMPACT_TIME = (
+    r"^(?P<year>(?:19|20)[0-9]{2})(?P<first>0[1-9]|1[0-2])(?P<second_place>0[1-9]|[12][0-9]|3[01])"
+    r"(?P<hour>[01][0-9]|2[0-3])(?P<minute>[0-5][0-9])(?P<second>[0-5][0-9])?$"
+)
 YEAR_AND_MONTH = r"^(?P<year>(?:19|20)[0-9]{2})[-/](?P<first>0[1-9]|1[0-2])$"
 LENGTH = (
     r"^(?P<minus>-?)(?P<days>[0-9]+ days?,? )?(?P<hour>[0-9]{1,4}):(?P<minute>[0-5][0-9])"
@@ -79,7 +83,7 @@ class Dates(NamedTuple):
 
 def dates(texts):
     """Dates of a Series of different texts, or None where they are not all dates."""
-    for form in (*FORMS, COMPACT, YEAR_AND_MONTH):
+    for form in (*FORMS, COMPACT, COMPACT_TIME, YEAR_AND_MONTH):
         if not texts.head(20).str.contains(form).all():
             continue
         parts = texts.str.extract_groups(form).struct.unnest()

@@ -34,6 +34,14 @@ def rows_of(frame, data, separator, notes):
     return frame
 
 
+def without_rule(frame, notes):
+    """A frame without a first row of dashes alone, which clients of databases write below the header."""
+    if frame.width < 2 or frame.height < 2 or not all(text and set(text) == {"-"} for text in frame.row(0)):
+        return frame
+    notes.append("the row of dashes below the header left out")
+    return frame[1:]
+
+
 def blank(frame):
     """Which rows hold nothing."""
     return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()

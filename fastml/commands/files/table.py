@@ -14,7 +14,7 @@ from fastml.commands import CommandError, alike, listing, one_line
 from fastml.commands.files.drawn import undrawn, without_remarks
 from fastml.commands.files.layout import SPACE, layout_of, squeezed
 from fastml.commands.files.parquet import unpacked_size
-from fastml.commands.files.rows import blank, rows_of, without_headers, without_units
+from fastml.commands.files.rows import blank, rows_of, without_headers, without_rule, without_units
 from fastml.commands.files.source import EXPANSION, LEAST_LIMIT, Source, as_utf8, is_parquet, open_source
 from fastml.commands.files.style import AS_IT_IS, Style
 
@@ -129,7 +129,7 @@ def read_text(source, form):
     notes += [told] if told else []
     frame = rows_of(frame, data, found.separator, notes)
     if form.header:
-        frame = without_units(without_headers(frame, notes), notes)
+        frame = without_units(without_rule(without_headers(frame, notes), notes), notes)
     return Table(source.name, frame, found.separator, found.twice, list(dict.fromkeys(notes)))
 
 
