@@ -243,9 +243,9 @@ def penalty_backward(W, dW, l1, l2):
     dW += (l1 * np.sign(W) + 2 * l2 * W).astype(dW.dtype)
 
 
-def add_shards(job, slice_, dW, W, size, grads):
+def add_shards(job, slice_, dW, place, grads):
     shards = min(job.shards, -(-slice_.n // job.block))
-    dW[...] = grads.reshape(-1, job.params_size)[:shards, W : W + size].sum(axis=0)
+    dW[...] = grads.reshape(-1, job.params_size)[:shards, place : place + dW.size].sum(axis=0)
 
 
 def clip_value(dW, clip):

@@ -1,6 +1,6 @@
 """Adam (Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1)."""
 
-import numpy as np
+import math
 
 from fastml.kernels.operands import GradientPart, Number, OfSlice, Part, StatePart
 from fastml.kernels.operation import operation
@@ -36,7 +36,7 @@ def adam_update(
     """
     real = W.dtype.type
     step = learning_rate / (1 - beta_1**t)
-    correction = 1 / np.sqrt(1 - beta_2**t)
+    correction = 1 / math.sqrt(1 - beta_2**t)  # whose code is found sooner than that of np.sqrt
     decays = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
     keep = real(1 - learning_rate * weight_decay)
     constants = *decays, keep, real(step), real(correction), real(epsilon)

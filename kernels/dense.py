@@ -51,14 +51,14 @@ def dense_backward_weights(
     last of the rows of dW to overwrite, and db with the last ones. Overwrites scratch. A single column is a row, too:
     dWᵀ = dzᵀ·x fills vectors, dW would not.
     """
-    (n, d_in), d_out, none, accumulate = x.shape, dz.shape[1], nothing(db), not fresh
+    d_in, d_out, none, accumulate = x.shape[1], dz.shape[1], nothing(db), not fresh
     first, last = share
     if d_out > 1:
         part = matrix(dW, first * d_out, last - first, d_out)
         multiply_columns(x, first, dz, none, accumulate, part, NONE, part, part, scratch)
     elif first == 0 < last:
         row = matrix(dW, 0, 1, d_in)
-        multiply(matrix(dz, 0, 1, n), 0, x, none, accumulate, row, NONE, row, row, scratch)
+        multiply_columns(dz, 0, x, none, accumulate, row, NONE, row, row, scratch)
     if first < last == d_in:
         row = matrix(db, 0, 1, d_out)
         add_rows(x, 0, dz, none, accumulate, row, NONE, row, row, scratch)

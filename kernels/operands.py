@@ -126,11 +126,14 @@ def Gradient(of, *shape):
     return Declared(make)
 
 
-def part_of(buffer, offset, step=""):
+PART = "left, length = part(s.size, slice_)"  # what stands before an expression that has these names
+
+
+def part_of(buffer, offset):
     """(size of the thread's part,): of neighbouring parameters, or of what belongs to them in another buffer."""
 
     def make(name):
-        source = f"vector({buffer}, {offset}s.W + first_of(s.size, slice_), size_of(s.size, slice_))"
+        source = f"vector({buffer}, {offset}s.W + left, length)"
         return Operand(source, places("W", "size"), "params", ("size",), "W")
 
     return Declared(make)
@@ -149,6 +152,11 @@ def GradientPart(shard=0):
 def StatePart(number):
     """The optimizer's state, array `number`, for a thread's part of the parameters."""
     return part_of("state", f"{number} * job.params_size + " if number else "")
+
+
+def PartPlace():
+    """Where a thread's part of the parameters starts among all of them."""
+    return Declared(lambda name: Operand("s.W + left", places("W", "size")))
 
 
 def Whole(buffer):

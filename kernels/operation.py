@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 
 from fastml.kernels import job as jobs
-from fastml.kernels.slices import first_of, rows_of_thread, share, size_of
+from fastml.kernels.operands import PART
+from fastml.kernels.slices import part, rows_of_thread, share
 from fastml.kernels.tiling import ROOM
 from fastml.kernels.views import at_address, matrix, rows, vector
 
@@ -49,6 +50,11 @@ class Operation(NamedTuple):
         """Whether an instruction may name an elementwise function, with its alpha."""
         return any("apply" in operand.fields for operand in self.operands.values())
 
+    @property
+    def prelude(self):
+        """What stands before the arguments, where several share it."""
+        return [PART] if any("left" in operand.source for operand in self.operands.values()) else []
+
     def entry(self):
         """The function that the executor calls, of the addresses of job, instruction and slice, and the dtype."""
         arguments = ", ".join(operand.source for operand in self.operands.values())
@@ -62,6 +68,7 @@ class Operation(NamedTuple):
             "slice_ = at_address(SLICE, slice_address, 1)[0]",
             *needed,
             *apply,
+            *self.prelude,
             f"kernel({arguments})",
         ]
         return defined(f"def {self.name}(job_address, instruction, slice_address, real):", lines, self)
@@ -70,8 +77,10 @@ class Operation(NamedTuple):
         """The function that gives the kernel's arguments to the reference, as a tuple."""
         names = ", ".join((*BUFFERS, *OTHERS))
         arguments = "".join(f"{operand.source}, " for operand in self.operands.values())
-        found = defined(f"def {self.name}(job, s, slice_, apply, {names}):", [f"return ({arguments})"], self)
-        found.__globals__.update(first_of=lambda size, slice_: 0, size_of=lambda size, slice_: size)  # of one thread
+        found = defined(
+            f"def {self.name}(job, s, slice_, apply, {names}):", [*self.prelude, f"return ({arguments})"], self
+        )
+        found.__globals__.update(part=lambda size, slice_: (0, size))  # of one thread
         found.__globals__.update(share=lambda size, *_: (0, size), rows_of_thread=lambda size, W, d_in, *_: (0, d_in))
         return found
 
@@ -86,7 +95,7 @@ def defined(head, lines, operation):
     scope = {"__name__": operation.kernel.py_func.__module__, "kernel": operation.kernel, "LAYOUT": operation.layout}
     scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE, "ROOM": ROOM}
     scope |= {"at_address": at_address, "matrix": matrix, "rows": rows, "vector": vector}
-    scope |= {"share": share, "first_of": first_of, "size_of": size_of, "rows_of_thread": rows_of_thread}
+    scope |= {"share": share, "part": part, "rows_of_thread": rows_of_thread}
     exec("\n    ".join([head, *lines]), scope)
     return scope[operation.name]
 

@@ -1,6 +1,7 @@
 """What keeps weights and gradients small: penalties on the weights, and clipping of the gradient."""
 
-import numpy as np
+import math
+
 from numba import njit
 
 from fastml.kernels.operands import GradientPart, Job, Number, OfSlice, Part, Size, Slice, Totals, Whole
@@ -69,7 +70,7 @@ def norm_factor(dW, clip):
 
     dW : (size,), of all weights of the model, clip : float64.
     """
-    norm = np.sqrt(squares(dW))
+    norm = math.sqrt(squares(dW))
     return clip / norm if norm > clip else 1.0
 
 

@@ -18,16 +18,10 @@ def share(size, thread, threads):
 
 
 @njit(inline="always", error_model="numpy")
-def first_of(size, slice_):
-    """The first element of the thread's share."""
-    return share(size, slice_.thread, slice_.threads)[0]
-
-
-@njit(inline="always", error_model="numpy")
-def size_of(size, slice_):
-    """The number of elements in the thread's share."""
+def part(size, slice_):
+    """The first element of the thread's share, and how many it has."""
     first, end = share(size, slice_.thread, slice_.threads)
-    return end - first
+    return first, end - first
 
 
 @njit(inline="always", error_model="numpy")

@@ -6,10 +6,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.kernels.operands import BatchColumn, GradientPart, Job, OfJob, Size, Slice, Totals
+from fastml.kernels.operands import BatchColumn, GradientPart, Job, OfJob, PartPlace, Size, Slice, Totals
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import BITS, INDEX, Vec, elementwise, fold, load, mask_for, real_type
-from fastml.kernels.slices import first_of
 from fastml.kernels.views import vector
 
 SUMS = 4  # side by side, so that an addition need not wait for the one before
@@ -101,11 +100,11 @@ def add_score(job: Job(), slice_: Slice(), scores: BatchColumn(), total: Size(),
 
 
 @operation
-def add_shards(job: Job(), slice_: Slice(), dW: GradientPart(), W: Size(), size: Size(), grads: OfJob("grads")):
+def add_shards(job: Job(), slice_: Slice(), dW: GradientPart(), place: PartPlace(), grads: OfJob("grads")):
     """dW += the gradients that the other shards have summed up, in their order, each thread a part of the parameters.
 
-    dW : a part of the gradient of the first shard, from parameter W on. Overwrites dW.
+    dW : a part of the gradient of the first shard, from parameter number `place` on. Overwrites dW.
     """
     shards = min(job.shards, (slice_.n + job.block - 1) // job.block)
     for k in range(1, shards):
-        add(vector(grads, k * job.params_size + W + first_of(size, slice_), dW.size), dW)
+        add(vector(grads, k * job.params_size + place, dW.size), dW)
