@@ -20,7 +20,7 @@ def barrier(job: Job(), slice_: Slice()):
 def next_block(job: Job(), slice_: Slice()):
     """Back to the first instruction with the next block of the thread's rows, if there is one."""
     if next_slice(job, slice_):
-        slice_.next = 0
+        slice_.jump = 0
 
 
 @operation
@@ -28,7 +28,7 @@ def stop_unless_finite(job: Job(), slice_: Slice()):
     """Ends the job, before anything is updated, where the loss of the batch is NaN or infinite."""
     if not np.isfinite(job.batch_loss):
         slice_.diverged = 1
-        slice_.next = job.program_size
+        slice_.jump = job.program_size
 
 
 @operation

@@ -53,7 +53,7 @@ def begin_step(job, slice_):
         slice_.barriers += 1
         wait_for_all(job.arrived, slice_.threads, slice_.barriers)
     begin_slice(job, slice_)
-    slice_.batch_loss, slice_.next = 0.0, 0
+    slice_.batch_loss = 0.0
 
 
 @njit(inline="always", error_model="numpy")
@@ -76,13 +76,17 @@ def run_steps(job_address, thread):
     slice_ = at_address(SLICE, slice_address, 1)[0]
     slice_.thread, slice_.threads, slice_.barriers, slice_.diverged = thread, job.threads, 0, 0
     slice_.step, slice_.stop, slice_.t, slice_.loss = job.step, job.stop, job.t, job.loss
-    slice_.waited, slice_.best = job.waited, job.best
+    slice_.waited, slice_.best, slice_.jump = job.waited, job.best, -1
+    program = job.program
     while slice_.step < slice_.stop:
         begin_step(job, slice_)
-        while slice_.next < job.program_size:
-            instruction = job.program + slice_.next * SIZE
-            slice_.next += 1
+        instruction, end = program, program + job.program_size * SIZE
+        while instruction < end:
             call_kernel(job_address, instruction, slice_address)
+            instruction += SIZE
+            if slice_.jump >= 0:  # rather than a counter there, which each turn would have to wait for
+                instruction = program + slice_.jump * SIZE
+                slice_.jump = -1
         if slice_.diverged:
             break
         end_step(job, slice_)

@@ -55,7 +55,7 @@ SLICE = np.dtype(
     [
         ("thread", np.int64),  # its number, of
         ("threads", np.int64),
-        ("next", np.int64),  # instruction of the program that comes next
+        ("jump", np.int64),  # the instruction that comes next where it is not the one behind, else -1
         ("barriers", np.int64),  # that it has passed
         ("step", np.int64),  # as in the job
         ("stop", np.int64),
