@@ -49,7 +49,21 @@ def new_worker(enter):
     return record
 
 
-class Team:
+class Disbanded:
+    """What a Team is once it has given its workers back: in its end no line of Python runs, in which an exception from
+    a signal's handler would be lost.
+    """
+
+    def release(self):
+        """Gives the workers back, once, however the block ended: also where an exception kept it from beginning."""
+        with self.pool.lock:
+            counted, self.counted = self.counted, 0
+            self.pool.busy -= counted
+            while self.workers:
+                self.pool.idle.append(self.workers.pop())
+
+
+class Team(Disbanded):
     """Workers for a job that wants so many threads, in a ``with`` block: as many as there are CPUs that nobody uses.
 
     There may be fewer, also where the system refuses a thread. Results do not depend on it.
@@ -82,17 +96,10 @@ class Team:
 
     def __exit__(self, *_):
         self.release()
+        self.__class__ = Disbanded
 
     def __del__(self):
         self.release()
-
-    def release(self):
-        """Gives the workers back, once, however the block ended: also where an exception kept it from beginning."""
-        with self.pool.lock:
-            counted, self.counted = self.counted, 0
-            self.pool.busy -= counted
-            while self.workers:
-                self.pool.idle.append(self.workers.pop())
 
 
 def _start_anew():
