@@ -12,7 +12,10 @@ import weakref
 
 from fastml.interrupts import hold_interrupts
 
-_members = weakref.WeakKeyDictionary()  # in the order in which they joined
+# Weak references to them in the order in which they joined. They call nothing when a member is gone, as those of a
+# WeakKeyDictionary do: there an exception from a signal's handler, and the Ctrl-C with it, would be lost.
+_members = []
+_pruned = 16  # how many there were when the dead were last removed, at least
 _one_at_a_time = threading.RLock()
 _resting = {}  # members, in the order in which they came to rest
 _hold = None  # what holds signals back during a fork
@@ -23,7 +26,12 @@ def join(member):
 
     Members are asked in the order in which they joined: who holds the lock of one may wait for those that joined later.
     """
-    _members[member] = True
+    global _pruned
+    with _one_at_a_time:
+        _members.append(weakref.ref(member))
+        if len(_members) > 2 * _pruned:
+            _members[:] = [ref for ref in _members if ref() is not None]
+            _pruned = max(_pruned, len(_members))
 
 
 def _before():
@@ -33,7 +41,7 @@ def _before():
     entered = hold.__enter__()
     _one_at_a_time.acquire()
     _hold = hold, entered
-    while waiting := [member for ref in _members.keyrefs() if (member := ref()) and member not in _resting]:
+    while waiting := [member for ref in _members if (member := ref()) and member not in _resting]:
         for member in waiting:
             _resting[member] = True
             member.before_fork()

@@ -10,7 +10,7 @@ import pytest
 from helpers import make_data, make_model, same_bits
 from processes import TRAIN, report
 
-from fastml import SGD, Callback, Dense, Normalization, Sequential
+from fastml import SGD, Callback, Dense, Normalization, Sequential, forks
 
 SIGNALS = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX systems")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -623,3 +623,12 @@ def test_an_alarm_while_a_fork_waits_is_neither_lost_nor_does_it_hurry_the_fork(
     """
     )
     assert found == [True, True, 0, 300]
+
+
+def test_what_joins_forks_is_forgotten_without_a_line_of_python():
+    """In a callback of a weak reference, the exception of a signal's handler would be dropped."""
+    for _ in range(200):
+        forks.Lock()
+    assert all(reference.__callback__ is None for reference in forks._members)
+    living = sum(reference() is not None for reference in forks._members)
+    assert len(forks._members) <= 2 * max(forks._pruned, living) + 1 < 2 * living + 100
