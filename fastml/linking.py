@@ -146,7 +146,7 @@ def everything(dtype):
 
 
 def needed_by(table, dtype):
-    """What a program needs that is not linked yet, as pairs of name and dtype."""
+    """What a program needs, as pairs of name and dtype."""
     names, functions = list(OPERATIONS), list(FUNCTIONS)
     found = {names[op - 1] for op in table["op"].tolist() if op != NOTHING}
     found |= {functions[number - 1] for number in table["function"].tolist() if number}
@@ -154,16 +154,16 @@ def needed_by(table, dtype):
 
 
 def link(table, dtype):
-    """Writes addresses into the instructions of a program that have none."""
-    op, kernel = table["op"], table["kernel"]
-    if not ((kernel == 0) & (op != NOTHING)).any():
+    """Writes addresses into the instructions of a program, if one has none.
+
+    Those of kernels last: another thread that finds them all there goes on with the program at once.
+    """
+    op = table["op"]
+    if not ((table["kernel"] == 0) & (op != NOTHING)).any():
         return
     ready(needed_by(table, dtype))
-    names, functions = list(OPERATIONS), list(FUNCTIONS)
-    for k in np.flatnonzero(op != NOTHING).tolist():
-        kernel[k] = _addresses[names[op[k] - 1], dtype]
-        number = table["function"][k]
-        table["apply"][k] = _addresses[functions[number - 1], dtype] if number else 0
+    for field, numbers, names in (("apply", table["function"], list(FUNCTIONS)), ("kernel", op, list(OPERATIONS))):
+        table[field] = [_addresses[names[number - 1], dtype] if number else 0 for number in numbers.tolist()]
 
 
 def address(name, dtype):

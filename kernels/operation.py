@@ -1,7 +1,7 @@
 """Operations: what an instruction of a program may be. Each is a kernel whose operands are declared once.
 
 The annotations of a kernel's parameters (`operands`) give the layout of its instruction, and its entry: a function of
-four addresses that finds the operands and calls the kernel. An instruction carries the address of its entry, and the
+three addresses that finds the operands and calls the kernel. An instruction carries the address of its entry, and the
 executor calls it. So an operation is compiled by itself, and only where a program needs it.
 """
 
@@ -87,7 +87,7 @@ class Operation(NamedTuple):
 
 def holds(expression, name):
     """Whether an expression uses a name."""
-    return name in compile(expression and f"({expression},)", name, "eval").co_names
+    return name in compile(f"({expression},)", name, "eval").co_names
 
 
 def defined(head, lines, operation):

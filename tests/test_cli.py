@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import fastml
-from fastml import cli
+from fastml import cli, linking
 from fastml.commands import demo
 from fastml.compiled import DTYPES
 from fastml.kernels.simd import BITS
@@ -56,8 +56,19 @@ def test_warmup(dtypes, capsys):
         code, out, err = run(capsys, "warmup", *arguments)
         assert code == 0 and not err
         assert [line.split()[0] for line in out] == list(dtypes)
-        assert all(re.fullmatch(r"\w+  (compiled     |found on disk)  +\d+\.\d\d s", line) for line in out)
+        assert all(re.fullmatch(r"\w+  (\d+ kernels compiled|found on disk) +\d+\.\d\d s", line) for line in out)
     assert all("found on disk" in line for line in out)
+
+
+def test_warmup_compiles_in_several_processes(tmp_path):
+    """All kernels, which the next process then finds; only one of the processes speaks."""
+    folder = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "fastml", "warmup", "--dtype", "float32"]
+    first, second = (subprocess.run(command, env=folder, capture_output=True, text=True, check=True) for _ in range(2))
+    assert re.fullmatch(r"float32  \d\d kernels compiled +\d+\.\d\d s\n", first.stdout) and first.stderr == ""
+    assert re.fullmatch(r"float32  found on disk +\d+\.\d\d s\n", second.stdout) and second.stderr == ""
+    (kept,) = tmp_path.iterdir()
+    assert len(list(kept.iterdir())) == len(linking.everything("float32"))
 
 
 MISTAKES = [("train",), ("demo", "--epochs", "0"), ("demo", "--epochs", "many"), ("demo", "--seed", "-1")]

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, SET_METRICS, Activation, BatchNormalization, Dense, Dropout
+from fastml import (
+    ACTIVATIONS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SET_METRICS,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    linking,
+)
 from fastml.compiled import DTYPES
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operation import instruction
@@ -232,6 +243,40 @@ def test_everything_starts_at_a_multiple_of_64_bytes(dtype):
     assert ROOM * size % 64 == 0  # those of the threads stand side by side
     for buffer in Buffers.for_program(program, dtype):
         assert buffer.ctypes.data % 64 == 0 and not buffer.any()
+
+
+@pytest.mark.parametrize("plan", [WHOLE, Plan(threads=3), Plan(16, 2, 2)])
+def test_operands_stand_within_their_buffers(plan):
+    """From their places to as far as their shapes say."""
+    layers = [Dense(3, "gelu"), Dropout(0.5), Dense(7, "relu", kernel_regularizer="l2"), Dense(1)]
+    layers += [] if plan.block else [BatchNormalization()]
+    rows = {"batch": 48, "height": 32 if plan.block else 48, "threads": plan.threads}
+    arguments = {"batch": 48, "height": rows["height"], "plan": plan, "metrics": ["mean_absolute_error"]}
+    program = lowered(layers, optimizer="adam", weighted=True, **arguments)
+    ends, buffers = {"work": program.work_size, "params": program.params_size}, set()
+    for s in [s for name in TABLES for s in unpacked(getattr(program, name)) if s["op"]]:
+        for operand in OPERATIONS[s["op"]].operands.values():
+            if operand.buffer:
+                shape = [(s | rows)[size] if isinstance(size, str) else size for size in operand.shape]
+                assert 0 <= s[operand.place] <= s[operand.place] + np.prod(shape) <= ends[operand.buffer]
+                buffers.add(operand.buffer)
+    assert buffers == set(ends)
+
+
+def test_kernels_are_linked_last():
+    """A thread that finds the addresses of all kernels goes on, though another may still be linking the program."""
+    fields = []
+
+    class Table(dict):
+        def __setitem__(self, field, values):
+            fields.append(field)
+            super().__setitem__(field, np.array(values))
+
+    program = lowered([Dense(4, "relu"), Dense(3)]).prediction
+    table = Table({name: program[name].copy() for name in ("op", "function", "kernel", "apply")})
+    linking.link(table, "float32")
+    assert fields == ["apply", "kernel"] and (table["kernel"] != 0).all()
+    assert ((table["apply"] != 0) == (table["function"] != 0)).all() and table["apply"].any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

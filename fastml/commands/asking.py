@@ -9,7 +9,7 @@ import polars as pl
 from fastml.commands import CommandError, check_column, listing, one_line
 from fastml.commands.figures import many
 from fastml.commands.files.source import open_source
-from fastml.commands.files.table import check_finite, form_of, open_table, select
+from fastml.commands.files.table import check_finite, check_single, form_of, open_table, select
 from fastml.commands.files.typed import typed
 from fastml.commands.models import kinds_of, read_model, style_of_training
 from fastml.commands.scores import label_text, normalized
@@ -48,9 +48,9 @@ def ask(options, target=None, keep=()):
     target = target or about.get("target")
     target = target if target in table.frame.columns and target not in kinds else None
     names = [*kinds, *([] if target is None else [target])]
-    several = [name for name in names if name in table.twice and (name == target or f"{name} (2)" not in kinds)]
-    if several:
-        raise CommandError(f"{table.name} has several columns called {several[0]!r}: give each a name of its own")
+    for name in names:
+        if name == target or f"{name} (2)" not in kinds:  # else the training had it twice, too
+            check_single(table, name)
     table = table._replace(frame=select(table, names))
     read = typed(table, form.style, style_of_training(about), kinds, target)
     rows = read.frame.select(list(kinds))

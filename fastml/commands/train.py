@@ -11,7 +11,7 @@ import numpy as np
 from fastml.commands import CommandError, check_column, one_line
 from fastml.commands.columns import choose, counts_rows, suspicious, tell, tells, useless
 from fastml.commands.figures import count, many
-from fastml.commands.files.table import check_finite, form_of, open_table
+from fastml.commands.files.table import check_finite, check_single, form_of, open_table
 from fastml.commands.files.typed import typed
 from fastml.commands.models import about, describe_replaced, stem
 from fastml.commands.outputs import check_output, write
@@ -66,8 +66,7 @@ def train(options):
     form = form_of(options)
     table = open_table(options.data, form)
     check_column(table.name, table.frame, options.target)
-    if options.target in table.twice:
-        raise CommandError(f"{table.name} has several columns called {options.target!r}: give each a name of its own")
+    check_single(table, options.target)
     model = options.model or f"{stem(options.data)}.safetensors"
     check_output(model, [".safetensors"], options.data)
     replaced = describe_replaced(model, options)

@@ -19,16 +19,20 @@ def warmup(dtypes):
         start = time.perf_counter()
         missing = [pair for pair in linking.everything(dtype) if not linking.stored(*pair)]
         compile_together(missing)
-        built = len(missing) if compiled.warmup(dtype)[dtype] or missing else 0
-        what = f"{many(built, 'kernel')} compiled" if built else "found on disk"
+        compiled.warmup(dtype)
+        what = f"{many(len(missing), 'kernel')} compiled" if missing else "found on disk"
         print(f"{dtype}  {what:<20}  {time.perf_counter() - start:5.2f} s", flush=True)
 
 
 def compile_together(pairs):
-    """Has processes compile their shares of what is missing, this one among them; what they fail at is left."""
+    """Has processes compile their shares of what is missing, this one among them.
+
+    The others say nothing; what they fail at is left to `compiled.warmup`, which tells why.
+    """
     count = max(1, min(available(), len(pairs) // ENOUGH))
     shares = [json.dumps(pairs[k::count]) for k in range(1, count)]
-    others = [subprocess.Popen([sys.executable, "-c", SHARE, share], stdin=subprocess.DEVNULL) for share in shares]
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    others = [subprocess.Popen([sys.executable, "-c", SHARE, share], **silent) for share in shares]
     try:
         linking.ready(pairs[::count])
     finally:

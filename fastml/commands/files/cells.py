@@ -38,7 +38,7 @@ EPOCHS = {  # of 1973 to 2128
     "us": ("microseconds", 10**14, 5 * 10**15),
     "ns": ("nanoseconds", 10**17, 5 * 10**18),
 }
-COMPACT = (19000101, 20991231), (190001010000, 209912312359), (19000101000000, 20991231235959)  # dates, and with times
+CALENDAR = (19000101, 20991231), (190001010000, 209912312359), (19000101000000, 20991231235959)  # dates, and with times
 TYPES = {"number": pl.Float64, "boolean": pl.Boolean, "date": pl.Datetime("us"), "time": pl.Duration("us")}
 NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 CLOCKS = r"(?i)(time|date|stamp|epoch|created|updated|_at$|_ts$|^ts$)"
@@ -130,7 +130,7 @@ def read_plain(found, texts, style):
 def read_whole(found, texts, whole):
     """Whole numbers: seconds since 1970, dates such as 20200131, names such as 007, or numbers."""
     low, high = whole.min(), whole.max()
-    if found.wanted in (None, "date") and any(least <= low <= high <= most for least, most in COMPACT):
+    if found.wanted in (None, "date") and any(least <= low <= high <= most for least, most in CALENDAR):
         moments = dates(texts.drop_nulls().unique())
         if moments and (found.wanted or len(moments.texts) > 2):
             found.kind, found.moments = "date", moments

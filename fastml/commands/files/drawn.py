@@ -7,16 +7,16 @@ from fastml.commands.figures import many
 # A line of such signs, with two groups of them at least, or signs between columns
 RULE = re.compile(rb"^[ \t]*(?=[^\n]*(?:[+|]|-[ \t]+-))[-+|=:][-+|=: \t]*[-=]{2}[-+|=: \t]*\r?$", re.MULTILINE)
 COUNT = re.compile(rb"\(\d+ (row|record)s?( affected)?\)\s*$|\d+ (row|record)s? (in set|selected|affected)\b[^\n]*$")
-HEAD = 2**12  # bytes in which a rule is looked for
+HEAD = 2**12  # bytes, in which a rule is looked for, and at the end a count
 REMARK = b"#"
 
 
 def undrawn(data, notes):
     """The text of a drawn table without its rules and its frame; any other text as it is."""
-    body, _, last = data.rstrip().rpartition(b"\n")
-    if body and COUNT.match(last):
+    last = data[-HEAD:].rstrip().rpartition(b"\n")[2]
+    if COUNT.match(last):
         notes.append(f"the last line left out, as it counts rows: {last.decode().strip()!r}")
-        data = body + b"\n"
+        data = data.rstrip().removesuffix(last)
     if not RULE.search(data[:HEAD]):
         return data
     lines = [line for line in data.rstrip().split(b"\n") if not RULE.match(line)]

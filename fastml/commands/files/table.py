@@ -239,6 +239,12 @@ def read_parquet(source):
     return Table(source.name, frame, None, (), source.notes)
 
 
+def check_single(table, name):
+    """CommandError where several columns of a Table have this name."""
+    if name in table.twice:
+        raise CommandError(f"{table.name} has several columns called {name!r}: give each a name of its own")
+
+
 def check_finite(path, table):
     """CommandError where a value is infinite."""
     for column in table.iter_columns():
