@@ -9,6 +9,8 @@ ONE_THREAD := FASTML_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_
 # What a vector width, a number of threads or other versions could break; none of it needs an extra.
 BREADTH := tests/test_agreement.py tests/test_every_instruction.py tests/test_saving.py tests/test_threads.py \
 	$(filter-out %_executor.py,$(wildcard tests/test_kernel_*.py))
+# What is to work where no extra is installed, as in the environments of other versions.
+BARE := tests/test_cli.py tests/test_import.py tests/test_keras_habits.py
 VERSION_oldest := 3.10
 VERSION_newest := 3.13
 SIMD_newest := FASTML_SIMD_BITS=128
@@ -50,7 +52,7 @@ test-breadth: .venv/installed
 	@FASTML_SIMD_BITS=$(BITS) FASTML_TEST_THREADS=$(THREADS) $(BIN)/python -m pytest --quiet $(BREADTH)
 
 test-oldest test-newest: test-%: .venv-%/installed
-	@$(SIMD_$*) .venv-$*/bin/python -m pytest --quiet $(BREADTH)
+	@$(SIMD_$*) .venv-$*/bin/python -m pytest --quiet $(BREADTH) $(BARE)
 
 coverage: .venv/all .venv/dev
 	@rm -f .coverage .coverage.*

@@ -9,9 +9,10 @@ import polars as pl
 from fastml.commands import CommandError, check_column, listing, one_line
 from fastml.commands.figures import many
 from fastml.commands.files.source import open_source
+from fastml.commands.files.style import Style
 from fastml.commands.files.table import check_finite, check_single, form_of, open_table, select
 from fastml.commands.files.typed import typed
-from fastml.commands.models import kinds_of, read_model, style_of_training
+from fastml.commands.models import read_model
 from fastml.commands.scores import label_text, normalized
 from fastml.commands.target import detect, labels, numbers
 
@@ -33,6 +34,22 @@ class Asked(NamedTuple):
     kept: pl.DataFrame
     target: pl.Series | None  # where the table has it
     texts: pl.Series | None  # the target as it stands in the file
+
+
+def kinds_of(estimator):
+    """What the columns of an estimator hold, {name: kind of an encoder}."""
+    names = map(str, estimator.feature_names_in_)
+    if estimator.encoder_ is None:
+        return dict.fromkeys(names, "number")
+    return {name: encoding.kind for name, encoding in zip(names, estimator.encoder_._encodings, strict=True)}
+
+
+def style_of_training(about):
+    """The Style of the file that a model was trained with."""
+    known = about.get("style") or {}
+    gaps = known.get("gaps")
+    signs = known.get("decimal"), known.get("day_first"), None if gaps is None else tuple(gaps)
+    return Style(*signs, known.get("separator"))
 
 
 def ask(options, target=None, keep=()):

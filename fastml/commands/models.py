@@ -10,7 +10,6 @@ import numpy as np
 from fastml import load_predictor
 from fastml.commands import CommandError, one_line
 from fastml.commands.files.source import PACKED, STDIN
-from fastml.commands.files.style import Style
 from fastml.saving import ModelFileError
 from fastml.version import __version__
 
@@ -40,22 +39,6 @@ def read_model(path):
     if getattr(estimator, "feature_names_in_", None) is None or (estimator.encoder_ and not estimator.encoder_._named):
         raise CommandError(f"{path} was trained with columns that have no names: use fastml.load in Python")
     return estimator
-
-
-def kinds_of(estimator):
-    """What the columns of an estimator hold, {name: kind of an encoder}."""
-    names = map(str, estimator.feature_names_in_)
-    if estimator.encoder_ is None:
-        return dict.fromkeys(names, "number")
-    return {name: encoding.kind for name, encoding in zip(names, estimator.encoder_._encodings, strict=True)}
-
-
-def style_of_training(about):
-    """The Style of the file that a model was trained with."""
-    known = about.get("style") or {}
-    gaps = known.get("gaps")
-    signs = known.get("decimal"), known.get("day_first"), None if gaps is None else tuple(gaps)
-    return Style(*signs, known.get("separator"))
 
 
 def stem(path):
