@@ -13,11 +13,12 @@ from fastml.callbacks import (
 )
 from fastml.compiled import warmup
 from fastml.datasets import load_digits
+from fastml.descent import GradientDescent
 from fastml.embedding import Embedding
 from fastml.gradients import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.keras_names import MISSING
-from fastml.layer import Input, Layer
+from fastml.layer import Input, Layer, Weights
 from fastml.layers import (
     ELU,
     Activation,
@@ -113,6 +114,7 @@ __all__ = [
     "Embedding",
     "ExponentialDecay",
     "GradientCheck",
+    "GradientDescent",
     "History",
     "Huber",
     "Layer",
@@ -136,6 +138,7 @@ __all__ = [
     "StepDecay",
     "TableEncoder",
     "TensorBoard",
+    "Weights",
     "__version__",
     "find_learning_rate",
     "get_num_threads",

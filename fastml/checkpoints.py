@@ -25,9 +25,9 @@ from fastml.training_state import CALLBACK, decoded, fingerprint
 class TrainingState:
     """A training that is to be resumed: a model as it was then, and how far it had come."""
 
-    def __init__(self, path, sequential):
+    def __init__(self, path, sequential, custom=None):
         text, tensors = saving.read(path)
-        self.path, (self.model, description) = path, saving.made(path, text, tensors, sequential)
+        self.path, (self.model, description) = path, saving.made(path, text, tensors, sequential, custom=custom)
         self.described = description.get("resume") if isinstance(self.model, sequential) else None
         if self.described is None:
             return
@@ -141,23 +141,24 @@ def rate_of(model):
     return getattr(model.optimizer, "learning_rate", None)
 
 
-def find(resume, callbacks, sequential):
+def find(resume, callbacks, sequential, custom):
     """The TrainingState that `fit` is to resume, or None where it is to begin.
 
     `resume` is the path of a file, a folder, or a pattern as that of ModelCheckpoint; of several files it is the newest
     that can be read. True stands for those of the ModelCheckpoint among the callbacks, which need not be there yet.
+    `custom` has the functions and classes of the user's own, by name.
     """
     if not resume:
         return None
     if resume is not True and os.path.isfile(resume):
-        state = TrainingState(os.fspath(resume), sequential)
+        state = TrainingState(os.fspath(resume), sequential, custom)
         if state.described is None:
             raise ValueError(f"{resume} holds a model, but no training that could be resumed: fit without resume")
         return state
     failed = None
     for path in candidates(resume, callbacks):
         try:
-            state = TrainingState(path, sequential)
+            state = TrainingState(path, sequential, custom)
         except (ModelFileError, OSError) as error:
             warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=5)
             failed = error

@@ -40,11 +40,11 @@ _told = False  # whether there was a warning in this process
 class CodeCache:
     """Keeps the compiled code of a function. `version` is called before each use and gives a text that changes with all
     that the function is made of, or None where nothing may be kept; `name` is what files are called by, the function's
-    own name if not given.
+    own name if not given, and `kept` how many there are at most.
     """
 
-    def __init__(self, function, version, name=None):
-        self.file, self.version, self.turn = inspect.getfile(function), version, None
+    def __init__(self, function, version, name=None, kept=KEPT):
+        self.file, self.version, self.kept, self.turn = inspect.getfile(function), version, kept, None
         name = name or function.__qualname__.replace("<", "").replace(">", "")
         self.stem = f"{Path(self.file).stem}.{name}"
 
@@ -131,7 +131,7 @@ class CodeCache:
             except OSError as error:
                 reasons.append(f"{folder}: {error.strerror or error}")
             else:
-                tidy(folder, self.stem)
+                tidy(folder, self.stem, self.kept)
                 return
         if not any(read(folder / name) for folder in folders(self.file)):  # nor has another process kept it
             tell("; ".join(reasons), REMEDY)
@@ -199,13 +199,13 @@ def short(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def tidy(folder, stem):
+def tidy(folder, stem, kept=KEPT):
     """Removes all but the newest files of a function, and what processes left that were ended while they wrote."""
     stem = escape(stem)
     with suppress(OSError):  # another process may be at it
         newest = sorted(folder.glob(f"{stem}-*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
         left = [*folder.glob(f".{stem}-*{SUFFIX}.*"), *folder.glob(f"{stem}-*{LOCK}")]
-        for path in newest[KEPT:] + [path for path in left if time.time() - path.stat().st_mtime > ABANDONED]:
+        for path in newest[kept:] + [path for path in left if time.time() - path.stat().st_mtime > ABANDONED]:
             path.unlink()
 
 

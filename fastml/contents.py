@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastml import saving
 from fastml.constants import positive_integer
-from fastml.description import describe, restore
+from fastml.description import check_known, custom_objects, describe, restore
 from fastml.keras_names import MODEL
 from fastml.layer import Input, Layer
 from fastml.summary import format_summary
@@ -27,9 +27,8 @@ class Contents:
                 raise ValueError(f"{layer!r} must be the first of the layers")
             self._set_input_dim(layer.input_dim)
             return
-        if not isinstance(layer, Layer) or type(layer).lower is Layer.lower:
-            own = isinstance(layer, Layer)
-            why = ": a layer of your own must be operations of the executor, see CONTRIBUTING.md" if own else ""
+        if not isinstance(layer, Layer) or (type(layer).lower is Layer.lower and type(layer).call is Layer.call):
+            why = ": a layer of your own needs a method call(self, x)" if isinstance(layer, Layer) else ""
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}{why}")
         if self._engine:
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
@@ -149,11 +148,15 @@ class Contents:
         return config | {"layers": [describe(layer) for layer in self._built_layers()]}
 
     @classmethod
-    def from_config(cls, config: dict):
-        """The model that `get_config` described; ValueError or TypeError for anything else."""
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
+        """The model that `get_config` described; ValueError or TypeError for anything else.
+
+        custom_objects : functions and classes of your own that it has, by name.
+        """
         if not isinstance(config, dict) or "layers" not in config:
             raise ValueError(f"config must be what get_config gives, got {saving.shortened(repr(config))}")
-        layers = [restore(layer) for layer in config["layers"]]
+        check_known(config["layers"], custom_objects)
+        layers = [restore(layer, custom_objects) for layer in config["layers"]]
         return cls(layers, **{name: value for name, value in config.items() if name != "layers"})
 
     def to_json(self) -> str:
@@ -169,7 +172,7 @@ class Contents:
 
         Raises `ModelFileError` where the file is none, ValueError where its weights do not fit.
         """
-        other = saving.load(path, type(self))
+        other = saving.load(path, type(self), custom=custom_objects(self))
         if not isinstance(other, type(self)):
             raise ValueError(f"{os.fspath(path)} holds an estimator, not a model alone: use fastml.load")
         if not other._engine.fitted:

@@ -6,9 +6,12 @@ import math
 import numpy as np
 
 from fastml.constants import Constant, Flag, call_of
+from fastml.custom.update import GIVEN, Update, hyperparameters
 from fastml.keras_names import ARGUMENTS
 from fastml.schedules import Schedule
 from fastml.telling import Told, arguments_of
+
+SHARED = ("learning_rate", "weight_decay", "decay_all", "clipvalue", "clipnorm", "global_clipnorm")
 
 
 class Number(float):
@@ -62,8 +65,12 @@ class Optimizer(Told):
 
     @property
     def op(self):
-        """The instruction that carries the update out."""
+        """The operation that carries the update out."""
         raise NotImplementedError
+
+    def operands(self):
+        """What the operation takes of the hyper-parameters, by the names of its operands."""
+        return self.constants()
 
     @property
     def start(self):
@@ -113,7 +120,10 @@ class Optimizer(Told):
 
 
 class GradientDescent(Optimizer):
-    """What the optimizers with a learning rate share."""
+    """The optimizers with a learning rate, and the base of users' own, which have a method `step`; see docs/custom.md.
+
+    learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm : see `fastml.optimizers`.
+    """
 
     learning_rate = Rate(0)
     weight_decay = Constant(0)
@@ -121,6 +131,56 @@ class GradientDescent(Optimizer):
     clipvalue = Constant(0, open_low=True, optional=True)
     clipnorm = Constant(0, open_low=True, optional=True)
     global_clipnorm = Constant(0, open_low=True, optional=True)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm)
+
+    def step(self, W, dW, *state, learning_rate, t):
+        """Of an optimizer of your own: the new W, and behind it the new state arrays, in functions of NumPy.
+
+        W, dW and the state, of which there is an array for each start value in `start`, are vectors of a number each
+        for some weights; t counts updates from 1. Arguments that are numbers are read anew at each update.
+        """
+        raise NotImplementedError
+
+    def constants(self):
+        return super().constants() | (self._update and hyperparameters(self, GIVEN + SHARED) or {})
+
+    @property
+    def _update(self):
+        """The Update of an optimizer of the user's own, or None."""
+        if type(self).step is GradientDescent.step:
+            return None
+        if "_traced" not in self.__dict__:
+            names = hyperparameters(self, GIVEN + SHARED)
+            self.__dict__["_traced"] = Update(self, ["weight_decay", *names])
+        return self.__dict__["_traced"]
+
+    def trace(self):
+        """Raises TypeError or ValueError where a `step` of the user's cannot be compiled."""
+        return self._update
+
+    @property
+    def op(self):
+        if self._update is None:
+            raise NotImplementedError
+        return self._update.operation()
+
+    def operands(self):
+        constants = self.constants()
+        return constants | (self._update.operands(constants) if self._update else {})
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_traced"}
 
     def _set(self, learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **constants):
         """Sets what all of them take and their own constants."""

@@ -9,6 +9,7 @@ from fastml.callbacks import History, epochs_to_validate
 from fastml.checkpoints import find
 from fastml.constants import positive_integer
 from fastml.data import as_array
+from fastml.description import custom_objects
 from fastml.feeding import Feed, collected, holds_batches, parts_of, repeated
 from fastml.layers import method_of
 from fastml.metrics import Metric
@@ -83,7 +84,7 @@ class Fit:
 def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
     """Trains a compiled model by a `Fit`; returns its History. The model's turn is taken."""
     callbacks = args.callbacks
-    resumed = find(resume, callbacks, sequential)
+    resumed = find(resume, callbacks, sequential, custom_objects(model) if resume else None)
     x, y, weights, batch_size = args.take(x, y, weights, batch_size, resume, validation[1], model)
     intake = model._intake()
     if resumed:

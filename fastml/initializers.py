@@ -6,10 +6,12 @@ d_out are both units, as in Keras. Normals are not truncated, as in PyTorch; Ker
 Where an initializer is asked for, a number means that value everywhere, and an array of the parameter's shape itself.
 """
 
+import inspect
 from functools import partial
 
 import numpy as np
 
+from fastml.custom import called
 from fastml.data import as_array
 from fastml.keras_names import MISSING
 from fastml.registry import lookup
@@ -100,12 +102,42 @@ def given(random, shape, values, argument):
     return np.broadcast_to(values, shape)
 
 
+class CustomInitializer:
+    """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets."""
+
+    def __init__(self, source, argument):
+        self.source, self.argument = source, argument
+        try:
+            parameters = inspect.signature(source).parameters.values()
+        except (TypeError, ValueError):
+            parameters = ()
+        places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.draws = len(places) > 1 and places[1].name != "dtype"  # which Keras passes there, and float64 serves
+
+    def __call__(self, random, shape):
+        what = f"{self.argument} '{called(self.source)}'"
+        try:
+            values = np.asarray(self.source(shape, random.generator()) if self.draws else self.source(shape), float)
+        except Exception as error:
+            raise ValueError(f"{what}: {type(error).__name__}: {error}") from error
+        if values.shape != tuple(shape):
+            raise ValueError(f"{what} must give an array of shape {tuple(shape)}, got {values.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{what} gives a value that is not finite")
+        return values
+
+
+RESOLVED = (CustomInitializer, partial)  # the latter of `given`
+
+
 def resolve_initializer(initializer, argument):
-    """A function of a random stream and a shape, from a name, a number or an array."""
-    if callable(initializer) and initializer in INITIALIZERS.values():
+    """A function of a random stream and a shape, from a name, a number, an array or a user's function."""
+    if callable(initializer) and (initializer in INITIALIZERS.values() or isinstance(initializer, RESOLVED)):
         return initializer
-    if callable(initializer) or initializer is None:
-        raise TypeError(f"{argument} must be a name, a number or an array, got {initializer!r}")
+    if initializer is None or isinstance(initializer, type):
+        raise TypeError(f"{argument} must be a name, a number, an array or a function, got {initializer!r}")
+    if callable(initializer):
+        return CustomInitializer(initializer, argument)
     if isinstance(initializer, str):
         return lookup(INITIALIZERS, initializer, argument)
     values = np.array(as_array(initializer, argument), dtype=np.float64)

@@ -55,7 +55,7 @@ NEAREST = {  # not the same, but what is meant to do that job here
 DENSE_ONLY = "fastml trains dense nets on tables; the nearest is Dense, on rows that you flatten"
 CHAINS_ONLY = "a model is one chain of layers, Sequential([…])"
 PREPARE = "prepare the columns before fit, by TableEncoder or the estimators of fastml.sklearn"
-OWN_CODE = "models run as compiled code, not as Python of your own; CONTRIBUTING.md shows how to add to it"
+STEPS = "steps run as compiled code: see losses, layers and optimizers of your own in docs/custom, and train_on_batch"
 NO_FOLDERS = "a model is one safetensors file: model.save('model.safetensors')"
 
 MISSING = {
@@ -76,7 +76,7 @@ MISSING = {
     "GroupNormalization": "the nearest is BatchNormalization",
     "UnitNormalization": "the nearest is BatchNormalization",
     **dict.fromkeys(("GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D"), "the nearest is Dropout"),
-    "Lambda": f"{OWN_CODE}, and transform x before fit",
+    "Lambda": "the nearest is Activation(f), or a Layer of your own with a method call; see docs/custom",
     "ActivityRegularization": "the nearest is Dense(…, kernel_regularizer=L2(…))",
     "PReLU": "the nearest is Activation('leaky_relu', alpha=…), with a slope that is not trained",
     "ThresholdedReLU": "the nearest is Activation('relu')",
@@ -96,7 +96,7 @@ MISSING = {
     "CosineSimilarity": "the nearest is MeanSquaredError, on rows of length 1",
     **dict.fromkeys(("BinaryFocalCrossentropy", "CategoricalFocalCrossentropy"), "the nearest is class_weight in fit"),
     "Tversky": "the nearest is BinaryCrossentropy with class_weight in fit",
-    "Metric": f"metrics are names; {OWN_CODE}, or compute yours in a Callback",
+    "Metric": "a metric of your own is a function of y_true and y_pred: compile(metrics=[f])",
     **dict.fromkeys(("TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"), "the nearest metric is 'accuracy'"),
     **dict.fromkeys(("InverseTimeDecay", "PolynomialDecay"), "the nearest are ExponentialDecay and CosineDecay"),
     "CosineDecayRestarts": "the nearest is CosineDecay, without restarts",
@@ -118,7 +118,7 @@ MODEL = {  # attributes of a Keras model
         ("inputs", "input", "outputs", "output"), "there is no graph of tensors; see input_shape, output_shape"
     ),
     "call": "call the model itself, model(x), or model.predict(x)",
-    **dict.fromkeys(("train_step", "test_step", "make_train_function"), f"{OWN_CODE}; see train_on_batch"),
+    **dict.fromkeys(("train_step", "test_step", "make_train_function"), STEPS),
     **dict.fromkeys(("compute_loss", "compute_metrics"), "use model.evaluate(x, y), or model.gradients(x, y)"),
     **dict.fromkeys(("add_loss", "losses"), "penalties are arguments of layers: Dense(…, kernel_regularizer=L2(…))"),
     "add_metric": "name metrics in compile(…, metrics=[…])",
@@ -136,7 +136,6 @@ LAYER = {  # attributes of a Keras layer
     **dict.fromkeys(("dtype", "dtype_policy"), "the dtype is the model's: Sequential(…, dtype='float64')"),
     "input_spec": "give the first layer input_dim, or the model",
     **dict.fromkeys(("output", "input"), "there is no graph of tensors; a shorter Sequential tells what a layer gives"),
-    "call": f"a layer alone has no data; {CHAINS_ONLY}",
     **dict.fromkeys(("batch_input_shape", "batch_shape"), "use input_shape=(features,), without the rows"),
 }
 

@@ -8,17 +8,23 @@ from math import prod
 from typing import NamedTuple
 
 from fastml.constants import positive_integer
+from fastml.custom.rows import custom_rows, vectors
 from fastml.keras_names import LAYER, snake
 from fastml.regularizers import L1L2
-from fastml.telling import Told, arguments_of, told
+from fastml.telling import Told, arguments_in_order, arguments_of, told
+
+COMMON = ("name", "trainable", "input_dim", "input_shape")  # arguments that all layers have
 
 
 class Weights(NamedTuple):
-    """What a layer wants to keep: an array of this shape, what it starts as, and what training does to it."""
+    """What a layer wants to keep: an array of this shape, what it starts as, and what training does to it.
+
+    initializer : what kernel_initializer of `Dense` takes
+    """
 
     name: str
     shape: tuple
-    initializer: Callable
+    initializer: Callable | str | float
     role: (
         str  # "weight": decays; "bias": does not; "statistic": is not trained at all; "constant": 0, and nobody sees it
     )
@@ -122,6 +128,17 @@ class Layer(Told):
         Returns the place of the output rows and a function ``backward(da, inputs) -> dx`` that emits the backward
         instructions: da is the place of the output's gradient, dx that of the input's. With ``inputs`` false nobody
         asks for dx: the layer may leave it out and return None.
+        """
+        if type(self).call is Layer.call:
+            raise NotImplementedError
+        what, kept = f"layer {type(self).__name__}", self.parameters(d_in)
+        return custom_rows(what, self.call, vectors(what, kept, d_in)).lower(to, x, d_in, self.trainable)
+
+    def call(self, x, *weights):
+        """The output for the rows x : (n, d), in functions of NumPy, in layers of your own that have no `lower`.
+
+        weights : those of `parameters`, each a vector (d,). The output has the shape of x. The function is called once,
+        with arrays that note what is computed, and compiled with its gradient; see docs/custom.md.
         """
         raise NotImplementedError
 
@@ -256,6 +273,11 @@ class Layer(Told):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+
+    def __repr__(self):
+        names = [name for name in arguments_in_order(type(self)) if name not in COMMON and hasattr(self, name)]
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({(shown + self._shown()).removeprefix(', ')})"
 
     def _shown(self):
         """The common arguments in a representation, where they are not what is usual."""

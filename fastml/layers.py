@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from numpy.typing import ArrayLike
 
-from fastml.activations import ACTIVATIONS
+from fastml.activation import ELU as ELU
+from fastml.activation import Activation as Activation
+from fastml.activation import LeakyReLU as LeakyReLU
+from fastml.activation import ReLU as ReLU
+from fastml.activation import Softmax as Softmax
 from fastml.batch_normalization import BatchNormalization as BatchNormalization
 from fastml.constants import Constant, Flag, positive_integer
 from fastml.initializers import ones, resolve_initializer, zeros
-from fastml.keras_names import MISSING, canonical
+from fastml.keras_names import MISSING
 from fastml.layer import Input as Input
 from fastml.layer import Layer, Weights
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
-from fastml.telling import missing, told
+from fastml.telling import missing
 
 
 def codes_of(layers):
@@ -33,11 +39,12 @@ class Dense(Layer):
     ----------
     units : int
         Number of neurons, the width of the output.
-    activation : str or Activation
-        f: a name of `ACTIVATIONS`, or an `Activation` with its parameter. None is linear.
-    kernel_initializer, bias_initializer : str, number or array
-        Start values of W and b: a name of `INITIALIZERS`, a number for all, or an array of the shape. For relu and its
-        family take he_normal, for selu lecun_normal.
+    activation : str, Activation or function
+        f: a name of `ACTIVATIONS`, an `Activation` with its parameter, or a function of your own, see there. None is
+        linear.
+    kernel_initializer, bias_initializer : str, number, array or function
+        Start values of W and b: a name of `INITIALIZERS`, a number for all, an array of the shape, or a function of the
+        shape and a numpy.random.Generator. For relu and its family take he_normal, for selu lecun_normal.
     kernel_regularizer, bias_regularizer : None, L1, L2 or L1L2
         Penalties on W and on b, part of the loss.
     use_bias : bool
@@ -52,9 +59,9 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | Activation | None = "linear",
-        kernel_initializer: str | ArrayLike = "glorot_uniform",
-        bias_initializer: str | ArrayLike = "zeros",
+        activation: str | Activation | Callable | None = "linear",
+        kernel_initializer: str | ArrayLike | Callable = "glorot_uniform",
+        bias_initializer: str | ArrayLike | Callable = "zeros",
         kernel_regularizer: L1L2 | str | None = None,
         bias_regularizer: L1L2 | str | None = None,
         use_bias: bool = True,
@@ -75,7 +82,7 @@ class Dense(Layer):
 
     @property
     def activation(self):
-        """The name of the activation function."""
+        """The name of the activation function, or the user's function."""
         return self.function.activation
 
     @property
@@ -130,99 +137,8 @@ class Dense(Layer):
         return z, backward
 
     def __repr__(self):
-        shown = repr(self.activation) if self.function.alpha is None else repr(self.function)
+        shown = self.function.shown if self.function.alpha is None else repr(self.function)
         return f"Dense({self.units}, activation={shown}{'' if self.use_bias else ', use_bias=False'}{self._shown()})"
-
-
-class Activation(Layer):
-    """An activation function as a layer of its own, or for a `Dense` layer if it has a parameter.
-
-    Parameters
-    ----------
-    activation : str
-        A name of `ACTIVATIONS`; softmax is over each row.
-    alpha : float, optional
-        The slope of leaky_relu, or the scale of elu, for z < 0; from 0 on. If not given: 0.01 and 1.
-    """
-
-    def __init__(self, activation: str, alpha: float | None = None, **common) -> None:
-        super().__init__(**common)
-        function = lookup(ACTIVATIONS, activation, "activation")
-        if alpha is not None and function.alpha is None:
-            parametric = ", ".join(name for name, entry in ACTIVATIONS.items() if entry.alpha is not None)
-            raise ValueError(f"activation '{activation}' has no alpha; these have: {parametric}")
-        self.activation = canonical(activation, ACTIVATIONS)
-        self.alpha = None if function.alpha is None else _Alpha(function.alpha if alpha is None else alpha).alpha
-
-    def expand(self):
-        return [] if self.activation == "linear" else [self]
-
-    def lower(self, to, z, d_in):
-        function = ACTIVATIONS[self.activation]
-        a = to.rows(d_in) if z in to.kept or (to.training and function.keeps_z) else z
-        to.keep(a, *[z] * function.keeps_z)
-        if self.activation == "softmax":
-            to.emit("softmax_forward", z=z, a=a, d_out=d_in)
-            return a, lambda da, inputs: self._emit_softmax_backward(to, a, da, d_in)
-        named = {"function": self.activation, "alpha": self.alpha or 0.0}
-        product = to.product_of("z", z)
-        if product:
-            product |= {"a": a, **named}  # which the product applies while what it has computed is in the cache
-        else:
-            to.emit("activation_forward", z=z, a=a, d_out=d_in, **named)
-        slope = {"function": f"{self.activation}_slope", "alpha": self.alpha or 0.0, "u": z if function.keeps_z else a}
-
-        def backward(da, inputs):
-            product = to.product_of("dx", da)
-            if product:
-                product |= slope
-            else:
-                to.emit("activation_backward", da=da, dz=da, d_out=d_in, **slope)
-            return da
-
-        return a, backward
-
-    def _emit_softmax_backward(self, to, a, da, d_out):
-        to.emit("softmax_backward", a=a, da=da, dz=da, d_out=d_out)
-        return da
-
-    def __repr__(self):
-        default = ACTIVATIONS[self.activation].alpha
-        alpha = "" if self.alpha == default else f", alpha={self.alpha:g}"
-        return f"Activation({self.activation!r}{alpha}{self._shown()})"
-
-
-class _Alpha:
-    """Checks the parameter of an activation."""
-
-    alpha = Constant(0)
-
-    def __init__(self, alpha):
-        self.alpha = alpha
-
-
-@told
-def ReLU(**common) -> Activation:
-    """``Activation("relu")``, under Keras's name; `common` is what each `Layer` takes."""
-    return Activation("relu", **common)
-
-
-@told
-def LeakyReLU(negative_slope: float = 0.3, **common) -> Activation:
-    """``Activation("leaky_relu", alpha=negative_slope)``, with Keras's default slope for this layer, 0.3."""
-    return Activation("leaky_relu", negative_slope, **common)
-
-
-@told
-def ELU(alpha: float = 1.0, **common) -> Activation:
-    """``Activation("elu", alpha)``, under Keras's name."""
-    return Activation("elu", alpha, **common)
-
-
-@told
-def Softmax(**common) -> Activation:
-    """``Activation("softmax")``, over each row, under Keras's name."""
-    return Activation("softmax", **common)
 
 
 class Dropout(Layer):

@@ -15,6 +15,7 @@ from numba.core.registry import cpu_target
 from fastml import forks, sources
 from fastml.code_cache import CodeCache
 from fastml.interrupts import hold_interrupts
+from fastml.kernels import elementwise, operation
 from fastml.kernels.elementwise import FUNCTIONS, emit
 from fastml.kernels.executor import run_job
 from fastml.kernels.operation import INSTRUCTION, NOTHING
@@ -27,6 +28,7 @@ DTYPES = ("float32", "float64")
 REALS = {"float32": types.float32, "float64": types.float64}
 BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls these functions from Python by Numba
 EXECUTOR = "executor"  # its name among those of the operations, without a dtype
+CUSTOM_KEPT = 256  # files of users' functions, which share one name
 
 _addresses = {}  # of what is compiled, by name and dtype
 _kept = []  # what the addresses are in: it must not be freed
@@ -53,7 +55,7 @@ def check_dtype(dtype):
 
 def compiled_entry(name, dtype):
     """The library with the entry of an operation, compiled by Numba, and its symbol there."""
-    entry = njit(error_model="numpy", **BARE)(OPERATIONS[name].entry())
+    entry = njit(error_model="numpy", **BARE)(operation.named(name).entry())
     entry.compile(types.void(types.int64, types.int64, types.int64, types.DType(REALS[dtype])))
     (result,) = entry.overloads.values()
     return result.library, result.fndesc.llvm_func_name
@@ -66,7 +68,7 @@ def compiled_function(name, dtype):
     library = cpu_target.target_context.codegen().create_library(symbol)
     library.enable_object_caching()
     module = library.create_ir_module(symbol)
-    emit(module, symbol, real_type(REALS[dtype]), FUNCTIONS[name].formula)
+    emit(module, symbol, real_type(REALS[dtype]), elementwise.named(name).formula)
     library.add_ir_module(module)
     library.finalize()
     return library, symbol
@@ -82,13 +84,24 @@ def compiled_executor():
 
 def code_of(name):
     """Where the code of the executor, an operation or an elementwise function is kept."""
+    if is_custom(name):
+        return CodeCache(emit, version, "custom", CUSTOM_KEPT)
     kernel = run_job if name == EXECUTOR else OPERATIONS[name].kernel.py_func if name in OPERATIONS else emit
     return CodeCache(kernel, version, name)
 
 
+def is_custom(name):
+    return name in operation.CUSTOM or name in elementwise.CUSTOM
+
+
+def key_of(name, dtype):
+    """The key that code is kept under."""
+    return (name, dtype) if is_custom(name) else dtype
+
+
 def stored(name, dtype):
     """Whether compiled code is on disk."""
-    return code_of(name).has(dtype)
+    return code_of(name).has(key_of(name, dtype))
 
 
 def announce():
@@ -106,9 +119,10 @@ def build(name, dtype):
         announce()
         if name == EXECUTOR:
             return compiled_executor()
-        return (compiled_entry if name in OPERATIONS else compiled_function)(name, dtype)
+        is_operation = name in OPERATIONS or name in operation.CUSTOM
+        return (compiled_entry if is_operation else compiled_function)(name, dtype)
 
-    library, symbol, anew = code_of(name).library(dtype, compile_here)
+    library, symbol, anew = code_of(name).library(key_of(name, dtype), compile_here)
     if anew:
         compiled.append((name, dtype))
     _kept.append(library)
@@ -147,9 +161,8 @@ def everything(dtype):
 
 def needed_by(table, dtype):
     """What a program needs, as pairs of name and dtype."""
-    names, functions = list(OPERATIONS), list(FUNCTIONS)
-    found = {names[op - 1] for op in table["op"].tolist() if op != NOTHING}
-    found |= {functions[number - 1] for number in table["function"].tolist() if number}
+    found = {operation.NUMBERED[op].name for op in table["op"].tolist() if op != NOTHING}
+    found |= {elementwise.NUMBERED[number].name for number in table["function"].tolist() if number}
     return [(EXECUTOR, None), *((name, dtype) for name in sorted(found))]
 
 
@@ -162,8 +175,11 @@ def link(table, dtype):
     if not ((table["kernel"] == 0) & (op != NOTHING)).any():
         return
     ready(needed_by(table, dtype))
-    for field, numbers, names in (("apply", table["function"], list(FUNCTIONS)), ("kernel", op, list(OPERATIONS))):
-        table[field] = [_addresses[names[number - 1], dtype] if number else 0 for number in numbers.tolist()]
+    for field, numbers, known in (
+        ("apply", table["function"], elementwise.NUMBERED),
+        ("kernel", op, operation.NUMBERED),
+    ):
+        table[field] = [_addresses[known[number].name, dtype] if number else 0 for number in numbers.tolist()]
 
 
 def address(name, dtype):

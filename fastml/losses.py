@@ -31,6 +31,8 @@ import numpy as np
 
 from fastml.activations import magnitude, sigmoid, softmax, softplus
 from fastml.constants import Constant, call_of
+from fastml.custom import called
+from fastml.custom.loss import RowLoss
 from fastml.keras_names import MISSING
 from fastml.registry import lookup
 from fastml.telling import Told, missing
@@ -228,6 +230,30 @@ def one_hot(y, classes):
     return (y.real == np.arange(classes)).astype(y.dtype)
 
 
+class CustomLoss(Loss):
+    """A user's loss: a function of y_true and y_pred, or a Loss with such a method `call`.
+
+    y_true, y_pred : (rows, units), targets and predictions. The loss of each row, (rows,), or of each output.
+    """
+
+    def __init__(self, source):
+        self.source, self.name = source, called(source)
+        self.rows = RowLoss(f"loss '{self.name}'", source.call if isinstance(source, Loss) else source)
+
+    @property
+    def operation(self):
+        return self.rows.operation()
+
+    def forward(self, s, z, y):
+        return self.rows.forward(z, y), z
+
+    def backward(self, s, a, y):
+        return self.rows.backward(a, y, 1 / len(a))
+
+    def __repr__(self):
+        return repr(self.source) if isinstance(self.source, Loss) else self.name
+
+
 LOSSES = {
     "mean_squared_error": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
@@ -243,13 +269,21 @@ def resolve_loss(loss):
     """A Loss from a name or from itself."""
     if type(loss) in LOSSES.values():
         return loss
+    if isinstance(loss, CustomLoss):
+        return loss
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss is the class {loss.__name__}: pass {loss.__name__}() or its name")
+    if isinstance(loss, Loss) and not hasattr(loss, "call"):
+        raise TypeError(f"loss {loss!r} needs a method call(self, y_true, y_pred)")
+    if isinstance(loss, Loss) or (callable(loss) and not isinstance(loss, type)):
+        return CustomLoss(loss)
     return lookup(LOSSES, loss, "loss")()
 
 
 def name_of(loss):
-    """The name of a Loss in `LOSSES`."""
+    """The name of a Loss in `LOSSES`, or of a user's."""
+    if isinstance(loss, CustomLoss):
+        return loss.name
     return next(name for name, kind in LOSSES.items() if type(loss) is kind)
 
 

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastml.custom import called
 from fastml.keras_names import MISSING, canonical
 from fastml.registry import lookup
-from fastml.set_metrics import SET_METRICS, for_targets
+from fastml.set_metrics import SET_METRICS, SetMetric, for_targets
 from fastml.telling import constructors, missing
 
 
@@ -61,6 +62,32 @@ METRICS = {
 }
 
 
+class CustomMetric(str):
+    """The name of a user's metric, which is what logs call it, and its function of y_true and y_pred."""
+
+    source = None
+
+    def value(self, a, y):
+        """The metric of predictions a and targets y; ValueError where the function fails."""
+        try:
+            return float(np.mean(self.source(y, a)))
+        except Exception as error:
+            raise ValueError(f"metric '{self}': {type(error).__name__}: {error}") from error
+
+    def of_labels(self, a, y):
+        """The same for targets that are class numbers, (n, 1), which it gets as integers (n,)."""
+        return self.value(a, y[:, 0].astype(np.int64))
+
+
+def named_metric(metric):
+    """A metric as its name: of a user's function, a CustomMetric."""
+    if not callable(metric) or isinstance(metric, (str, type)):
+        return metric
+    name = CustomMetric(called(metric))
+    name.source = metric
+    return name
+
+
 NAMES = {**METRICS, **SET_METRICS, "accuracy": None}
 
 
@@ -69,6 +96,8 @@ def resolve_metric(name, loss_name, loss, units):
 
     Raises ValueError for an unknown name and for a metric whose targets are not the loss's.
     """
+    if isinstance(name, CustomMetric):
+        return SetMetric(False, name.of_labels if loss.targets == "labels" else name.value)
     name = canonical(name, NAMES)
     of_set = SET_METRICS.get(name) if isinstance(name, str) else None
     if loss.targets == "counts" and (name == "accuracy" or (of_set and of_set.classes)):

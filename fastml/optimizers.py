@@ -265,6 +265,11 @@ def resolve_optimizer(optimizer):
     """An Optimizer from a name or from itself."""
     if type(optimizer) in OPTIMIZERS.values():
         return optimizer
+    if isinstance(optimizer, GradientDescent) and type(optimizer).step is not GradientDescent.step:
+        optimizer.trace()
+        return optimizer
+    if isinstance(optimizer, Optimizer) and type(optimizer) not in (Optimizer, GradientDescent):
+        raise TypeError(f"optimizer {optimizer!r} needs the base GradientDescent and a method step; see docs/custom.md")
     if isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer {optimizer!r} is none of {', '.join(cls.__name__ for cls in OPTIMIZERS.values())}")
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):

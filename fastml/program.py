@@ -7,9 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.constants import check_range
-from fastml.kernels.elementwise import FUNCTIONS
+from fastml.initializers import resolve_initializer
+from fastml.kernels import operations  # noqa: F401 to know all of them
+from fastml.kernels.elementwise import NUMBERED as FUNCTIONS
+from fastml.kernels.elementwise import named as function_named
 from fastml.kernels.operation import INSTRUCTION
-from fastml.kernels.operations import OPERATIONS
+from fastml.kernels.operation import NUMBERED as OPERATIONS
+from fastml.kernels.operation import named as operation_named
 from fastml.plan import Plan
 from fastml.random import Stream
 from fastml.regularizers import L1L2
@@ -147,7 +151,8 @@ def layout(layers, d_in, line):
     for position, w in wanted:
         frozen = w.role in ("weight", "bias") and not layers[position].trainable
         place = places[position, w.name]
-        parameters.append(Parameter(position, w.name, place, w.shape, w.initializer, w.role, w.regularizer, frozen))
+        initializer = resolve_initializer(w.initializer, w.name)
+        parameters.append(Parameter(position, w.name, place, w.shape, initializer, w.role, w.regularizer, frozen))
     return parameters, groups
 
 
@@ -182,8 +187,8 @@ def packed(row):
     array = np.zeros(1, INSTRUCTION)
     if row["op"] is None:
         return array
-    operation, function = OPERATIONS[row["op"]], row.get("function")
-    numbers = {"op": operation.number, "function": FUNCTIONS[function].number if function else 0}
+    operation, function = operation_named(row["op"]), row.get("function")
+    numbers = {"op": operation.number, "function": function_named(function).number if function else 0}
     values, words = row | numbers, array.view(np.int64)
     for k, name in enumerate(operation.layout.names):  # a word each
         (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = values.get(name, 0)
@@ -199,16 +204,16 @@ def table(instructions):
 
 def unpacked(table):
     """The instructions of a table as dicts: its operation, and what operands it has."""
-    operations, functions, found = list(OPERATIONS.values()), [None, *FUNCTIONS], []
+    found = []
     for number, row in zip(table["op"].tolist(), table.reshape(-1, 1), strict=True):
-        if number > len(operations):
+        if number and number not in OPERATIONS:
             raise ValueError(f"there is no operation {number}")
         if number:
-            operation = operations[number - 1]
+            operation = OPERATIONS[number]
             record = row.view(operation.layout)[0]
             values = {name: record[name].item() for name in operation.fields}
             if record["function"]:
-                values |= {"function": functions[record["function"]], "alpha": record["alpha"].item()}
+                values |= {"function": FUNCTIONS[record["function"].item()].name, "alpha": record["alpha"].item()}
             found.append({"op": operation.name, **values})
         else:
             found.append({"op": None})
@@ -248,8 +253,8 @@ def update_instructions(optimizer, spans):
         clipped(optimizer.clipnorm, "each", clip_norm)
     clipped(optimizer.global_clipnorm, "all", clip_norm)
     rows.append({"op": "begin_update"})
-    constants = optimizer.constants()
-    taken = OPERATIONS[optimizer.op].fields
+    constants = optimizer.operands()
+    taken = operation_named(optimizer.op).fields
     update = {"op": optimizer.op, **{name: value for name, value in constants.items() if name in taken}}
     weights, others, updates = spans["weight"], spans["bias"], []
     one = weights and others and sum(weights[-1]) == others[0][0]  # no gap between them

@@ -100,6 +100,10 @@ class Stream:
         bits, angle = self._draw(shape)
         return np.sqrt(-2 * np.log((bits + 1) * 2.0**-53)) * np.cos(2 * np.pi * angle * 2.0**-32)
 
+    def generator(self):
+        """A NumPy Generator of its own."""
+        return np.random.default_rng([self.seed & 0xFFFFFFFF, self.seed >> 32, self.position])
+
     def _draw(self, shape):
         """Whole numbers of 53 and of 32 random bits."""
         w = philox(self.seed, np.arange(int(np.prod(shape))), 0, 0, INITIAL + self.position)

@@ -13,6 +13,8 @@ import numpy as np
 
 from fastml.activations import ACTIVATIONS, magnitude, softmax
 from fastml.interrupts import hold_interrupts
+from fastml.kernels.elementwise import CUSTOM
+from fastml.kernels.operation import named as operation_named
 from fastml.kernels.operations import OPERATIONS
 from fastml.losses import LOSSES, one_hot
 from fastml.metrics import METRICS
@@ -47,9 +49,10 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
 
 def bound(fields):
     """An instruction as its function, the function that finds its arguments, their names, and what it says itself."""
-    operation, apply = OPERATIONS[fields["op"]], fields.get("function")
+    operation, apply = operation_named(fields["op"]), fields.get("function")
     apply = apply and elementwise(apply, fields["alpha"])
-    return FUNCTIONS[operation.name], arguments_of(operation), [*operation.operands], SimpleNamespace(**fields), apply
+    function = operation.twin or FUNCTIONS[operation.name]
+    return function, arguments_of(operation), [*operation.operands], SimpleNamespace(**fields), apply
 
 
 def begin_step(job, here, rates, order):
@@ -243,6 +246,11 @@ def penalty_backward(W, dW, l1, l2):
     dW += (l1 * np.sign(W) + 2 * l2 * W).astype(dW.dtype)
 
 
+def sum_terms(terms, share, fresh, dW):
+    value = terms.sum(axis=0)
+    dW[...] = value if fresh else dW + value
+
+
 def add_shards(job, slice_, dW, place, grads):
     shards = min(job.shards, -(-slice_.n // job.block))
     dW[...] = grads.reshape(-1, job.params_size)[:shards, place : place + dW.size].sum(axis=0)
@@ -265,6 +273,8 @@ def scale(dW, factor):
 
 def elementwise(name, alpha):
     """The activation of a name, as a function of z, or its slope, as one of what it reads and of the gradient."""
+    if name in CUSTOM:
+        return CUSTOM[name].twin
     if name in ACTIVATIONS:
         return lambda z, _: ACTIVATIONS[name].forward(z, alpha)
     function = ACTIVATIONS[name.removesuffix("_slope")]

@@ -10,7 +10,7 @@ def lookup(registry, name, kind):
     string, ValueError if the registry lacks it; `kind` says what is named.
     """
     if not isinstance(name, str):
-        own = "; functions and classes of your own are not run by compiled code" if callable(name) else ""
+        own = "; of your own, pass a function or an object, no class" if isinstance(name, type) else ""
         raise TypeError(f"{kind} must be a name, one of {', '.join(registry)}; got {type(name).__name__}{own}")
     name = canonical(name, registry)
     if name not in registry:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,7 +20,7 @@ from safetensors.numpy import save as pack
 from fastml.atomic import write_atomically
 from fastml.compiled import DTYPES
 from fastml.constants import positive_integer
-from fastml.description import describe, restore
+from fastml.description import Unknown, check_known, describe, restore
 from fastml.file_checks import (
     MOST_TENSORS,
     check_count,
@@ -62,8 +63,16 @@ class ModelFileError(ValueError):
 def save(model, path, include_optimizer, estimator=None):
     """Writes a built model to a file, with the description of its estimator, or leaves what was there."""
     check_suffix(path, "path")
+    custom = {}
     with model._rest.visit():
-        text, tensors = contents(model, include_optimizer, estimator)
+        text, tensors = contents(model, include_optimizer, estimator, custom)
+    if custom:
+        names = ", ".join(f"{name!r}: …" for name in custom)
+        warnings.warn(
+            f"the file has the names of {', '.join(custom)}, not their code: pass custom_objects={{{names}}} to load",
+            UserWarning,
+            stacklevel=3,
+        )
     metadata = {"format": FORMAT, "description": text, "sha256": digest(text, tensors)}
     write_atomically(path, pack(tensors, metadata))
 
@@ -78,8 +87,11 @@ def check_suffix(path, argument):
         )
 
 
-def contents(model, include_optimizer, estimator):
-    """The description of a model, a text, and copies of its tensors, as they are at this moment."""
+def contents(model, include_optimizer, estimator, custom):
+    """The description of a model, a text, and copies of its tensors, as they are at this moment.
+
+    Users' functions and classes are put into the dict `custom`.
+    """
     engine = model._engine
     epochs, updates, loss = engine.progress()
     tensors = {f"weights.{name}": array for name, array in zip(engine.names(), engine.weights(), strict=True)}
@@ -89,16 +101,16 @@ def contents(model, include_optimizer, estimator):
         "dtype": model.dtype,
         "seed": model.seed,
         "input_dim": model.input_dim,
-        "layers": [describe(layer) for layer in engine.layers],
+        "layers": [describe(layer, custom) for layer in engine.layers],
         "fitted": engine.fitted,
         "epochs": epochs,
         "compiled": None,
     }
     if model.loss:
         description["compiled"] = {
-            "optimizer": describe(model.optimizer),
-            "loss": describe(model.loss),
-            "metrics": list(model.metrics),
+            "optimizer": describe(model.optimizer, custom),
+            "loss": describe(model.loss, custom),
+            "metrics": [describe(metric, custom) for metric in model.metrics],
             "executor": model.executor,
         }
     if model.loss and include_optimizer:
@@ -143,26 +155,31 @@ def digest(text, tensors):
     return summed.hexdigest()
 
 
-def load(path, sequential, trained=False):
-    """The model in a file, an instance of `sequential`, or the estimator around it: what of it is `trained`, if so."""
-    return made(path, *read(path), sequential, trained)[0]
+def load(path, sequential, trained=False, custom=None):
+    """The model in a file, an instance of `sequential`, or the estimator around it: what of it is `trained`, if so.
+
+    custom : users' functions and classes by name.
+    """
+    return made(path, *read(path), sequential, trained, custom)[0]
 
 
-def made(path, text, tensors, sequential, trained=False):
+def made(path, text, tensors, sequential, trained=False, custom=None):
     """What `load` gives, of the content of a file, and the description."""
     try:
         description = parse(text, sum(array.size for array in tensors.values()))
         version = positive_integer("version", description["version"])
         if version <= VERSION:
             if "estimator" not in description:
-                return rebuilt(description, tensors, sequential), description
+                return rebuilt(description, tensors, sequential, custom), description
             if trained:
                 from fastml.sklearn.files import restore_trained as restored
             else:
                 from fastml.sklearn import restored  # which needs scikit-learn
-            model = rebuilt(description, tensors, sequential)
+            model = rebuilt(description, tensors, sequential, custom)
             return restored(description["estimator"], model), description
         writer = str(description["fastml"])[:40]
+    except Unknown as error:
+        raise ModelFileError(f"{path}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         told = shortened(f"{type(error).__name__}: {error}")
         raise ModelFileError(f"{path} does not describe a model that this fastml can build: {told}") from error
@@ -203,18 +220,19 @@ def shortened(text):
     return text if len(text) <= 300 else f"{text[:300]} …"
 
 
-def rebuilt(description, tensors, sequential):
+def rebuilt(description, tensors, sequential, custom=None):
     """The model of a description, with its weights, and the optimizer's state if it is there."""
     check_count(description["layers"])
-    layers = [restore(layer) for layer in description["layers"]]
+    check_known([description["layers"], description.get("compiled")], custom)
+    layers = [restore(layer, custom) for layer in description["layers"]]
     kept = {name: description[name] for name in ("dtype", "seed", "input_dim")}
     if kept["dtype"] not in DTYPES:
         raise ValueError(f"dtype is {kept['dtype']!r}")
     model = sequential(layers, **kept)
     compiled, training, fitted = (description.get(name) for name in ("compiled", "training", "fitted"))
     if compiled is not None:
-        arguments = {name: restore(value) for name, value in compiled.items() if name != "metrics"}
-        model.compile(**arguments, metrics=compiled["metrics"])
+        arguments = {name: restore(value, custom) for name, value in compiled.items() if name != "metrics"}
+        model.compile(**arguments, metrics=[restore(metric, custom) for metric in compiled["metrics"]])
     expected = expected_tensors(layers, model.input_dim, model.optimizer if training is not None else None)
     if description.get("resume") is not None:
         tensors = {name: array for name, array in tensors.items() if not name.startswith(CALLBACK)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -22,7 +22,7 @@ from fastml.fitting import Fit, fit
 from fastml.layer import Layer, check_name
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.lowering import check_output
-from fastml.metrics import resolve_metric
+from fastml.metrics import named_metric, resolve_metric
 from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.predictor import Predictor
 from fastml.progress import check_verbose
@@ -106,8 +106,8 @@ class Sequential(Contents, Stepwise, Buildable):
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
-        loss: str | Loss = "mean_squared_error",
-        metrics: Iterable[str] | None = (),
+        loss: str | Loss | Callable = "mean_squared_error",
+        metrics: Iterable[str | Callable] | None = (),
         *,
         executor: str = "compiled",
     ) -> None:
@@ -117,12 +117,14 @@ class Sequential(Contents, Stepwise, Buildable):
         ----------
         optimizer : name or Optimizer
             A name of `OPTIMIZERS`, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
-        loss : name or Loss
-            A name of `LOSSES`, such as "mse" for short, or an instance such as ``Huber(delta=2.0)``.
-        metrics : list of names
+        loss : name, Loss or function
+            A name of `LOSSES`, such as "mse" for short, an instance such as ``Huber(delta=2.0)``, or a function of your
+            own of y_true and y_pred, see docs/custom.md.
+        metrics : list of names and functions
             accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error,
             root_mean_squared_error, mean_absolute_error; auc, precision, recall, f1, r2, which `fit` logs for
-            validation rows alone, as they are no means over batches (see `fastml.set_metrics`).
+            validation rows alone, as they are no means over batches (see `fastml.set_metrics`). So are functions of
+            your own of y_true and y_pred, both (rows, units), or (rows,) for class numbers, that give a number.
         executor : "compiled" or "numpy"
             What runs the model: machine code, or the readable reference.
 
@@ -130,7 +132,7 @@ class Sequential(Contents, Stepwise, Buildable):
         """
         optimizer, loss = resolve_optimizer(optimizer), copy.copy(resolve_loss(loss))
         check_output(self._built_layers(), loss)
-        metrics = as_list(metrics, "metrics", "names")
+        metrics = [named_metric(metric) for metric in as_list(metrics, "metrics", "names or functions")]
         for name in metrics:
             resolve_metric(name, name_of(loss), loss, units=1)
         if len(set(metrics)) < len(metrics):
@@ -328,10 +330,19 @@ def check_batch_size(batch_size, name="batch_size"):
         positive_integer(name, batch_size)
 
 
-def load(path: str | os.PathLike):
+def checked_objects(custom_objects):
+    """A dict from names to functions and classes, or None; TypeError for anything else."""
+    if custom_objects is not None and not isinstance(custom_objects, dict):
+        raise TypeError(f"custom_objects must be a dict from names to what they mean, got {custom_objects!r}")
+    return custom_objects
+
+
+def load(path: str | os.PathLike, custom_objects: dict | None = None):
     """The model that `Sequential.save` wrote, or the estimator that its own `save` did.
+
+    custom_objects : functions and classes of your own that it has, by the names under which `save` told them.
 
     Raises `ModelFileError`, a ValueError, where the file is none; ImportError for an estimator without scikit-learn.
     Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
     """
-    return saving.load(path, Sequential)
+    return saving.load(path, Sequential, custom=checked_objects(custom_objects))

@@ -59,8 +59,15 @@ def with_final(alpha, **options):
 
 
 @functools.cache
-def arguments_of(kind):
+def arguments_in_order(kind):
     """The names of the arguments that make an object of this class."""
+    parameters = inspect.signature(kind).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
+
+
+@functools.cache
+def arguments_of(kind):
+    """The same as a set."""
     return frozenset(inspect.signature(kind).parameters)
 
 

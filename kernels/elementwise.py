@@ -18,26 +18,34 @@ from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.simd import INDEX, lanes, load, mask_for, real_type, settled, splat, store
 from fastml.kernels.tiling import VECTORS
 
-FUNCTIONS = {}  # by name
+FUNCTIONS = {}  # fastml's, by name
+CUSTOM = {}  # users', by name
+NUMBERED = {}  # all of them, by number
 
 
 class Function(NamedTuple):
     """out = formula(u, v, alpha), elementwise on Vecs; what is not needed of them, the formula passes over.
 
-    number : what instructions call it, from 1
+    number : what instructions call it, from 1; twin : f(u, v) in NumPy, where that is not in `fastml.activations`
     """
 
     name: str
     number: int
     formula: Callable
+    twin: Callable | None = None
 
 
-def function(name, formula):
+def function(name, formula, registry=FUNCTIONS, twin=None):
     """A new Function."""
-    if name in FUNCTIONS:
+    if name in registry:
         raise ValueError(f"there is an elementwise function {name!r} already")
-    FUNCTIONS[name] = made = Function(name, len(FUNCTIONS) + 1, formula)
-    return made
+    registry[name] = NUMBERED[len(NUMBERED) + 1] = Function(name, len(NUMBERED) + 1, formula, twin)
+    return registry[name]
+
+
+def named(name):
+    """The Function of a name."""
+    return FUNCTIONS.get(name) or CUSTOM[name]
 
 
 def signature(real):

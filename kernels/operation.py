@@ -6,6 +6,7 @@ executor calls it. So an operation is compiled by itself, and only where a progr
 """
 
 import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +26,16 @@ NOTHING = 0  # the number of no operation: the executor passes it over
 BUFFERS = ("params", "grads", "state", "work", "x", "y", "weights", "outputs")  # of the dtype of the model
 OTHERS = {"order": "0", "totals": "0.0"}  # and examples of what the others hold
 
-OPERATIONS = {}  # by name
+OPERATIONS = {}  # fastml's, by name
+CUSTOM = {}  # those of users' functions, by name
+NUMBERED = {}  # all of them, by number
 
 
 class Operation(NamedTuple):
     """A kernel, a function for Numba, and its Operands by the names of its parameters, in their order.
 
-    number : what instructions call it; layout : dtype of its instructions
+    number : what instructions call it; layout : dtype of its instructions; twin : the function of the reference, where
+    that is not in `fastml.reference`
     """
 
     name: str
@@ -39,6 +43,7 @@ class Operation(NamedTuple):
     kernel: object
     operands: dict
     layout: np.dtype
+    twin: Callable | None = None
 
     @property
     def fields(self):
@@ -113,9 +118,14 @@ def operation(kernel=None, *, name=None):
     return function
 
 
-def register(name, kernel, **instead):
+def named(name):
+    """The Operation of a name."""
+    return OPERATIONS.get(name) or CUSTOM[name]
+
+
+def register(name, kernel, registry=OPERATIONS, twin=None, **instead):
     """An Operation of a kernel; `instead` has operands in place of those of its annotations."""
-    if name in OPERATIONS:
+    if name in registry:
         raise ValueError(f"there is an operation {name!r} already")
     declared = inspect.get_annotations(kernel.py_func) | instead
     parameters = inspect.signature(kernel.py_func).parameters
@@ -123,8 +133,9 @@ def register(name, kernel, **instead):
     if lacking:
         raise TypeError(f"operation {name!r}: the operand {lacking[0]!r} has no annotation that says where it stands")
     operands = {parameter: declared[parameter].named(parameter) for parameter in parameters}
-    OPERATIONS[name] = made = Operation(name, len(OPERATIONS) + 1, kernel, operands, layout_of(name, operands))
-    return made
+    number = len(NUMBERED) + 1
+    registry[name] = NUMBERED[number] = Operation(name, number, kernel, operands, layout_of(name, operands), twin)
+    return registry[name]
 
 
 def layout_of(name, operands):
@@ -142,7 +153,7 @@ def layout_of(name, operands):
 
 def instruction(op, **fields):
     """An instruction as a dict, checked: TypeError where the operation lacks a field, or knows none of this name."""
-    operation = OPERATIONS[op]
+    operation = named(op)
     known, optional = operation.fields, ("function", "alpha") if operation.takes_function else ()
     lacking = [field for field in known if field not in fields]
     strange = [field for field in fields if field not in (*known, *optional)]

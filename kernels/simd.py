@@ -264,7 +264,12 @@ def store(builder, vec, pointer, mask=None):
     builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
 
 
-def elementwise(formula):
+def copied(builder, scalars, width):
+    """The Vecs of copies of scalars."""
+    return [splat(builder, scalar, width) for scalar in scalars]
+
+
+def elementwise(formula, constants_of=copied):
     """``run(inputs, outputs, scalars)`` for Numba: outputs[k][i] = formula(inputs[…][i], …, scalars, …)[k].
 
     All are tuples: inputs and outputs of C-contiguous arrays of one dtype and size, scalars of that dtype. The formula
@@ -282,7 +287,7 @@ def elementwise(formula):
                 for kind, array in zip(kinds, cgutils.unpack_tuple(builder, packed, len(kinds)), strict=True)
             ]
             pointers = [array.data for array in arrays]
-            constants = [splat(builder, s, width) for s in cgutils.unpack_tuple(builder, args[2], len(scalars))]
+            constants = constants_of(builder, cgutils.unpack_tuple(builder, args[2], len(scalars)), width)
 
             def block(start, mask=None):
                 places = [builder.gep(pointer, [start]) for pointer in pointers]

@@ -6,9 +6,23 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.kernels.operands import BatchColumn, GradientPart, Job, OfJob, PartPlace, Size, Slice, Totals
+from fastml.kernels.operands import (
+    BatchColumn,
+    Gradient,
+    GradientPart,
+    Job,
+    OfJob,
+    OfSlice,
+    PartPlace,
+    ShareOfRows,
+    Size,
+    Slice,
+    SummedRows,
+    Totals,
+)
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import BITS, INDEX, Vec, elementwise, fold, load, mask_for, real_type
+from fastml.kernels.sweeps import columnwise
 from fastml.kernels.views import vector
 
 SUMS = 4  # side by side, so that an addition need not wait for the one before
@@ -108,3 +122,26 @@ def add_shards(job: Job(), slice_: Slice(), dW: GradientPart(), place: PartPlace
     shards = min(job.shards, (slice_.n + job.block - 1) // job.block)
     for k in range(1, shards):
         add(vector(grads, k * job.params_size + place, dW.size), dW)
+
+
+@columnwise
+def sum_columns(columns, kept):
+    """dW, or 0 where nothing is kept, + Σᵢ termsᵢ"""
+    start = kept.where("==", 0.0, 0.0, columns.vector(0))
+    (total,) = columns.rows(lambda i, total: [total + columns.load(0, i)], start)
+    columns.put(0, total)
+
+
+@operation
+def sum_terms(
+    terms: SummedRows("d_in"),
+    share: ShareOfRows("W", "d_in", "one"),
+    fresh: OfSlice("fresh"),
+    dW: Gradient("W", "d_in"),
+):
+    """dW = Σᵢ termsᵢ, added to what is there unless it is `fresh`.
+
+    terms : (n, d), dW : (d,). Overwrites the elements of dW in `share`, the first and the one behind the last.
+    """
+    real = dW.dtype.type
+    sum_columns((terms,), (dW,), (real(0) if fresh else real(1),), *share)

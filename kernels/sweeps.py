@@ -14,6 +14,8 @@ from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_ty
 class Sweep:
     """What a formula sees of its arguments: matrices (n, d) and vectors, by their position in the call."""
 
+    flat = ()  # numbers of matrices that are vectors (d,): all their rows are the same
+
     def __init__(self, builder, matrices, vectors, n, d, real):
         self.builder, self.matrices, self.vectors = builder, matrices, vectors
         self.n, self.d, self.real, self.width = n, d, real, lanes(real)
@@ -21,7 +23,9 @@ class Sweep:
 
     def place(self, k, i, j):
         """Pointer to the element i, j of matrix k."""
-        return self.builder.gep(self.matrices[k], [self.builder.add(self.builder.mul(i, self.d), j)])
+        return self.builder.gep(
+            self.matrices[k], [j if k in self.flat else self.builder.add(self.builder.mul(i, self.d), j)]
+        )
 
     def constant(self, number):
         """The Vec of copies of a number."""
@@ -256,10 +260,11 @@ def columnwise(formula):
     return run
 
 
-def rowwise(formula):
+def rowwise(formula, flat=()):
     """``run(matrices, vectors, scalars)`` for Numba: ``formula(Row, *scalars)`` for each row.
 
-    All are tuples: matrices (n, d) and vectors (n,), C-contiguous, of one dtype, and scalars of it.
+    All are tuples: matrices (n, d) and vectors (n,), C-contiguous, of one dtype, and scalars of it. The matrices whose
+    numbers `flat` has are vectors (d,), read as if each row were a copy; the first is none of them.
     """
 
     @intrinsic
@@ -267,12 +272,14 @@ def rowwise(formula):
         def codegen(context, builder, signature, args):
             groups = matrices, vectors, scalars
             row, constants = swept(context, builder, Row, groups, args)
+            row.flat = flat
             narrow = builder.icmp_signed("<=", row.d, INDEX(row.width))
             with builder.if_else(narrow) as (yes, no):
                 with no, cgutils.for_range(builder, row.n) as loop:
                     formula(row.at(loop.index), *constants)
                 with yes:
                     rows, constants = swept(context, builder, NarrowRows, groups, args)
+                    rows.flat = flat
                     with cgutils.for_range_slice(builder, INDEX(0), row.n, INDEX(row.width)) as (i, _):
                         rows.at(i)
                         for k in sorted(row.read):

@@ -123,8 +123,8 @@ CALLS = [
         "",
     ),
     # 2 regression
-    ("metrics=[fn]", "binary().compile(metrics=[lambda y_true, y_pred: 0])", "functions and classes of your own"),
-    ("loss=fn(y_true,y_pred)", "binary().compile(loss=lambda y_true, y_pred: 0)", "functions and classes of your own"),
+    ("metrics=[fn]", "compiled(metrics=[lambda y_true, y_pred: 0]).evaluate(X, y)", ""),
+    ("loss=fn(y_true,y_pred)", "compiled(lambda y_true, y_pred: (y_true - y_pred) ** 2).fit(X, y, verbose=0)", ""),
     ("loss_weights", "binary().compile(loss_weights=[1])", "weigh rows by sample_weight"),
     ("weighted_metrics", "binary().compile(weighted_metrics=['accuracy'])", "metrics are not weighted"),
     (
@@ -171,7 +171,7 @@ CALLS = [
     ("fastml.Conv1D", "fastml.Conv1D(8, 3)", "the nearest is Dense"),
     ("fastml.Conv2D", "fastml.Conv2D(8, 3)", "the nearest is Dense"),
     ("fastml.LSTM", "fastml.LSTM(8)", "the nearest is Dense"),
-    ("fastml.Lambda", "fastml.Lambda(lambda x: x)", "compiled code"),
+    ("fastml.Lambda", "fastml.Lambda(lambda x: x)", "a Layer of your own"),
     ("fastml.ReLU", "net(fastml.ReLU(), input_dim=10).predict(X)", ""),
     ("fastml.LeakyReLU", "net(fastml.LeakyReLU(), input_dim=10).predict(X)", ""),
     ("fastml.Softmax", "net(fastml.Softmax(), input_dim=10).predict(X)", ""),
@@ -186,8 +186,8 @@ CALLS = [
     ("fastml.PReLU", "fastml.PReLU()", "leaky_relu"),
     (
         "subclass Layer",
-        "class L(fastml.Layer):\n    def call(self, x): return x\nfastml.Sequential([L()])",
-        "a layer of your own must be operations of the executor",
+        "class L(fastml.Layer):\n    def call(self, x): return x\nnet(L(), input_dim=10).predict(X)",
+        "",
     ),
     ("subclass Model", "class M(fastml.Model): pass", "one chain of layers"),
     # 5 weights, config, save
@@ -265,7 +265,7 @@ CALLS = [
     ("kernel_initializer=HeNormal()", "layers.Dense(1, kernel_initializer=fastml.initializers.HeNormal())", ""),
     ("kernel_initializer='he_normal'", "layers.Dense(1, kernel_initializer='he_normal')", ""),
     ("kernel_constraint", "layers.Dense(1, kernel_constraint='non_neg')", "kernel_regularizer"),
-    ("activation=callable", "layers.Dense(1, activation=np.tanh)", "functions and classes of your own"),
+    ("activation=callable", "net(layers.Dense(1, activation=np.tanh), input_dim=10).predict(X)", ""),
     (
         "activation='swish','hard_sigmoid'",
         "assert layers.Dense(1, activation='swish').activation == 'silu'; layers.Dense(1, activation='hard_sigmoid')",

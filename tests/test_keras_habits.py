@@ -130,7 +130,7 @@ MORE = [  # of the same kinds
     ("fastml.Sequential.from_config([1])", "what get_config gives"),
     ("fastml.models.model_from_json('{}')", "what to_json of a Sequential gives"),
     ("fastml.models.clone_model(layers.Dense(3))", "model must be a Sequential"),
-    ("fastml.models.load_model('x', custom_objects={})", "load_model has no argument 'custom_objects'"),
+    ("fastml.models.load_model('x', custom_objects=[])", "custom_objects must be a dict"),
     ("fastml.utils.to_categorical([[1, 2]])", "x must be class numbers"),
     ("fastml.utils.to_categorical([1, 5], 3)", "holds the label 5"),
     ("fastml.utils.to_categorical([0.5])", "class labels are whole numbers"),

@@ -1,0 +1,170 @@
+"""What users' functions may use: universal functions of NumPy and SciPy, and some that sum, as steps of a Formula.
+
+Those that are no step of their own are made of others. They take and give what `fastml.custom.tracing` traces.
+"""
+
+import math
+
+import numpy as np
+
+from fastml.custom.shapes import BY_AXES, COLUMNS, ROWS, together
+from fastml.kernels.formulas import LIBRARY
+
+INTEGER_POWERS = 16  # up to which a power is made of products
+
+
+def count(recorder):
+    """The number of columns, which is not known while a function is compiled."""
+    return recorder.input(COLUMNS, ())
+
+
+def elementary(op):
+    """The function that makes a step of each call, but for what is known or changes nothing."""
+
+    def function(*args):
+        recorder, numbers_ = args[0].recorder, [arg.number for arg in args]
+        shape = together(*(arg.shape for arg in args))
+        values = [recorder.constant(number) for number in numbers_]
+        if op in CONSTANT and None not in values:
+            with np.errstate(all="ignore"):
+                return recorder.number(CONSTANT[op](*values))
+        same = unchanged(op, values)
+        if same is not None and args[same].shape == shape:
+            return args[same]
+        return recorder.step(op, numbers_, shape)
+
+    return function
+
+
+def unchanged(op, values):
+    """The argument that is the result whatever the other is, or None: of x + 0, x·1, x / 1."""
+    neutral = {"add": 0.0, "subtract": 0.0, "multiply": 1.0, "divide": 1.0}.get(op)
+    if neutral is None or neutral not in values:
+        return None
+    return 0 if values[1] == neutral else 1 if op in ("add", "multiply") else None
+
+
+def reduced(op, x, axis, keepdims):
+    """The sum or maximum over the columns of each row."""
+    if axis not in (-1, len(x.shape) - 1, (-1,)) or not x.shape:
+        raise ValueError(f"axis={axis}: each row is computed by itself, write axis=-1 for its columns")
+    if x.shape[-1] == ROWS:
+        raise ValueError("a sum or mean over rows cannot be compiled: each row is computed by itself")
+    recorder, shape = x.recorder, (*x.shape[:-1], 1) if keepdims else x.shape[:-1]
+    if x.shape[-1] == 1 or COLUMNS not in recorder.steps[x.number].axes:  # the same in all columns
+        times = count(recorder) if op == "sum" and x.shape[-1] == COLUMNS else recorder.number(1.0)
+        found = recorder.at(x.number) * times
+    else:
+        found = recorder.step(op, (x.number,), BY_AXES[recorder.steps[x.number].axes.replace(COLUMNS, "")])
+    return recorder.at(found.number, shape)
+
+
+def mean(x, axis=None, keepdims=False):
+    return reduced("sum", x, axis, keepdims) / count(x.recorder)
+
+
+def clip(x, low=None, high=None, **bounds):
+    low, high = bounds.get("min", low), bounds.get("max", high)
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+def maximum(x, y):
+    """The larger one; where one is NaN, NaN."""
+    if x.recorder.constant(x.number) is not None:
+        return np.where(x >= y, x, y)
+    larger = np.where(x < y, y, x)
+    return larger if x.recorder.constant(y.number) is not None else np.where(np.equal(y, y), larger, y)
+
+
+def power(x, y):
+    """x to the power of y: of products where y is a small whole number."""
+    exponent = x.recorder.constant(y.number)
+    if exponent is None:
+        return np.exp(y * np.log(x))
+    if exponent in (0.5, -0.5):
+        return np.sqrt(x) if exponent > 0 else 1 / np.sqrt(x)
+    if exponent != int(exponent) or abs(exponent) > INTEGER_POWERS:
+        return np.exp(exponent * np.log(x))
+    result, square, rest = None, x, abs(int(exponent))
+    while rest:
+        if rest % 2:
+            result = square if result is None else result * square
+        square, rest = square * square, rest // 2
+    result = x.recorder.number(1.0) if result is None else result
+    return 1 / result if exponent < 0 else result
+
+
+def xlogy(x, y):
+    return np.where(np.equal(x, 0), 0.0, x * np.log(np.where(np.equal(x, 0), 1.0, y)))
+
+
+def full_like(x, value, **options):
+    return x.recorder.at(x._like(value).number, x.shape)
+
+
+def where(condition, yes, no):
+    recorder = next(part for part in (condition, yes, no) if hasattr(part, "recorder")).recorder
+    some = recorder.number(0.0)
+    return elementary("where")(*(some._like(part) for part in (condition, yes, no)))
+
+
+def method(name):
+    """The function that calls a method of what is traced."""
+    return lambda x, *args, **options: getattr(x, name)(*args, **options)
+
+
+# What steps are, in NumPy, on numbers alone. `fastml.custom.formulas` has them for arrays.
+CONSTANT = {
+    name: getattr(np, name)
+    for name in ("add", "subtract", "multiply", "divide", "negative", "abs", "sqrt", "exp", "log", "tanh", "log1p")
+}
+
+PLAIN = ("add", "subtract", "multiply", "divide", "negative", "abs", "sign", "floor", "ceil", "rint", "trunc", "sqrt")
+PLAIN += ("exp", "expm1", "log", "log1p", "tanh", "erf", *LIBRARY)
+PLAIN += ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+
+# By the names of NumPy's and SciPy's universal functions.
+FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
+    "absolute": elementary("abs"),
+    "fabs": elementary("abs"),
+    "positive": lambda x: x,
+    "square": lambda x: x * x,
+    "reciprocal": lambda x: 1 / x,
+    "power": power,
+    "float_power": power,
+    "exp2": lambda x: np.exp(x * math.log(2)),
+    "log2": lambda x: np.log(x) / math.log(2),
+    "log10": lambda x: np.log(x) / math.log(10),
+    "logaddexp": lambda x, y: y + elementary("softplus")(x - y),
+    "maximum": maximum,
+    "minimum": lambda x, y: -maximum(-x, -y),
+    "clip": clip,
+    "heaviside": lambda x, y: np.where(x < 0, 0.0, np.where(x > 0, 1.0, y)),
+    "logical_and": lambda x, y: np.not_equal(x, 0) * np.not_equal(y, 0),
+    "logical_or": lambda x, y: np.not_equal(np.not_equal(x, 0) + np.not_equal(y, 0), 0),
+    "logical_not": lambda x: np.equal(x, 0),
+    "isnan": lambda x: np.not_equal(x, x),
+    "expit": elementary("sigmoid"),
+    "ndtr": elementary("normal"),
+    "xlogy": xlogy,
+}
+FUNCTIONS |= {f"bitwise_{name}": FUNCTIONS[f"logical_{name}"] for name in ("and", "or")}
+FUNCTIONS |= {"invert": FUNCTIONS["logical_not"]}
+REDUCED = {np.add: "sum", np.maximum: "max"}
+
+ARRAY_FUNCTIONS = {
+    "where": where,
+    "sum": method("sum"),
+    "mean": method("mean"),
+    "max": method("max"),
+    "amax": method("max"),
+    "min": method("min"),
+    "amin": method("min"),
+    "var": method("var"),
+    "std": method("std"),
+    "clip": clip,
+    "full_like": full_like,
+    "zeros_like": lambda x, **options: full_like(x, 0.0),
+    "ones_like": lambda x, **options: full_like(x, 1.0),
+}

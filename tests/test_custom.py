@@ -1,0 +1,490 @@
+"""Functions and classes of users: in both executors, with their gradients, in files, and what is refused."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from custom_objects import (
+    BY_NAME,
+    Descent,
+    LayerNormalization,
+    OwnAdam,
+    Pinball,
+    Scale,
+    elu,
+    first_column,
+    huber,
+    minus_cosine,
+    silu,
+    small,
+    snake,
+    softmax,
+    softsign,
+    worst_error,
+)
+from helpers import TOLERANCE, same_bits
+from many_threads import LITTLE
+
+import fastml
+from fastml import Activation, Dense, GradientDescent, Layer, Sequential, Weights, gradient_check, plan, threads
+from fastml.compiled import DTYPES
+from fastml.custom.functions import ARRAY_FUNCTIONS, FUNCTIONS
+from fastml.optimizers import SGD, Adam
+
+RANDOM = np.random.default_rng(0)
+X, Y = RANDOM.normal(size=(70, 5)), RANDOM.normal(size=(70, 3))
+KINDS = {
+    "activation": {"activation": softsign},
+    "activation of the C library": {"activation": snake},
+    "activation of rows": {"activation": softmax},
+    "activation with a derivative": {"activation": Activation(softsign, derivative=lambda z: 1 / (1 + np.abs(z)) ** 2)},
+    "loss": {"loss": huber},
+    "loss of rows": {"loss": minus_cosine},
+    "loss of single columns": {"loss": first_column},
+    "loss with a parameter": {"loss": Pinball(0.9)},
+    "metric": {"metrics": [worst_error]},
+    "initializer": {"initializer": small},
+    "layer": {"layer": Scale},
+    "layer of rows": {"layer": LayerNormalization},
+    "optimizer": {"optimizer": Descent},
+    "optimizer with a state": {"optimizer": OwnAdam},
+    "all": {
+        "activation": snake,
+        "loss": minus_cosine,
+        "layer": LayerNormalization,
+        "optimizer": OwnAdam,
+        "initializer": small,
+        "metrics": [worst_error, "mae"],
+    },
+}
+
+
+def made(kind, dtype="float64", executor="compiled", wide=7):
+    """A compiled model with what a kind has of its own."""
+    layer = [kind["layer"]()] if "layer" in kind else []
+    first = Dense(wide, kind.get("activation", "relu"), kernel_initializer=kind.get("initializer", "glorot_uniform"))
+    model = Sequential([first, *layer, Dense(3)], dtype=dtype, seed=1)
+    optimizer = kind["optimizer"]() if "optimizer" in kind else SGD(0.05)
+    model.compile(optimizer, kind.get("loss", "mse"), metrics=kind.get("metrics", []), executor=executor)
+    return model
+
+
+def fitted(kind, **how):
+    model = made(kind, **how)
+    model.fit(X, Y, epochs=3, batch_size=16, verbose=0, validation_split=0.2)
+    return model
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("wide", [7, 40])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_both_executors_train_the_same(kind, dtype, wide):
+    compiled, reference = (fitted(kind, dtype=dtype, executor=name, wide=wide) for name in ("compiled", "numpy"))
+    start = made(kind, dtype=dtype, wide=wide)
+    start.build(5)
+    for before, one, other in zip(start.get_weights(), compiled.get_weights(), reference.get_weights(), strict=True):
+        assert np.abs(one - other).max() < TOLERANCE[dtype]
+        assert not np.array_equal(one, before)
+    for name, values in compiled.history.history.items():
+        assert np.allclose(values, reference.history.history[name], rtol=0, atol=10 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_gradient_is_the_derivative(kind):
+    check = gradient_check(made(kind), X[:9], Y[:9], sample_weight=np.arange(1.0, 10), verbose=False)
+    assert check.checked > 50 and check.complex_error < 1e-13 and check.central_error < 1e-6
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_same_bits_for_any_number_of_threads(kind, blocks, monkeypatch):
+    monkeypatch.setattr(threads, "available", lambda: 3)
+    monkeypatch.setattr(threads, "_chosen", None)
+    monkeypatch.setattr(plan, "SHARED", LITTLE)
+    x, y = np.resize(X, (333, 5)), np.resize(Y, (333, 3))
+    found = []
+    for count in (1, 2, 3):
+        threads.set_num_threads(count)
+        model = made(kind, wide=7 if blocks else 40)
+        model.fit(x, y, epochs=2, batch_size=333 if blocks else 100, verbose=0)
+        found.append(model.get_weights())
+    assert same_bits(found[0], found[1]) and same_bits(found[0], found[2])
+
+
+BUILT_IN = {  # of the same formula
+    "activation": ({"activation": silu}, {"activation": "silu"}),
+    "activation with branches": ({"activation": elu}, {"activation": "elu"}),
+    "activation of rows": ({"activation": softmax}, {"activation": "softmax"}),
+    "loss": ({"loss": huber}, {"loss": "huber"}),
+    "optimizer": ({"optimizer": OwnAdam}, {"optimizer": Adam}),
+    "optimizer that decays": (
+        {"optimizer": lambda: OwnAdam(weight_decay=0.1, clipvalue=0.01)},
+        {"optimizer": lambda: Adam(weight_decay=0.1, clipvalue=0.01)},
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("own, known", BUILT_IN.values(), ids=BUILT_IN)
+def test_as_the_built_in_one_of_the_same_formula(own, known, dtype):
+    for one, other in zip(*(fitted(kind, dtype=dtype).get_weights() for kind in (own, known)), strict=True):
+        assert np.abs(one - other).max() < TOLERANCE[dtype]
+
+
+def test_what_overflows_in_the_other_branch_does_no_harm():
+    """exp(800) is infinite, and 0 times it is no number."""
+    for executor in ("compiled", "numpy"):
+        model = Sequential([Activation(elu), Dense(1)], input_dim=1, dtype="float64", seed=1)
+        model.compile("sgd", "mse", executor=executor)
+        _, (dW, _) = model.gradients([[800.0]], [[1.0]])
+        assert np.isfinite(dW).all() and dW[0, 0] != 0
+
+
+DOMAINS = {name: (1.1, 3) for name in ("arccosh", "log2", "log10", "log", "sqrt", "reciprocal")}
+DOMAINS |= {name: (-0.9, 0.9) for name in ("arcsin", "arccos", "arctanh", "log1p")} | {"cbrt": (0.2, 3)}
+WHOLE = {"floor", "ceil", "rint", "trunc", "sign", "heaviside", "isnan"}
+TWO = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "logaddexp", "power", "float_power", "xlogy"}
+TWO |= {
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "equal",
+    "not_equal",
+    "logical_and",
+    "logical_or",
+    "heaviside",
+}
+SCIPY = {"erf", "expit", "ndtr", "xlogy"}
+
+
+def used(name):
+    """A function of z alone by one that users may use."""
+    module = pytest.importorskip("scipy.special", reason="needs SciPy") if name in SCIPY else np
+    function = getattr(module, name)
+    if name.startswith("bitwise") or name == "invert":
+        return (lambda z: z * ~(z > 0.3)) if name == "invert" else lambda z: z * function(z > 0.3, z < 1)
+    if name == "clip":
+        return lambda z: np.clip(z, -0.5, 0.7)
+    if name in ("power", "float_power"):
+        return lambda z: function(np.abs(z) + 0.1, 2.3) + function(z, 3) + function(np.abs(z) + 1, -0.5)
+    if name in TWO:
+        return lambda z: z * function(0.5 * z, 0.4) + function(np.exp(0.3 * z), np.cos(z) + 2)
+    return lambda z: z * function(z) if name in WHOLE | {"logical_not"} else function(z)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("abs",)])
+def test_each_function_gives_what_numpy_gives_and_its_slope(name):
+    f = used(name)
+    z = np.linspace(*DOMAINS.get(name, (-2.03, 1.97)), 75).reshape(15, 5)
+    for dtype, bound in (("float64", 1e-13), ("float32", 2e-6)):
+        expected = f(z.astype(dtype).astype(float))
+        for executor in ("compiled", "numpy"):
+            found = behind_identity(f, 5, dtype, executor).predict(z)
+            assert np.abs(found - expected).max() <= bound * max(1, np.abs(expected).max())
+    check = gradient_check(behind_identity(f, 5), z, np.zeros((15, 5)), verbose=False)
+    assert check.complex_error < 1e-12
+
+
+def behind_identity(f, wide, dtype="float64", executor="compiled"):
+    """A model that gives f(x), and has weights to train."""
+    layers = [Dense(wide, use_bias=False, kernel_initializer=np.eye(wide)), Activation(f)]
+    model = Sequential(layers, input_dim=wide, dtype=dtype)
+    model.compile("sgd", "mse", executor=executor)
+    return model
+
+
+@pytest.mark.parametrize("name", ARRAY_FUNCTIONS)
+def test_each_function_of_arrays_gives_what_numpy_gives(name):
+    function = getattr(np, name)
+    calls = {
+        "where": lambda z: np.where(z > 0, z, -2 * z),
+        "clip": lambda z: np.clip(z, -0.5, None),
+        "full_like": lambda z: z + np.full_like(z, 2.5),
+        "zeros_like": lambda z: z + np.zeros_like(z),
+        "ones_like": lambda z: z * np.ones_like(z),
+    }
+    f = calls.get(name, lambda z: z * function(z, axis=-1, keepdims=True))
+    for wide in (5, 33):
+        z = np.random.default_rng(1).normal(size=(9, wide))
+        for executor in ("compiled", "numpy"):
+            assert np.abs(behind_identity(f, wide, executor=executor).predict(z) - f(z)).max() < 1e-13
+        assert gradient_check(behind_identity(f, wide), z, z, verbose=False).complex_error < 1e-12
+
+
+class Adds(GradientDescent):
+    def step(self, W, dW, learning_rate):
+        return W - learning_rate * dW / np.sqrt((dW**2).sum(axis=-1))
+
+
+class Forgets(GradientDescent):
+    start = (0.0,)
+
+    def step(self, W, dW, m, learning_rate):
+        return W - learning_rate * dW
+
+
+class Products(Layer):
+    def parameters(self, d_in):
+        return [Weights("W", (d_in, 3), "ones", "weight")]
+
+    def call(self, x, W):
+        return x @ W
+
+
+class Shrinks(Layer):
+    def call(self, x):
+        return x.sum(axis=-1)
+
+
+def compiled(**how):
+    model = Sequential([Dense(1)], input_dim=5)
+    model.compile(**how)
+    return model
+
+
+def failing(y_true, y_pred):
+    raise KeyError("nothing there")
+
+
+MISTAKES = {
+    "if": (lambda: Dense(3, lambda z: z if z > 0 else 0), "write numpy.where"),
+    "math": (lambda: Dense(3, lambda z: __import__("math").exp(z)), "take numpy's"),
+    "loop": (lambda: Dense(3, lambda z: [row for row in z]), "loops over arrays"),
+    "length": (lambda: Dense(3, lambda z: z / len(z)), "how many rows"),
+    "other function": (lambda: Dense(3, lambda z: np.linalg.norm(z)), "numpy.norm cannot be compiled"),
+    "near function": (lambda: Dense(3, lambda z: np.arctan2(z, 1)), "did you mean arctan?"),
+    "array beside": (lambda: Dense(3, lambda z: z + np.ones(3)), "got an array of shape (3,)"),
+    "text": (lambda: Dense(3, lambda z: "a"), "got str"),
+    "nothing": (lambda: Dense(3, lambda z: None), "got NoneType"),
+    "two results": (lambda: Dense(3, lambda z: (z, z)), "got several results"),
+    "no argument": (lambda: Dense(3, lambda: 1), "0 positional arguments"),
+    "over rows": (lambda: Dense(3, lambda z: z - z.mean(axis=0)), "each row is computed by itself"),
+    "shapes": (lambda: Dense(3, lambda z: z - z.mean(axis=-1)), "keepdims=True"),
+    "as an array": (lambda: Dense(3, lambda z: np.array(z)), "functions of NumPy"),
+    "element": (lambda: Dense(3, lambda z: z[0]), "whole columns"),
+    "integers": (lambda: Dense(3, lambda z: z.astype(int)), "dtype of the model"),
+    "in place": (lambda: Dense(3, lambda z: np.exp(z, out=z)), "cannot be compiled (out"),
+    "class": (lambda: Activation(Scale), "pass a function or an object"),
+    "alpha": (lambda: Activation(softsign, alpha=1), "'softsign' has no alpha"),
+    "derivative alone": (lambda: Activation("relu", derivative=softsign), "function of your own"),
+    "derivative of rows": (lambda: Activation(softmax, derivative=softsign), "elementwise"),
+    "loss as a number": (lambda: compiled(loss=lambda y, a: np.mean((y - a) ** 2)), "write axis=-1"),
+    "loss without rows": (lambda: compiled(loss=lambda y, a: 3.0), "the loss of each row"),
+    "class of a loss": (lambda: compiled(loss=Pinball), "pass Pinball()"),
+    "bare loss": (lambda: compiled(loss=fastml.Loss()), "needs a method call"),
+    "metric that fails": (lambda: compiled(metrics=[failing]).evaluate(X, Y[:, 0]), "metric 'failing': KeyError"),
+    "metric twice": (lambda: compiled(metrics=[worst_error, worst_error]), "one twice"),
+    "optimizer that adds": (lambda: compiled(optimizer=Adds()), "must be elementwise"),
+    "optimizer that forgets": (lambda: compiled(optimizer=Forgets()), "the new W and 1 state array, got 1 result"),
+    "bare optimizer": (lambda: compiled(optimizer=GradientDescent()), "is none of"),
+    "layer without call": (lambda: Sequential([type("Empty", (Layer,), {})()]), "needs a method call"),
+    "layer with a matrix": (lambda: Sequential([Products()], input_dim=5).build(), "weights must be vectors"),
+    "layer that shrinks": (lambda: Sequential([Shrinks()], input_dim=5).build(), "got the shape (n,)"),
+    "initializer of another shape": (lambda: built(lambda shape: np.ones(3)), "must give an array of shape (5, 1)"),
+    "initializer that fails": (lambda: built(lambda shape, generator: 1 / 0), "ZeroDivisionError"),
+    "initializer of NaN": (lambda: built(lambda shape: np.full(shape, np.nan)), "not finite"),
+    "custom_objects": (lambda: fastml.load("none", custom_objects=[softsign]), "must be a dict"),
+}
+
+
+def built(initializer):
+    Sequential([Dense(1, kernel_initializer=initializer)], input_dim=5).build()
+
+
+@pytest.mark.parametrize("call, sentence", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_in_a_line(call, sentence):
+    with pytest.raises((TypeError, ValueError)) as told:
+        call()
+    assert sentence in str(told.value) and "\n" not in str(told.value)
+
+
+def test_initializers_draw_what_the_seed_says():
+    weights = []
+    for seed in (1, 1, 2):
+        layers = [Dense(4, kernel_initializer=small), Dense(4, kernel_initializer=small)]
+        model = Sequential(layers, input_dim=4, seed=seed)
+        weights.append([model.get_weights()[k] for k in (0, 2)])
+    assert same_bits(weights[0], weights[1]) and not np.array_equal(weights[0][0], weights[2][0])
+    assert not np.array_equal(*weights[0])
+    built(lambda shape, dtype=None: np.ones(shape))  # as in Keras
+    built(np.ones)
+
+
+def test_hyper_parameters_may_be_set_at_any_time():
+    model = fitted({"optimizer": Descent})
+    model.optimizer.alpha, before = 0.0, model.get_weights()
+    model.fit(X, Y, verbose=0)
+    assert same_bits(before, model.get_weights())
+    model.optimizer.alpha = 1.0
+    model.fit(X, Y, verbose=0)
+    assert not same_bits(before, model.get_weights())
+
+
+def test_a_frozen_layer_stays():
+    model = Sequential([Dense(7), Scale(trainable=False), Dense(3)], seed=1)
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    assert (model.layers[1].get_weights()[0] == 1.5).all() and model.layers[1].name == "scale"
+    model.layers[1].trainable = True
+    model.fit(X, Y, verbose=0)
+    assert (model.layers[1].get_weights()[0] != 1.5).all()
+
+
+def test_metrics_get_class_numbers_as_they_were():
+    seen = []
+
+    def accuracy(y_true, y_pred):
+        seen.append(y_true)
+        return np.mean(y_true == y_pred.argmax(axis=1))
+
+    model = Sequential([Dense(3, "softmax")], seed=1)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[accuracy, "acc"])
+    classes = Y.argmax(axis=1)
+    _, own, known = model.evaluate(X, classes)
+    assert own == known and np.array_equal(seen[0], classes) and seen[0].dtype.kind == "i"
+    history = model.fit(X, classes, validation_data=(X, classes), verbose=0).history
+    assert history["val_accuracy"] == history["val_acc"] and "accuracy" not in history
+
+
+def test_what_is_watched_may_be_a_metric_of_ones_own():
+    model = made({"metrics": [worst_error]})
+    stopping = fastml.EarlyStopping(monitor="val_worst_error", mode="min", patience=1, min_delta=1e9)
+    model.fit(X, Y, epochs=20, validation_data=(X, Y), callbacks=[stopping], verbose=0)
+    assert len(model.history.epoch) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KINDS)
+def test_files_have_names_and_no_code(kind, tmp_path):
+    model, path = fitted(KINDS[kind]), tmp_path / "model.safetensors"
+    if kind == "activation with a derivative":
+        with pytest.warns(UserWarning, match="softsign, <lambda>, not their code"):
+            model.save(path)
+        objects = BY_NAME | {"<lambda>": KINDS[kind]["activation"].derivative}
+    else:
+        with pytest.warns(UserWarning, match=r"not their code: pass custom_objects=\{'"):
+            model.save(path)
+        objects = BY_NAME
+    with pytest.raises(fastml.ModelFileError, match=r"not fastml's own: pass custom_objects"):
+        fastml.load(path)
+    same = fastml.load(path, custom_objects=objects)
+    assert same_bits(model.get_weights(), same.get_weights())
+    assert repr((same.loss, same.optimizer)) == repr((model.loss, model.optimizer)) and same.metrics == model.metrics
+    for each in (model, same):
+        each.fit(X, Y, epochs=2, verbose=0)
+    assert same_bits(model.get_weights(), same.get_weights())
+    same.load_weights(path)
+    again = fastml.load(path, custom_objects=objects)
+    assert same_bits(same.get_weights(), again.get_weights())
+    assert repr(fastml.models.clone_model(model).layers) == repr(model.layers)
+
+
+def test_all_names_that_are_missing_are_told_at_once(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.warns(UserWarning):
+        fitted(KINDS["all"]).save(path)
+    with pytest.raises(
+        fastml.ModelFileError, match="snake, small, LayerNormalization, OwnAdam, minus_cosine, worst_err"
+    ):
+        fastml.load(path)
+    with pytest.raises(fastml.ModelFileError, match="'snake' must be a function or class, got int"):
+        fastml.load(path, custom_objects=BY_NAME | {"snake": 3})
+
+
+def test_two_functions_of_one_name_are_not_saved(tmp_path):
+    one, other = (lambda z: z + 1), (lambda z: z + 2)
+    model = Sequential([Dense(3, one), Dense(3, other)], input_dim=5)
+    with pytest.raises(ValueError, match="two functions or classes of your own are called '<lambda>'"):
+        model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_is_resumed(tmp_path):
+    path, kind = tmp_path / "model.safetensors", KINDS["all"]
+    whole = made(kind)
+    whole.fit(X, Y, epochs=4, verbose=0)
+    checkpoint = fastml.ModelCheckpoint(path)
+    with pytest.warns(UserWarning, match="not their code"), pytest.raises(KeyboardInterrupt):
+        made(kind).fit(X, Y, epochs=4, callbacks=[checkpoint, Interrupt(1)], verbose=0)
+    model = made(kind)
+    with pytest.warns(UserWarning, match="not their code"):
+        model.fit(X, Y, epochs=4, callbacks=[checkpoint, Interrupt(9)], resume=path, verbose=0)
+    assert same_bits(whole.get_weights(), model.get_weights())
+
+
+class Interrupt(fastml.Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_models_are_pickled_with_functions_of_modules():
+    model = fitted(KINDS["all"])
+    same = pickle.loads(pickle.dumps(model))
+    for each in (model, same):
+        each.fit(X, Y, verbose=0)
+    assert same_bits(model.get_weights(), same.get_weights())
+
+
+def test_compiled_code_is_found_by_the_next_process(tmp_path):
+    """Also where other processes know other functions, whose numbers differ; another formula is compiled."""
+    code = """
+import sys; sys.path.insert(0, {tests!r})
+import numpy as np, fastml
+from fastml import Dense, Sequential, linking
+from custom_objects import *
+other = Dense(2, lambda z: z + {other})
+model = Sequential([Dense(7, snake), LayerNormalization(), Dense(3)], seed=1)
+model.compile(OwnAdam(), minus_cosine)
+x = np.arange(60.0).reshape(12, 5) % 7
+model.fit(x, x[:, :3], verbose=0)
+model.predict(x)
+if {other} == 3:
+    Sequential([other], input_dim=5).predict(x)
+print(len(linking.compiled), sum(abs(w).sum() for w in model.get_weights()))
+"""
+    found = []
+    for other in (1, 2, 3):
+        text = code.format(tests=str(Path(__file__).parent), other=other)
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        run = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
+        found.append(run.stdout.split())
+    assert int(found[0][0]) > 5 and found[1][0] == "0" and found[2][0] == "1"
+    assert found[0][1] == found[1][1] == found[2][1]
+
+
+PAGES = sorted((Path(__file__).parent.parent / "docs" / "custom").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.filterwarnings("ignore:the file has the names of softsign")
+def test_the_pages_run(page, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
+    if page.stem == "README":
+        assert same_bits(names["model"].get_weights(), names["same"].get_weights())
+        return
+    assert names["check"].complex_error < 1e-12 and names["check"].central_error < 1e-6
+    losses = names["history"].history["loss"]
+    assert losses[-1] < 0.6 * losses[0]
+    assert abs(names.get("below", 0.9) - 0.9) < 0.05
+
+
+def test_the_pages_name_all_functions():
+    text = PAGES[0].read_text(encoding="utf-8")
+    inverses = {"arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"}
+    operators = {"add", "subtract", "multiply", "divide", "negative", "positive", "less", "less_equal", "greater"}
+    operators |= {"greater_equal", "equal", "not_equal", "bitwise_and", "bitwise_or", "invert"}
+    others = {"absolute", "fabs", "float_power", "amax", "amin"}
+    for name in {*FUNCTIONS, *ARRAY_FUNCTIONS} - inverses - operators - others:
+        assert re.search(rf"\b{name}\b", text), name
