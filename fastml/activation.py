@@ -36,7 +36,7 @@ class Activation(Layer):
         **common,
     ) -> None:
         super().__init__(**common)
-        own = callable(activation) and not isinstance(activation, type)
+        own = callable(activation) and not isinstance(activation, (type, Layer))
         if derivative is not None and not (own and callable(derivative)):
             raise TypeError("derivative must be a function of z, beside an activation that is a function of your own")
         function = CustomActivation(activation, derivative) if own else lookup(ACTIVATIONS, activation, "activation")

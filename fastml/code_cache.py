@@ -40,10 +40,10 @@ _told = False  # whether there was a warning in this process
 class CodeCache:
     """Keeps the compiled code of a function. `version` is called before each use and gives a text that changes with all
     that the function is made of, or None where nothing may be kept; `name` is what files are called by, the function's
-    own name if not given, and `kept` how many there are at most.
+    own name if not given, and `kept` how many there are at most if not KEPT.
     """
 
-    def __init__(self, function, version, name=None, kept=KEPT):
+    def __init__(self, function, version, name=None, kept=None):
         self.file, self.version, self.kept, self.turn = inspect.getfile(function), version, kept, None
         name = name or function.__qualname__.replace("<", "").replace(">", "")
         self.stem = f"{Path(self.file).stem}.{name}"
@@ -199,13 +199,13 @@ def short(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def tidy(folder, stem, kept=KEPT):
+def tidy(folder, stem, kept=None):
     """Removes all but the newest files of a function, and what processes left that were ended while they wrote."""
     stem = escape(stem)
     with suppress(OSError):  # another process may be at it
         newest = sorted(folder.glob(f"{stem}-*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
         left = [*folder.glob(f".{stem}-*{SUFFIX}.*"), *folder.glob(f"{stem}-*{LOCK}")]
-        for path in newest[kept:] + [path for path in left if time.time() - path.stat().st_mtime > ABANDONED]:
+        for path in newest[kept or KEPT :] + [path for path in left if time.time() - path.stat().st_mtime > ABANDONED]:
             path.unlink()
 
 

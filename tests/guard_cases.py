@@ -194,6 +194,12 @@ class Cases:
             for share in self.spans(d):
                 yield (d, share), batch_mean, batch_variance, 5, 0.9, share, mean, variance
 
+    def of_sum_terms(self):
+        for (n, d), fresh in product(self.shapes(), (True, False)):
+            terms, dW = self.arrays((n, d), (d,))
+            for share in self.spans(d):
+                yield (n, d, share, fresh), terms, share, fresh, dW
+
     def of_copy_columns(self):
         for (n, d), place in product(self.shapes(), (0, 3)):
             x, a = self.arrays((n, d + 1), (n, place + d))

@@ -117,7 +117,6 @@ LAYERS = {
     "alpha below 0": (ValueError, r"alpha must be in \[0", lambda: Activation("leaky_relu", alpha=-1)),
     "alpha of words": (TypeError, "alpha must be a number", lambda: Activation("elu", alpha="x")),
     "an activation's class": (TypeError, "activation must be a name", lambda: Dense(3, Activation)),
-    "a function": (TypeError, "activation must be a name", lambda: Dense(3, np.tanh)),
     "a layer as activation": (TypeError, "activation must be a name", lambda: Dense(3, Dropout(0.5))),
     "W of a wrong shape": (
         ValueError,
@@ -132,7 +131,7 @@ LAYERS = {
         "kernel_initializer is not a rect",
         lambda: Dense(3, kernel_initializer=[[1], [2, 3]]),
     ),
-    "W of a function": (TypeError, "kernel_initializer must be a name", lambda: Dense(3, kernel_initializer=np.zeros)),
+    "W of a class": (TypeError, "kernel_initializer must be a name", lambda: Dense(3, kernel_initializer=dict)),
     "a number as penalty": (TypeError, "kernel_regularizer must be", lambda: Dense(3, kernel_regularizer=0.01)),
     "a penalty's class": (
         TypeError,
@@ -188,7 +187,7 @@ WEIGHTS = {
 
 TRAINING = {
     "loss's class": (TypeError, r"loss is the class Huber: pass Huber\(\)", lambda: model(loss=Huber)),
-    "bare loss": (TypeError, "loss must be a name", lambda: model(loss=Loss())),
+    "bare loss": (TypeError, "needs a method call", lambda: model(loss=Loss())),
     "no loss": (TypeError, "loss must be a name", lambda: model(loss=None)),
     "delta of 0": (ValueError, r"delta must be in \(0", lambda: Huber(0)),
     "smoothing of 1": (ValueError, r"label_smoothing must be in \[0, 1\)", lambda: BinaryCrossentropy(1)),
