@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from fastml import sources as sources  # which reads the kernels' files, before anything imports them
+from fastml.program import sources  # noqa: F401
 
 if TYPE_CHECKING:
     from fastml.api import *  # noqa: F403

@@ -11,10 +11,12 @@ from fastml.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
-from fastml.compiled import warmup
+from fastml.data.tables import TableEncoder
 from fastml.datasets import load_digits
 from fastml.descent import GradientDescent
 from fastml.embedding import Embedding
+from fastml.files.records import CSVLogger, ModelCheckpoint, TensorBoard
+from fastml.files.saving import ModelFileError
 from fastml.gradients import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.keras_names import MISSING
@@ -46,10 +48,10 @@ from fastml.losses import (
 from fastml.metrics import METRICS
 from fastml.models import load_model
 from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
-from fastml.random import set_random_seed
-from fastml.records import CSVLogger, ModelCheckpoint, TensorBoard
+from fastml.program.compiled import warmup
+from fastml.program.random import set_random_seed
+from fastml.program.threads import get_num_threads, set_num_threads
 from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
-from fastml.saving import ModelFileError
 from fastml.schedules import (
     SCHEDULES,
     CosineDecay,
@@ -61,10 +63,8 @@ from fastml.schedules import (
 )
 from fastml.sequential import Sequential, load
 from fastml.set_metrics import SET_METRICS
-from fastml.tables import TableEncoder
 from fastml.telling import missing as telling_of
-from fastml.threads import get_num_threads, set_num_threads
-from fastml.training import DivergenceError
+from fastml.training.loop import DivergenceError
 from fastml.version import __version__
 
 missing = telling_of("fastml", MISSING, depth=2)  # what `fastml` gives for names that are not here

@@ -6,13 +6,13 @@ import copy
 import os
 from threading import get_ident
 
-from fastml import saving
 from fastml.constants import positive_integer
-from fastml.engine import Engine
-from fastml.intake import Intake
+from fastml.data.intake import Intake
+from fastml.files import saving
 from fastml.losses import name_of
 from fastml.metrics import named, resolve_metric
-from fastml.rest import Rest
+from fastml.training.engine import Engine
+from fastml.training.rest import Rest
 
 TRIES = 100  # to use rows while other threads change what they were checked for
 

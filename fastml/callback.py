@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from fastml.data import as_list
+from fastml.data.arrays import as_list
 from fastml.telling import Told
 
 

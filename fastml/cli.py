@@ -10,7 +10,7 @@ import signal
 import sys
 
 from fastml import commands
-from fastml.interrupts import ends_process
+from fastml.process.signals import ends_process
 from fastml.version import __version__
 
 # What the commands need, Numba above all, each imports when it is called: --help need not wait for it.
@@ -265,9 +265,9 @@ def run_info(arguments):
 
     import llvmlite.binding
 
-    from fastml import compiled
     from fastml.kernels.simd import BITS
-    from fastml.threads import available, get_num_threads
+    from fastml.program import compiled
+    from fastml.program.threads import available, get_num_threads
 
     rows = {
         "fastml": __version__,
@@ -287,8 +287,8 @@ def run_info(arguments):
 def interrupt(*_):
     """Ends the process at Ctrl-C, in one line.
 
-    KeyboardInterrupt would wait for the end of a compilation (see `fastml.interrupts`), and no command leaves anything
-    to tidy up.
+    KeyboardInterrupt would wait for the end of a compilation (see `fastml.process.signals`), and no command leaves
+    anything to tidy up.
     """
     os.write(2, b"\nfastml: interrupted\n")
     os._exit(INTERRUPTED)

@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastml import saving
 from fastml.constants import positive_integer
-from fastml.description import check_known, custom_objects, describe, restore
+from fastml.files import saving
+from fastml.files.description import check_known, custom_objects, describe, restore
 from fastml.keras_names import MODEL
 from fastml.layer import Input, Layer
 from fastml.summary import format_summary

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastml.constants import Constant, Flag, call_of
 from fastml.custom.update import GIVEN, Update, hyperparameters
+from fastml.files.description import Described
 from fastml.keras_names import ARGUMENTS
 from fastml.schedules import Schedule
 from fastml.telling import Told, arguments_of
@@ -38,7 +39,7 @@ class Rate(Constant):
         return value
 
 
-class Optimizer(Told):
+class Optimizer(Told, Described, base=True):
     """How gradients change parameters. Its hyper-parameters may be set at any time, also while `fit` runs.
 
     Only what needs more state or other instructions needs a new `compile`: a momentum where it was 0, backtracking or
@@ -119,7 +120,7 @@ class Optimizer(Told):
         return call_of(self)
 
 
-class GradientDescent(Optimizer):
+class GradientDescent(Optimizer, base=True):
     """The optimizers with a learning rate, and the base of users' own, which have a method `step`; see docs/custom.md.
 
     learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm : see `fastml.optimizers`.
@@ -164,6 +165,10 @@ class GradientDescent(Optimizer):
             names = hyperparameters(self, GIVEN + SHARED)
             self.__dict__["_traced"] = Update(self, ["weight_decay", *names])
         return self.__dict__["_traced"]
+
+    def described(self):
+        others = self.attributes(SHARED) if self._update else {}  # which a user's passes on
+        return super().described() | others
 
     def trace(self):
         """Raises TypeError or ValueError where a `step` of the user's cannot be compiled."""

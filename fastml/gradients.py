@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastml import reference
 from fastml.constants import positive_integer
-from fastml.engine import EXECUTORS
 from fastml.kernels.job import JOB
-from fastml.lowering import lower
-from fastml.program import Buffers
+from fastml.program import reference
+from fastml.program.lowering import lower
+from fastml.program.program import Buffers
 from fastml.sequential import Sequential
+from fastml.training.engine import EXECUTORS
 
 STEP = 1e-5  # of the central difference, relative to a weight of size 1: its error is about STEP² and 1e-16 / STEP
 KINK = 1e-3  # a difference of the slopes on both sides, over the largest gradient, that no curvature explains

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from fastml.custom import called
-from fastml.data import as_array
+from fastml.data.arrays import as_array
 from fastml.keras_names import MISSING
 from fastml.registry import lookup
 from fastml.telling import constructors, missing

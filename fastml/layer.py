@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from fastml.constants import positive_integer
 from fastml.custom.rows import custom_rows, vectors
+from fastml.files.description import Described, restore
+from fastml.files.description import arguments as plain
 from fastml.keras_names import LAYER, snake
 from fastml.regularizers import L1L2
 from fastml.telling import Told, arguments_in_order, arguments_of, told
@@ -78,7 +80,7 @@ class Input:
         return f"Input(shape=({self.input_dim},))"
 
 
-class Layer(Told):
+class Layer(Told, Described, base=True):
     """One step of a model. A subclass says how wide its output is, what it keeps, and which instructions it becomes.
 
     All layers of fastml also take, by name:
@@ -203,16 +205,17 @@ class Layer(Told):
 
     def get_config(self):
         """The arguments that make the like of this layer, as plain data; `from_config` takes them."""
-        from fastml.description import describe  # which knows all layers
-
-        return describe(self)["arguments"]
+        return plain(self, {})
 
     @classmethod
     def from_config(cls, config):
         """The layer that `get_config` described."""
-        from fastml.description import restore
-
         return cls(**{name: restore(value) for name, value in config.items()})
+
+    def described(self):
+        names = [name for name in arguments_in_order(type(self)) if name not in COMMON]
+        common = {"name": self._name, "trainable": self.trainable}
+        return self.attributes(names) | common | getattr(self, "arguments", {})
 
     def _living(self):
         """The models that the layer is in."""

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastml.callbacks import constant_rate
 from fastml.constants import Constant, Whole, positive_integer
-from fastml.data import as_matrix
-from fastml.training import DivergenceError
+from fastml.data.arrays import as_matrix
+from fastml.training.loop import DivergenceError
 
 MEMORY = 0.9  # of the running mean of the loss
 HOPELESS = 4.0  # times the best loss: the rate is beyond all use

@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from fastml import saving
+from fastml.files import saving
 from fastml.sequential import Sequential
 
 

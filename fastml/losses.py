@@ -33,6 +33,7 @@ from fastml.activations import magnitude, sigmoid, softmax, softplus
 from fastml.constants import Constant, call_of
 from fastml.custom import called
 from fastml.custom.loss import RowLoss
+from fastml.files.description import Described
 from fastml.keras_names import MISSING
 from fastml.registry import lookup
 from fastml.telling import Told, missing
@@ -43,7 +44,7 @@ def double(values):
     return values.astype(np.result_type(values, np.float64))
 
 
-class Loss(Told):
+class Loss(Told, Described, base=True):
     """What training minimizes. `s` below has the hyper-parameters by name: s["delta"]."""
 
     operation = ""  # name of its kernels, before _forward and _backward
@@ -143,7 +144,7 @@ class Poisson(Loss):
         return (a - y) / a.size
 
 
-class CrossEntropy(Loss):
+class CrossEntropy(Loss, base=True):
     """What the cross-entropies share: smoothing of their targets, y → (1 - label_smoothing)·y + label_smoothing / K.
 
     K is the number of classes, 2 for binary targets (Szegedy et al., "Rethinking the Inception Architecture", 2016).
@@ -230,7 +231,7 @@ def one_hot(y, classes):
     return (y.real == np.arange(classes)).astype(y.dtype)
 
 
-class CustomLoss(Loss):
+class CustomLoss(Loss, base=True):
     """A user's loss: a function of y_true and y_pred, or a Loss with such a method `call`.
 
     y_true, y_pred : (rows, units), targets and predictions. The loss of each row, (rows,), or of each output.

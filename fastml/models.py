@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from fastml.description import custom_objects
+from fastml.files.description import custom_objects
 from fastml.keras_names import MISSING
 from fastml.sequential import Sequential, load
 from fastml.telling import missing, told

@@ -1,10 +1,11 @@
 """Penalties on weights, which the loss contains: large weights must be worth it."""
 
 from fastml.constants import Constant, call_of
+from fastml.files.description import Described
 from fastml.registry import lookup
 
 
-class L1L2:
+class L1L2(Described):
     """l1·Σ|W| + l2·ΣW², added to the loss of each batch, in training and evaluation, as in Keras.
 
     PyTorch's and the textbooks' λ/2·ΣW² is l2 = λ/2. The slope of |W| at 0 is taken as 0.

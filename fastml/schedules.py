@@ -13,11 +13,12 @@ from itertools import pairwise
 import numpy as np
 
 from fastml.constants import Constant, Flag, Whole, call_of
+from fastml.files.description import Described
 from fastml.keras_names import MISSING
 from fastml.telling import Told, missing
 
 
-class Schedule(Told):
+class Schedule(Told, Described, base=True):
     """A learning rate that changes. A subclass gives `at`."""
 
     steps = None  # that the schedule takes; None for those of each fit

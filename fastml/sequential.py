@@ -9,29 +9,29 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastml import saving
 from fastml.building import Buildable
 from fastml.callbacks import History
-from fastml.compiled import check_dtype
 from fastml.constants import positive_integer
 from fastml.contents import Contents
-from fastml.data import as_list, as_row, put
-from fastml.engine import EXECUTORS
-from fastml.feeding import collected, holds_batches
-from fastml.fitting import Fit, fit
+from fastml.data.arrays import as_list, as_row, put
+from fastml.files import saving
 from fastml.layer import Layer, check_name
 from fastml.losses import Loss, name_of, resolve_loss
-from fastml.lowering import check_output
 from fastml.metrics import named_metric, resolve_metric
 from fastml.optimizers import Optimizer, resolve_optimizer
-from fastml.predictor import Predictor
-from fastml.progress import check_verbose
-from fastml.random import check_seed, draw_seed
+from fastml.program.compiled import check_dtype
+from fastml.program.lowering import check_output
+from fastml.program.random import check_seed, draw_seed
 from fastml.registry import lookup
-from fastml.rest import Rest
-from fastml.stepwise import Stepwise
 from fastml.summary import html_summary
 from fastml.telling import told
+from fastml.training.engine import EXECUTORS
+from fastml.training.feeding import collected, holds_batches
+from fastml.training.fitting import Fit, fit
+from fastml.training.predictor import Predictor
+from fastml.training.progress import check_verbose
+from fastml.training.rest import Rest
+from fastml.training.stepwise import Stepwise
 
 
 class Sequential(Contents, Stepwise, Buildable):

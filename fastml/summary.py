@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from fastml.lowering import lower
+from fastml.program.lowering import lower
 
 HEAD = ("layer", "output", "parameters", "memory", "FLOP per row")
 

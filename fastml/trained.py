@@ -6,9 +6,9 @@ scikit-learn.
 
 import numpy as np
 
-from fastml.gaps import FLOATS, filled, plain_matrix
-from fastml.rows import row_values
-from fastml.threads import num_threads
+from fastml.data.gaps import FLOATS, filled, plain_matrix
+from fastml.data.rows import row_values
+from fastml.program.threads import num_threads
 
 BLOCK = 2**22  # numbers of a sparse matrix that are made dense at a time
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastml.constants import positive_integer
-from fastml.data import as_array, check_labels
+from fastml.data.arrays import as_array, check_labels
 from fastml.keras_names import MISSING
-from fastml.random import set_random_seed as set_random_seed
+from fastml.program.random import set_random_seed as set_random_seed
 from fastml.telling import missing, told
 
 

@@ -35,7 +35,7 @@ class Operation(NamedTuple):
     """A kernel, a function for Numba, and its Operands by the names of its parameters, in their order.
 
     number : what instructions call it; layout : dtype of its instructions; twin : the function of the reference, where
-    that is not in `fastml.reference`
+    that is not in `fastml.program.reference`
     """
 
     name: str

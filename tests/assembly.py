@@ -5,7 +5,7 @@ from functools import cache
 
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operations import OPERATIONS
-from fastml.linking import compiled_entry, compiled_executor, compiled_function
+from fastml.program.linking import compiled_entry, compiled_executor, compiled_function
 
 OURS = "_ZN6fastml", "fastml_"  # starts of the labels of our functions
 

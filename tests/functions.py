@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fastml import ACTIVATIONS, linking
+from fastml import ACTIVATIONS
 from fastml.kernels.dense import NONE
 from fastml.kernels.operations import OPERATIONS
+from fastml.program import linking
 
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # what a product can apply
 _instructions = []  # which must outlive the calls

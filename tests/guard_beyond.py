@@ -9,8 +9,8 @@ from guard_pages import SIDES, guarded
 from guard_programs import Spaced, everything_at
 from numba import njit
 
-from fastml import compiled
 from fastml.kernels.views import vector
+from fastml.program import compiled
 
 SIZES = 0, 1, 7, 1024, 1031  # of which one fills whole pages
 

@@ -11,10 +11,11 @@ import test_same_bits
 from guard_pages import PAGE, SIDES, guarded, protect
 from many_threads import use
 
-from fastml import compiled, engine, inference, lowering, predictor, program
-from fastml.lowering import Lowering
-from fastml.predictor import Predictor
-from fastml.program import ALIGNMENT
+from fastml.program import compiled, lowering, program
+from fastml.program.lowering import Lowering
+from fastml.program.program import ALIGNMENT
+from fastml.training import engine, inference, predictor
+from fastml.training.predictor import Predictor
 
 THREADS = 1, 3
 FEW = (

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from fastml import L2, Activation, AdamW, BatchNormalization, CosineDecay, Dense, Dropout, Normalization, Sequential
-from fastml.saving import VERSION
+from fastml.files.saving import VERSION
 
 layers = [
     Normalization("minmax"),

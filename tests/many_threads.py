@@ -2,7 +2,7 @@
 
 import os
 
-from fastml import compiled, plan, threads, workers
+from fastml.program import compiled, plan, threads, workers
 
 VARIABLE = "FASTML_TEST_THREADS"
 AVAILABLE, SHARED, OTHERS = threads.available, plan.SHARED, threads.OTHERS  # as they are without it

@@ -28,7 +28,7 @@ def report(code, timeout=120, threads=4, **environment):
 TRAIN = """
     import json, os, signal, threading, time, warnings
     import numpy as np
-    import fastml, fastml.workers
+    import fastml, fastml.program.workers
     warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
     def made():
         model = fastml.Sequential([fastml.Dense(33, "tanh"), fastml.Dense(3)], seed=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml.about import DEEPEST, MOST_PARTS, MOST_TEXT, plain
+from fastml.files.about import DEEPEST, MOST_PARTS, MOST_TEXT, plain
 
 ABOUT = {
     "task": "classification",

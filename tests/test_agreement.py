@@ -5,7 +5,7 @@ import pytest
 from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, metric_for, metrics_for
 
 from fastml import ACTIVATIONS, LOSSES, OPTIMIZERS, SGD, Dense, Sequential
-from fastml.compiled import DTYPES
+from fastml.program.compiled import DTYPES
 
 MODELS = [(hidden, loss, LOSSES[loss].link) for hidden in ACTIVATIONS for loss in LOSSES]
 MODELS += [("tanh", loss, "linear") for loss in LOSSES if LOSSES[loss].link != "linear"]

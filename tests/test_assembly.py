@@ -6,9 +6,9 @@ import re
 import pytest
 from assembly import assembly, functions
 
-from fastml.compiled import DTYPES
 from fastml.kernels.simd import BITS, cpu_features
 from fastml.kernels.tiling import ROWS, VECTORS
+from fastml.program.compiled import DTYPES
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 pytestmark = pytest.mark.skipif(not X86, reason="looks for the registers and instructions of x86-64")

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from fastml import cli, reference
+from fastml import cli
 from fastml.commands import CommandError, agreement, bench
-from fastml.compiled import DTYPES
-from fastml.compiled import run as compiled_run
-from fastml.engine import EXECUTORS
 from fastml.kernels.operation import NOTHING
-from fastml.program import table, unpacked
+from fastml.program import reference
+from fastml.program.compiled import DTYPES
+from fastml.program.compiled import run as compiled_run
+from fastml.program.program import table, unpacked
+from fastml.training.engine import EXECUTORS
 
 NET = "21-37-18-10", 29  # nothing is a multiple of a vector
 TABLE = agreement.Net.of(*NET).program("float64").training

@@ -10,7 +10,8 @@ import pytest
 from helpers import make_data, make_model, same_bits
 from processes import TRAIN, report
 
-from fastml import SGD, Callback, Dense, Normalization, Sequential, forks
+from fastml import SGD, Callback, Dense, Normalization, Sequential
+from fastml.process import forks
 
 SIGNALS = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX systems")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -82,7 +83,7 @@ def test_exceptions_that_never_end():
         attempt("predict", lambda: storm(lambda: [model.predict(x) for _ in range(200)]))
         attempt("evaluate", lambda: storm(lambda: [model.evaluate(x, y) for _ in range(200)]))
     same = trained() == expected and (model.predict(x) == before).all()
-    print(json.dumps({"outcomes": outcomes, "same": bool(same), "busy": fastml.workers._pool.busy}))
+    print(json.dumps({"outcomes": outcomes, "same": bool(same), "busy": fastml.program.workers._pool.busy}))
     """
     )
     assert found["same"] and found["busy"] == 0
@@ -95,17 +96,17 @@ def test_a_system_that_refuses_a_thread(allowed):
     found = report(
         TRAIN
         + f"""
-    start, count = fastml.workers._thread.start_new_thread, []
+    start, count = fastml.program.workers._thread.start_new_thread, []
     def refuse(*arguments):
         count.append(1)
         if len(count) > {allowed}:
             raise RuntimeError("can't start new thread")
         return start(*arguments)
-    alone = fastml.threads.available
-    fastml.threads.available = lambda: 1
+    alone = fastml.program.threads.available
+    fastml.program.threads.available = lambda: 1
     expected = trained()
-    fastml.threads.available = alone
-    fastml.workers._thread.start_new_thread = refuse
+    fastml.program.threads.available = alone
+    fastml.program.workers._thread.start_new_thread = refuse
     print(json.dumps([trained() == expected, trained() == expected, len(count)]))
     """
     )
@@ -184,7 +185,7 @@ STATES = (
     TRAIN
     + """
     import copy, pickle, tempfile
-    import fastml.saving
+    import fastml.files.saving
     STEPS = 300
     x, y = data()
     def weights(model):
@@ -286,7 +287,7 @@ def test_a_copy_beside_a_training_is_of_one_moment(way):
     found = report(
         STATES
         + f"""
-    fastml.training.CHUNK_SECONDS = 0.002  # so that there are many rests
+    fastml.training.loop.CHUNK_SECONDS = 0.002  # so that there are many rests
     copies, path = [], tempfile.mktemp(suffix=".safetensors")
     def duplicate():
         while not done.is_set():

@@ -10,10 +10,11 @@ import sys
 import pytest
 
 import fastml
-from fastml import cli, linking
+from fastml import cli
 from fastml.commands import demo
-from fastml.compiled import DTYPES
 from fastml.kernels.simd import BITS
+from fastml.program import linking
+from fastml.program.compiled import DTYPES
 
 
 def run(capsys, *arguments):

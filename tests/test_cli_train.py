@@ -20,7 +20,7 @@ import fastml
 from fastml import cli
 from fastml.commands import columns, outputs, scores, target
 from fastml.commands.files.typed import read_table
-from fastml.interrupts import hold_interrupts
+from fastml.process.signals import hold_interrupts
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
 FAST = ("--epochs", "3", "--hidden", "8")

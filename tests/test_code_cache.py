@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 from numba import njit, types
 
-from fastml import code_cache, turns
-from fastml.code_cache import SUFFIX, CodeCache
+from fastml.process import turns
+from fastml.program import code_cache
+from fastml.program.code_cache import SUFFIX, CodeCache
 
 LOCKS = pytest.mark.skipif(turns.fcntl is None, reason="this system has no locks on files")
 

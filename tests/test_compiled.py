@@ -21,7 +21,8 @@ from helpers import make_data, make_model, metric_for
 from numba.core import event
 
 import fastml
-from fastml import code_cache, compiled, kernels
+from fastml import kernels
+from fastml.program import code_cache, compiled
 
 REPORT = """
     import json, os, warnings
@@ -163,7 +164,7 @@ def test_a_new_process_with_a_warm_cache_compiles_nothing():
     for dtype in compiled.DTYPES:
         compiled.warmup(dtype)
     result = report("""
-        assert not fastml.linking.compiled
+        assert not fastml.program.linking.compiled
         for layers, arguments in (
             ([fastml.Dense(3, "relu"), fastml.Dense(2, "softmax")], {"loss": "sparse_categorical_crossentropy"}),
             ([fastml.Dense(65, "sigmoid"), fastml.Dense(9, "tanh"), fastml.Dense(1, "sigmoid")],
@@ -185,7 +186,7 @@ def test_a_warm_cache_that_nothing_can_be_written_to(tmp_path, monkeypatch):
     shutil.copytree(warm, code_cache.folders(fastml.kernels.executor.__file__)[0])
     result = report(
         before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))",
-        code="report['folder'] = str(fastml.compiled.cache_folder())",
+        code="report['folder'] = str(fastml.program.compiled.cache_folder())",
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
     )
     assert result["learned"] and result["compilations"] == 0 and result["warnings"] == []
@@ -194,7 +195,7 @@ def test_a_warm_cache_that_nothing_can_be_written_to(tmp_path, monkeypatch):
 
 def test_importing_compiles_and_loads_nothing():
     result = subprocess.run(
-        [sys.executable, "-c", "import fastml; print(fastml.linking._addresses)"],
+        [sys.executable, "-c", "import fastml.program.linking; print(fastml.program.linking._addresses)"],
         capture_output=True,
         text=True,
         check=True,
@@ -234,9 +235,10 @@ def test_another_architecture_compiles_nothing():
 def test_only_what_a_model_needs_is_compiled(tmp_path):
     """And it is kept, operation by operation: another activation compiles its own two functions alone."""
     code = """
-        before = len(fastml.linking.compiled)
+        found = fastml.program.linking.compiled
+        before = len(found)
         train([fastml.Dense(2, "gelu"), fastml.Dense(1)])
-        report["first"], report["second"] = fastml.linking.compiled[:before], fastml.linking.compiled[before:]
+        report["first"], report["second"] = found[:before], found[before:]
     """
     result = report(code, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)})
     names = [name for name, _ in result["first"]]

@@ -31,10 +31,11 @@ from helpers import TOLERANCE, same_bits
 from many_threads import LITTLE
 
 import fastml
-from fastml import Activation, Dense, GradientDescent, Layer, Sequential, Weights, gradient_check, plan, threads
-from fastml.compiled import DTYPES
+from fastml import Activation, Dense, GradientDescent, Layer, Sequential, Weights, gradient_check
 from fastml.custom.functions import ARRAY_FUNCTIONS, FUNCTIONS
 from fastml.optimizers import SGD, Adam
+from fastml.program import plan, threads
+from fastml.program.compiled import DTYPES
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(70, 5)), RANDOM.normal(size=(70, 3))
@@ -439,7 +440,8 @@ def test_compiled_code_is_found_by_the_next_process(tmp_path):
     code = """
 import sys; sys.path.insert(0, {tests!r})
 import numpy as np, fastml
-from fastml import Dense, Sequential, linking
+from fastml import Dense, Sequential
+from fastml.program import linking
 from custom_objects import *
 other = Dense(2, lambda z: z + {other})
 model = Sequential([Dense(7, snake), LayerNormalization(), Dense(3)], seed=1)

@@ -43,13 +43,13 @@ def test_no_form_of_data_compiles_anew():
         def on_end(self, ended):
             pass
 
-    compiled = len(fastml.linking.compiled)
+    compiled = len(fastml.program.linking.compiled)
     with event.install_listener("numba:compile", Count()):
         for form in FORMS.values():
             trained(form(x), form(y))
             trained(form(x), form(y), dtype="float32")
     assert not compilations
-    assert len(fastml.linking.compiled) == compiled
+    assert len(fastml.program.linking.compiled) == compiled
 
 
 @pytest.mark.parametrize("loss", fastml.LOSSES)

@@ -23,11 +23,11 @@ from fastml import (
     Sequential,
     find_learning_rate,
 )
-from fastml.compiled import DTYPES
 from fastml.embedding import usual_width
-from fastml.engine import EXECUTORS
-from fastml.program import unpacked
-from fastml.random import Stream
+from fastml.program.compiled import DTYPES
+from fastml.program.program import unpacked
+from fastml.program.random import Stream
+from fastml.training.engine import EXECUTORS
 
 COLUMNS, WIDTHS = {1: 4, 3: 30}, {1: 2, 3: 9}
 LAYERS = [Embedding(COLUMNS, WIDTHS), Dense(6, "tanh"), Dense(3)]

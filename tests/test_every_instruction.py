@@ -29,12 +29,12 @@ from fastml import (
     Normalization,
     Sequential,
     StepDecay,
-    reference,
 )
-from fastml.compiled import DTYPES
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operations import OPERATIONS
-from fastml.program import Program, unpacked
+from fastml.program import reference
+from fastml.program.compiled import DTYPES
+from fastml.program.program import Program, unpacked
 
 ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
 MANY_ROWS = 1024 + 1077  # as a full batch they go in blocks, of which the last is short

@@ -26,8 +26,8 @@ from fastml import (
     Rprop,
     Sequential,
 )
-from fastml.file_checks import MOST_LAYERS
-from fastml.saving import digest
+from fastml.files.checks import MOST_LAYERS
+from fastml.files.saving import digest
 
 resource = pytest.importorskip("resource", reason="needs a system that tells how much memory a process took")
 FUZZER = Path(__file__).parent / "faults" / "fuzz_files.py"
@@ -124,7 +124,7 @@ def test_tensors_that_are_missing_or_too_many(tmp_path, monkeypatch):
         changed = {name: array for name, array in (tensors | change).items() if array is not None}
         write(path, changed, json.dumps(description))
         assert f"tensor {name} is " in refused(path)
-    monkeypatch.setattr("fastml.saving.MOST_TENSORS", 20)  # of 2**17, which would take some seconds
+    monkeypatch.setattr("fastml.files.saving.MOST_TENSORS", 20)  # of 2**17, which would take some seconds
     write(path, {f"w{k}": np.zeros(0) for k in range(21)}, json.dumps(description))
     assert "tensors, which are more" in refused(path)
 
@@ -143,7 +143,7 @@ def entry(path, value):
 def embed(description):
     """An embedding of one column, and data of a billion others that no weights are for."""
     description.update(input_dim=2**30, compiled=None, training=None)
-    description["layers"] = [fastml.description.describe(Embedding({0: 2}, 1))]
+    description["layers"] = [fastml.files.description.describe(Embedding({0: 2}, 1))]
 
 
 ADAM, LAYER = ("compiled", "optimizer", "arguments"), ("layers", 1, "arguments")
@@ -237,7 +237,7 @@ def test_a_file_is_loaded_without_drawing_start_values(tmp_path, monkeypatch):
     """They took most of the time, and would let a file ask for more than its size: orthogonal ones are cubic."""
     path = tmp_path / "m.safetensors"
     model = make_file(path)
-    monkeypatch.setattr("fastml.program.Stream", None)
+    monkeypatch.setattr("fastml.program.program.Stream", None)
     assert same_bits(fastml.load(path).get_weights(), model.get_weights())
 
 

@@ -8,19 +8,9 @@ import pytest
 from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, same_bits
 
 import fastml
-from fastml import (
-    L2,
-    OPTIMIZERS,
-    BatchNormalization,
-    Callback,
-    Dense,
-    Dropout,
-    Embedding,
-    Normalization,
-    Sequential,
-)
-from fastml.engine import EXECUTORS
-from fastml.saving import states
+from fastml import L2, OPTIMIZERS, BatchNormalization, Callback, Dense, Dropout, Embedding, Normalization, Sequential
+from fastml.files.saving import states
+from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=60)
 

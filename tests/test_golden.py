@@ -32,7 +32,7 @@ from fastml import (
     Sequential,
     StepDecay,
 )
-from fastml.engine import EXECUTORS
+from fastml.training.engine import EXECUTORS
 
 # What is trained: a class and its arguments, and those of the penalties
 

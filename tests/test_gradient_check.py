@@ -18,11 +18,11 @@ from fastml import (
     Sequential,
     gradient_check,
 )
-from fastml.engine import EXECUTORS
 from fastml.kernels.operations import OPERATIONS
 from fastml.optimizers import UPDATES
-from fastml.program import table as packed
-from fastml.program import unpacked
+from fastml.program.program import table as packed
+from fastml.program.program import unpacked
+from fastml.training.engine import EXECUTORS
 
 COMPLEX, CENTRAL = 1e-12, 1e-6  # of the largest gradient
 ROWS = 9

@@ -14,8 +14,8 @@ import guard_pages
 import pytest
 from guard_cases import NO_ARRAYS, PARTS, Cases
 
-from fastml.compiled import DTYPES
 from fastml.kernels.operations import OPERATIONS
+from fastml.program.compiled import DTYPES
 
 SCRIPT = Path(__file__).parent / "faults" / "guard_pages.py"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastml import INITIALIZERS, Dense, Sequential
-from fastml.random import Stream
+from fastml.program.random import Stream
 
 SHAPE = (300, 200)
 CONSTANT = ("zeros", "ones")

@@ -9,10 +9,10 @@ from keras_calls import CALLS, outcome, told
 
 import fastml
 from fastml import Activation, Dense, Dropout, Embedding, Input, Sequential
-from fastml.engine import EXECUTORS
 from fastml.keras_names import ALIASES, LAYER, MISSING, MODEL, canonical
 from fastml.losses import LOSSES
 from fastml.metrics import NAMES, more_is_better
+from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
 PUBLIC = {name: getattr(fastml, name) for name in fastml.__all__}
@@ -385,7 +385,7 @@ def test_models_without_a_seed_follow_the_global_one():
             seeds.append(([Sequential().seed for _ in range(3)], random.random(), np.random.rand()))  # noqa: NPY002
         assert seeds[0] == seeds[1] and len(set(seeds[0][0])) == 3
     finally:
-        fastml.random.seeds = None
+        fastml.program.random.seeds = None
         random.setstate(state)
         np.random.set_state(drawn)  # noqa: NPY002
     assert Sequential().seed != Sequential().seed

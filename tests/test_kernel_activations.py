@@ -9,7 +9,7 @@ from functions import forward as forward_into
 from helpers import deviation
 
 from fastml import ACTIVATIONS
-from fastml.compiled import DTYPES
+from fastml.program.compiled import DTYPES
 
 KINDS = [name for name in ACTIVATIONS if name != "linear"]
 SHAPES = [(1, 1), (1, 3), (3, 7), (7, 16), (5, 17), (16, 33), (2, 64), (33, 65)]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.adagrad import adagrad_update
+from fastml.program.compiled import DTYPES
 
 CONSTANTS = [(0.01, 0.0, 1e-10), (0.5, 0.1, 1e-3), (0.3, 0.01, 1.0)]  # learning rate, weight decay, epsilon
 

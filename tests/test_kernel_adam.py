@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.adam import adam_update
+from fastml.program.compiled import DTYPES
 
 
 def trajectory(w, gradient, steps, rate, weight_decay, beta_1, beta_2, epsilon):

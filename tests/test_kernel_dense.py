@@ -7,9 +7,9 @@ from guards import Guards
 from helpers import same_bits
 
 from fastml import ACTIVATIONS
-from fastml.compiled import DTYPES
 from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
 from fastml.kernels.tiling import ROOM
+from fastml.program.compiled import DTYPES
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
 SHAPES += [(9, 8, 1), (20, 100, 1), (8, 5, 1), (100, 28, 48), (64, 128, 100), (31, 300, 10), (2, 5, 257)]

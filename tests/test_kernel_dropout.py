@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.dropout import dropout_backward, dropout_forward
 from fastml.kernels.random import DROPOUT
-from fastml.random import dropout_mask, philox
+from fastml.program.compiled import DTYPES
+from fastml.program.random import dropout_mask, philox
 
 SIZES = [0, 1, 2, 3, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 79, 80, 127, 128, 129, 200, 1000, 1024]
 RATES = [0.0, 1e-9, 0.1, 1 / 3, 0.5, 0.75, 0.9, 0.999999]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.embedding import copy_columns, embed_backward, embed_forward
+from fastml.program.compiled import DTYPES
 
 ROWS, D_IN, COLUMN, CATEGORIES = 37, 4, 2, 11
 WIDTHS = [1, 2, 3, 7, 8, 15, 16, 17, 40]

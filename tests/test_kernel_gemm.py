@@ -9,11 +9,11 @@ from guards import Guards
 from helpers import same_bits
 from numba import njit
 
-from fastml.compiled import DTYPES
 from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
 from fastml.kernels.simd import BITS
 from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS
+from fastml.program.compiled import DTYPES
 
 rows = product()
 columns = product(a_is="columns")

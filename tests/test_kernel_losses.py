@@ -7,8 +7,8 @@ import pytest
 from helpers import make_data
 
 from fastml import LOSSES
-from fastml.compiled import DTYPES
 from fastml.kernels.operations import OPERATIONS
+from fastml.program.compiled import DTYPES
 
 SHAPES = [(1, 2), (3, 7), (7, 16), (5, 17), (16, 33), (2, 64)]
 RTOL = {"float32": 2e-6, "float64": 1e-13}

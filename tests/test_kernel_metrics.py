@@ -7,8 +7,8 @@ import pytest
 from guards import Guards
 
 from fastml import METRICS
-from fastml.compiled import DTYPES
 from fastml.kernels.operations import OPERATIONS
+from fastml.program.compiled import DTYPES
 
 SHAPES = [(1, 1), (3, 7), (7, 16), (5, 17), (33, 3), (64, 64)]
 

@@ -5,7 +5,6 @@ import pytest
 from guards import Guards
 from helpers import same_bits
 
-from fastml.compiled import DTYPES
 from fastml.kernels.normalization import (
     batchnorm_backward,
     batchnorm_forward,
@@ -13,6 +12,7 @@ from fastml.kernels.normalization import (
     batchnorm_track,
     normalize,
 )
+from fastml.program.compiled import DTYPES
 
 ROWS = [1, 2, 3, 16, 33]
 WIDTHS = [1, 3, 15, 16, 17, 33]

@@ -10,11 +10,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from fastml.compiled import DTYPES
 from fastml.kernels.matrix import Matrix, smaller
 from fastml.kernels.packing import pack_panel, pack_strips, pack_transposed_panel, transpose_block
 from fastml.kernels.simd import BITS, INDEX, Vec, lanes, load, real_type, store
 from fastml.kernels.tiling import ROWS, VECTORS
+from fastml.program.compiled import DTYPES
 
 WIDTH = {"float32": BITS // 32, "float64": BITS // 64}
 TERMS = [0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 33, 70]

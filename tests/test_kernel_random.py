@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastml import random
 from fastml.kernels.random import philox, shuffle
+from fastml.program import random
 
 # Known answers of Random123 (Salmon et al., SC 2011), file kat_vectors: counter, key, result.
 KNOWN = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.regularization import clip_value, norm_factor, penalty_backward, penalty_forward, scale
+from fastml.program.compiled import DTYPES
 
 SIZES = [0, 1, 3, 7, 15, 16, 17, 33, 64, 1000]
 WEIGHTS = [(0.1, 0.0), (0.0, 0.3), (0.2, 0.05), (0.0, 0.0)]  # l1, l2

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.rmsprop import rmsprop_update
+from fastml.program.compiled import DTYPES
 
 # learning rate, weight decay, rho, epsilon
 CONSTANTS = [(0.001, 0.0, 0.9, 1e-8), (0.1, 0.5, 0.99, 1e-3), (0.3, 0.01, 0.0, 1.0)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.rows import gather_rows, store_rows
+from fastml.program.compiled import DTYPES
 
 IN_ORDER = np.zeros(0, np.int64)
 

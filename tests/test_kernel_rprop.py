@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.rprop import rprop_backtrack_update, rprop_update
+from fastml.program.compiled import DTYPES
 
 ETA_MINUS, ETA_PLUS, STEP_MIN, STEP_MAX = CONSTANTS = 0.5, 1.2, 1e-3, 2.0
 

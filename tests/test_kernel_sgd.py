@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.sgd import momentum_update, nesterov_update, sgd_update
+from fastml.program.compiled import DTYPES
 
 RATES = [(0.1, 0.0), (0.3, 0.5)]  # learning rate, weight decay
 MOMENTA = [0.0, 0.5, 0.9]

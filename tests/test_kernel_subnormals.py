@@ -6,9 +6,9 @@ from many_threads import LITTLE
 from numba import njit
 
 from fastml import SGD, BatchNormalization, Dense, DivergenceError, Sequential
-from fastml.compiled import DTYPES
 from fastml.kernels.subnormals import flush_subnormals, restore_control
 from fastml.optimizers import OPTIMIZERS
+from fastml.program.compiled import DTYPES
 
 
 @njit
@@ -58,8 +58,8 @@ TURNS = [(dtype, name, 1 + (i + k) % 3) for i, dtype in enumerate(DTYPES) for k,
 @pytest.mark.parametrize("dtype, name, threads", TURNS)
 def test_a_training_that_has_nothing_left_to_learn_makes_no_subnormal_number(dtype, name, threads, monkeypatch):
     """Whichever thread computes: its steps would take many times as long."""
-    monkeypatch.setattr("fastml.threads.available", lambda: threads)
-    monkeypatch.setattr("fastml.plan.SHARED", LITTLE)
+    monkeypatch.setattr("fastml.program.threads.available", lambda: threads)
+    monkeypatch.setattr("fastml.program.plan.SHARED", LITTLE)
     rng, tiny = np.random.default_rng(0), np.finfo(dtype).tiny
     x = rng.normal(size=(96, 5)) * 10.0 ** rng.integers(-30 if dtype == "float32" else -200, 1, size=(96, 1))
     model = Sequential([Dense(17, "tanh"), BatchNormalization(), Dense(1)], input_dim=5, dtype=dtype, seed=1)
@@ -75,8 +75,8 @@ def test_a_training_that_has_nothing_left_to_learn_makes_no_subnormal_number(dty
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_outputs_and_gradients_next_to_0_are_0_in_every_thread(dtype, threads, monkeypatch):
     """Also where no update follows that flushes them: the executor does, from its beginning to its end."""
-    monkeypatch.setattr("fastml.threads.available", lambda: threads)
-    monkeypatch.setattr("fastml.plan.SHARED", LITTLE)
+    monkeypatch.setattr("fastml.program.threads.available", lambda: threads)
+    monkeypatch.setattr("fastml.program.plan.SHARED", LITTLE)
     small = np.sqrt(np.finfo(dtype).tiny) / 4  # its square is subnormal
     model = Sequential([Dense(4)], input_dim=4, dtype=dtype, seed=1)
     model.compile(SGD(0.0))

@@ -7,9 +7,9 @@ import pytest
 from guards import Guards
 from numba import njit
 
-from fastml.compiled import DTYPES
 from fastml.kernels.simd import BITS
 from fastml.kernels.sums import SUMS, add, sum_rows, summed
+from fastml.program.compiled import DTYPES
 
 BLOCK = SUMS * BITS // 64  # elements that are added side by side
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 33, *(BLOCK + k for k in (-1, 0, 1)), *(3 * BLOCK + k for k in (-1, 0, 1)), 1000]

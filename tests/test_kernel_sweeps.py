@@ -5,9 +5,9 @@ import pytest
 from guards import Guards
 from numba import njit
 
-from fastml.compiled import DTYPES
 from fastml.kernels.simd import Vec, lanes, real_type, types
 from fastml.kernels.sweeps import columnwise, rowwise
+from fastml.program.compiled import DTYPES
 
 ROWS = [0, 1, 2, 5, 33]
 WIDTHS = [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from guards import Guards
 
-from fastml.compiled import DTYPES
 from fastml.kernels.targets import smooth_targets, weigh_rows
+from fastml.program.compiled import DTYPES
 
 ROWS = [0, 1, 2, 7, 33]
 WIDTHS = [1, 3, 15, 16, 17, 33]

@@ -5,8 +5,8 @@ import pytest
 from guards import Guards
 from numba import njit
 
-from fastml.compiled import DTYPES
 from fastml.kernels.views import at_address, matrix, nothing, rows, vector
+from fastml.program.compiled import DTYPES
 
 PAIR = np.dtype([("whole", np.int64), ("real", np.float64)], align=True)
 

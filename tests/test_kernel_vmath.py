@@ -9,9 +9,9 @@ import pytest
 from decimal_oracle import density, distribution, erf, expm1, log1p, sigmoid, softplus, tanh, ulps
 from numba import njit
 
-from fastml.compiled import DTYPES
 from fastml.kernels import vmath
 from fastml.kernels.simd import elementwise
+from fastml.program.compiled import DTYPES
 
 DIGITS = 40
 SAMPLES = 400  # of each region, see `arguments`

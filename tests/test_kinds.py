@@ -1,4 +1,4 @@
-"""fastml.kinds: columns that hold at prediction what they held at fit, written otherwise, and what is refused."""
+"""fastml.data.kinds: columns that hold at prediction what they held at fit, written otherwise, and what is refused."""
 
 import datetime
 

@@ -29,7 +29,7 @@ from fastml import (
 )
 from fastml.constants import Constant
 from fastml.descent import Number
-from fastml.engine import EXECUTORS
+from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
 

@@ -6,17 +6,7 @@ import numpy as np
 import pytest
 from helpers import make_data, same_bits
 
-from fastml import (
-    SGD,
-    BatchNormalization,
-    CosineDecay,
-    Dense,
-    Huber,
-    Rprop,
-    Schedule,
-    Sequential,
-    gradient_check,
-)
+from fastml import SGD, BatchNormalization, CosineDecay, Dense, Huber, Rprop, Schedule, Sequential, gradient_check
 
 X, Y = make_data("mean_squared_error")
 

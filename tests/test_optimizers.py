@@ -8,8 +8,8 @@ from helpers import same_bits
 
 from fastml import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop, Sequential
 from fastml.descent import Number
-from fastml.engine import EXECUTORS
 from fastml.optimizers import resolve_optimizer
+from fastml.training.engine import EXECUTORS
 
 WITH_RATE = [name for name, cls in OPTIMIZERS.items() if hasattr(cls, "learning_rate")]
 

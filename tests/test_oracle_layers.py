@@ -34,7 +34,7 @@ from fastml import (
     RMSprop,
     Sequential,
 )
-from fastml.random import dropout_mask
+from fastml.program.random import dropout_mask
 
 MODELS = {  # at least one for each kind of layer, in the middle of others; `twin` refuses a layer that it does not know
     "Dense": [Dense(7, "tanh"), Dense(4, "sigmoid"), Dense(3)],

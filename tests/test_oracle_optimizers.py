@@ -9,8 +9,8 @@ from torch_oracle import agree, distance, each_dtype, each_executor, make_model,
 from torch_paths import batches, both_paths, our_path, their_path, torch_optimizer
 
 from fastml import L1L2, L2, OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop
-from fastml.compiled import DTYPES
 from fastml.optimizers import GradientDescent
+from fastml.program.compiled import DTYPES
 
 OWN = {
     "sgd": [

@@ -4,9 +4,9 @@ import inspect
 
 import pytest
 
-from fastml import plan
 from fastml.kernels.slices import LINE
-from fastml.plan import LEAST, MOST, SHARDS, SHARDS_BYTES, SHARE, WHOLE, WORTH, Plan, make_plan
+from fastml.program import plan
+from fastml.program.plan import LEAST, MOST, SHARDS, SHARDS_BYTES, SHARE, WHOLE, WORTH, Plan, make_plan
 
 ROWS = [1, 15, 16, 17, 100, 2 * SHARE - 1, 2 * SHARE, 2 * SHARE + 1, 3000, 60_000, 10**6]
 ROW_BYTES = [1, 40, 1000, 10_000, 10**6]

@@ -11,7 +11,8 @@ pytest.importorskip("matplotlib", reason="needs matplotlib, the extra plots")
 
 from matplotlib.colors import to_hex
 
-from fastml import SGD, Adam, Dense, History, Sequential, plots, progress
+from fastml import SGD, Adam, Dense, History, Sequential, plots
+from fastml.training import progress
 
 CROSSENTROPY = "sparse_categorical_crossentropy"
 
@@ -119,7 +120,8 @@ kinds.HTML = str
 sys.modules |= {"IPython": ipython, "IPython.display": kinds}
 import matplotlib
 matplotlib.use("agg")
-from fastml import plots, progress
+from fastml import plots
+from fastml.training import progress
 assert progress.in_notebook()
 figure = plots.activation_functions(["relu"])
 import matplotlib.pyplot as pyplot

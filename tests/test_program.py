@@ -3,26 +3,16 @@
 import numpy as np
 import pytest
 
-from fastml import (
-    ACTIVATIONS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
-    SET_METRICS,
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    linking,
-)
-from fastml.compiled import DTYPES
+from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, SET_METRICS, Activation, BatchNormalization, Dense, Dropout
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operation import instruction
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.tiling import ROOM
-from fastml.lowering import lower
-from fastml.plan import WHOLE, Plan
-from fastml.program import Buffers, aligned_zeros, table, unpacked
+from fastml.program import linking
+from fastml.program.compiled import DTYPES
+from fastml.program.lowering import lower
+from fastml.program.plan import WHOLE, Plan
+from fastml.program.program import Buffers, aligned_zeros, table, unpacked
 
 TABLES = ("training", "gradient", "value", "evaluation", "prediction")
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # applied by the matrix products

@@ -13,8 +13,9 @@ import time
 import pytest
 from helpers import make_data, make_model
 
-from fastml import Callback, DivergenceError, progress
-from fastml.progress import Bar, fit_logs, format_logs, rate_text, seconds_text
+from fastml import Callback, DivergenceError
+from fastml.training import progress
+from fastml.training.progress import Bar, fit_logs, format_logs, rate_text, seconds_text
 
 LOGS = {"loss": 0.5, "accuracy": 0.25, "val_loss": 0.75, "val_accuracy": 0.125}
 

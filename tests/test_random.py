@@ -5,7 +5,7 @@ import pytest
 from test_kernel_random import KNOWN, words
 
 from fastml.kernels import random as kernels
-from fastml.random import Stream, permutation, philox
+from fastml.program.random import Stream, permutation, philox
 
 DRAWS = 100_000
 

@@ -6,9 +6,9 @@ from helpers import make_data, make_model, same_bits
 
 import fastml
 from fastml import SGD, Activation, Callback, Dense, DivergenceError, Dropout, Normalization, Schedule, Sequential
-from fastml.compiled import DTYPES
-from fastml.engine import EXECUTORS
-from fastml.program import table
+from fastml.program.compiled import DTYPES
+from fastml.program.program import table
+from fastml.training.engine import EXECUTORS
 
 
 def test_an_integer_beyond_float64():

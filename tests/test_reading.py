@@ -1,4 +1,4 @@
-"""fastml.reading: dicts, names of columns, their order, and types that hold common things under other names."""
+"""fastml.data.reading: dicts, names of columns, their order, and types that hold common things under other names."""
 
 import datetime
 import decimal
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastml import TableEncoder
-from fastml.reading import read
+from fastml.data.reading import read
 
 D = decimal.Decimal
 TIME, TODAY = datetime.time(12, 30, 15), datetime.date(2024, 2, 29)

@@ -28,9 +28,9 @@ from fastml import (
     RMSprop,
     Rprop,
     Sequential,
-    training,
 )
-from fastml.engine import EXECUTORS
+from fastml.training import loop as training
+from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=47)
 X[:, 2] = np.arange(47) % 4  # codes, for the embedding
@@ -95,7 +95,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("dtype", fastml.compiled.DTYPES)
+@pytest.mark.parametrize("dtype", fastml.program.compiled.DTYPES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_training_goes_on_from_any_step(name, dtype, executor, single_steps, tmp_path):
     """Weights, statistics and history are those of a training that nobody interrupted, bit for bit."""
@@ -450,7 +450,7 @@ def test_a_folder_is_made_or_told_before_the_first_epoch(tmp_path):
 def test_a_full_disk_at_the_end_does_not_hide_why_the_training_ended(tmp_path, monkeypatch):
     class Interrupt(Callback):
         def on_chunk_end(self):
-            monkeypatch.setattr("fastml.saving.write_atomically", full)
+            monkeypatch.setattr("fastml.files.saving.write_atomically", full)
             raise KeyboardInterrupt
 
     def full(path, content):

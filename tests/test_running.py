@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fastml import Normalization
-from fastml.normalization import statistics
-from fastml.running import SAMPLE, Running
+from fastml.data.running import SAMPLE, Running
+from fastml.data.statistics import statistics
 
 CHUNKS = {"row by row": [1] * 60, "pairs": [2] * 30, "of all sizes": [1, 30, 4, 1, 24], "at once": [60]}
 SCALES = [(0, 1), (1.7e9, 60), (-1e12, 1e-2), (0, 1e200), (1e30, 1e20)]

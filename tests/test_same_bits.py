@@ -24,11 +24,10 @@ from fastml import (
     RMSprop,
     Rprop,
     Sequential,
-    plan,
     set_num_threads,
-    threads,
 )
-from fastml.compiled import DTYPES
+from fastml.program import plan, threads
+from fastml.program.compiled import DTYPES
 
 PENALTY = L1L2(0.01, 0.02)
 MODELS = {

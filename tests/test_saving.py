@@ -39,8 +39,8 @@ from fastml import (
     Sequential,
     StepDecay,
 )
-from fastml.compiled import DTYPES
-from fastml.saving import VERSION, digest, write_atomically
+from fastml.files.saving import VERSION, digest, write_atomically
+from fastml.program.compiled import DTYPES
 
 GOLDEN = sorted((Path(__file__).parent / "models").glob("*.safetensors"))
 

@@ -22,7 +22,7 @@ from fastml import (
     Dense,
     Sequential,
 )
-from fastml.engine import EXECUTORS
+from fastml.training.engine import EXECUTORS
 
 # Building
 
@@ -517,7 +517,7 @@ def test_gradients_where_the_loss_is_infinite(executor):
     np.testing.assert_allclose(db, dz.sum(axis=0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", fastml.compiled.DTYPES)
+@pytest.mark.parametrize("dtype", fastml.program.compiled.DTYPES)
 @pytest.mark.parametrize("output", ACTIVATIONS)
 def test_a_prediction_does_not_depend_on_its_neighbours(output, dtype):
     """Row by row, in any block, after any other call: the same bits."""
@@ -544,7 +544,7 @@ COPIES = {"pickle": lambda model: pickle.loads(pickle.dumps(model)), "deepcopy":
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("dtype", fastml.compiled.DTYPES)
+@pytest.mark.parametrize("dtype", fastml.program.compiled.DTYPES)
 @pytest.mark.parametrize("way", COPIES)
 def test_a_copy_trains_on_with_the_same_bits(way, dtype, executor):
     x, y = make_data("mean_squared_error")

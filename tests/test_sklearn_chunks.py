@@ -18,9 +18,9 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import fastml
-from fastml.normalization import statistics
-from fastml.running import NUMBERS, ROWS, SAMPLE
-from fastml.saving import digest
+from fastml.data.running import NUMBERS, ROWS, SAMPLE
+from fastml.data.statistics import statistics
+from fastml.files.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
 from fastml.sklearn.chunks import Step, assumed, begin
 

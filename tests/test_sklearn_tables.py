@@ -21,8 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastml
-from fastml import TableEncoder, reading
-from fastml.saving import digest
+from fastml import TableEncoder
+from fastml.data import reading
+from fastml.files.saving import digest
 from fastml.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fastml import kernels, sources
-from fastml.sources import Sources
+from fastml import kernels
+from fastml.program import sources
+from fastml.program.sources import Sources
 
 PACKAGE = "package_that_changes"
 
@@ -146,6 +147,7 @@ def test_the_digest_follows_every_kernel_file(tmp_path):
 
 def test_the_kernels_have_a_digest():
     """They are read before they are imported, whatever is imported first."""
-    code = "import fastml.kernels.simd, fastml.compiled; s = fastml.sources.KERNELS; print(s.digest(), s.folder)"
+    code = "import fastml.kernels.simd, fastml.program.compiled\n"
+    code += "s = fastml.program.sources.KERNELS; print(s.digest(), s.folder)"
     digest, folder = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert digest == sources.digest_of(Path(folder)) and Path(folder) == Path(kernels.__file__).parent

@@ -7,21 +7,11 @@ import numpy as np
 import pytest
 from helpers import make_data, make_model, same_bits
 
-from fastml import (
-    SGD,
-    Adam,
-    BatchNormalization,
-    Callback,
-    Dense,
-    Dropout,
-    EarlyStopping,
-    ReduceLROnPlateau,
-    Sequential,
-    training,
-)
+from fastml import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, EarlyStopping, ReduceLROnPlateau, Sequential
 from fastml.callbacks import Limit
-from fastml.engine import EXECUTORS
-from fastml.training import DivergenceError
+from fastml.training import loop as training
+from fastml.training.engine import EXECUTORS
+from fastml.training.loop import DivergenceError
 
 X, Y = make_data("mean_squared_error")
 NAN = math.nan

@@ -1,4 +1,4 @@
-"""fastml.tables: what becomes of each kind of column, the same from each library, and what is refused."""
+"""fastml.data.tables: what becomes of each kind of column, the same from each library, and what is refused."""
 
 import copy
 import datetime
@@ -12,8 +12,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fastml.reading import is_table
-from fastml.tables import TableEncoder
+from fastml.data.reading import is_table
+from fastml.data.tables import TableEncoder
 
 NAN = float("nan")
 DAY = datetime.timedelta(days=1)

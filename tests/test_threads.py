@@ -14,7 +14,8 @@ from many_threads import AVAILABLE, LITTLE, OTHERS, VARIABLE, count_teams
 from processes import TRAIN, report
 
 import fastml
-from fastml import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential, plan, threads, workers
+from fastml import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
+from fastml.program import plan, threads, workers
 
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 AFFINITY = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
@@ -321,7 +322,7 @@ def test_a_process_forked_after_a_training_can_train():
     child = os.fork()
     if not child:
         signal.alarm(60)
-        os.write(write, json.dumps([trained(), len(fastml.workers._pool.born)]).encode())
+        os.write(write, json.dumps([trained(), len(fastml.program.workers._pool.born)]).encode())
         os._exit(0)
     _, status = os.waitpid(child, 0)
     os.close(write)

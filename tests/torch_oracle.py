@@ -5,7 +5,7 @@ import pytest
 
 from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
 from fastml.losses import name_of
-from fastml.random import dropout_mask
+from fastml.program.random import dropout_mask
 
 torch = pytest.importorskip("torch", reason="PyTorch, with which these tests compare, is not installed")
 torch.set_num_threads(1)  # the arrays are small

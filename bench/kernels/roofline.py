@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit
 
 from bench.peers.machine import cpu_name, gflops, usable_cores
-from fastml import linking
 from fastml.kernels.activations import activation_forward, softmax_forward
 from fastml.kernels.adam import adam_update
 from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
@@ -25,6 +24,7 @@ from fastml.kernels.rows import copied, gather_rows
 from fastml.kernels.rprop import rprop_update
 from fastml.kernels.sgd import nesterov_update, sgd_update
 from fastml.kernels.tiling import ROOM
+from fastml.program import linking
 
 SECONDS = 0.02  # of a burst
 BURSTS = 9

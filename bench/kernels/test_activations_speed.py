@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastml import ACTIVATIONS, linking
+from fastml import ACTIVATIONS
 from fastml.kernels.operations import OPERATIONS
+from fastml.program import linking
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "linear"])  # which needs no kernel

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastml.kernels.dropout import dropout_forward
 from fastml.kernels.normalization import batchnorm_backward, batchnorm_forward
-from fastml.random import dropout_mask
+from fastml.program.random import dropout_mask
 
 ROWS, WIDTH = 128, 512
 

@@ -5,11 +5,11 @@ import numpy as np
 import fastml
 from bench.peers.nets import CLASSES
 from bench.peers.session import Session
-from fastml.engine import EXECUTORS
 from fastml.losses import resolve_loss
-from fastml.lowering import lower
-from fastml.program import Buffers
-from fastml.training import Data, Run
+from fastml.program.lowering import lower
+from fastml.program.program import Buffers
+from fastml.training.engine import EXECUTORS
+from fastml.training.loop import Data, Run
 
 LINKS = {"mean_squared_error": "linear", "binary_crossentropy": "sigmoid", CLASSES: "softmax"}
 

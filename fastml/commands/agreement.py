@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.commands import CommandError
-from fastml.engine import EXECUTORS
 from fastml.layers import Dense
 from fastml.losses import MeanSquaredError, SparseCategoricalCrossentropy
-from fastml.lowering import lower
 from fastml.optimizers import Adam
-from fastml.program import Buffers
-from fastml.training import Data, Run
+from fastml.program.lowering import lower
+from fastml.program.program import Buffers
+from fastml.training.engine import EXECUTORS
+from fastml.training.loop import Data, Run
 
 STEPS_PER_EPOCH, CHECKED = 32, 20  # steps that are compared
 RATE = Adam().learning_rate

@@ -5,11 +5,11 @@ from statistics import median
 
 import numpy as np
 
-from fastml.compiled import DTYPES, warmup
 from fastml.datasets import load_digits
 from fastml.layers import Dense
 from fastml.optimizers import Adam
-from fastml.random import permutation
+from fastml.program.compiled import DTYPES, warmup
+from fastml.program.random import permutation
 from fastml.sequential import Sequential
 
 HIDDEN, LEARNING_RATE, BATCH_SIZE = 128, 0.003, 32

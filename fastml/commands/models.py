@@ -10,7 +10,7 @@ import numpy as np
 from fastml import load_predictor
 from fastml.commands import CommandError, one_line
 from fastml.commands.files.source import PACKED, STDIN
-from fastml.saving import ModelFileError
+from fastml.files.saving import ModelFileError
 from fastml.version import __version__
 
 

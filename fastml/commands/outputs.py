@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from fastml.atomic import write_atomically
 from fastml.commands import CommandError
-from fastml.interrupts import hold_interrupts
+from fastml.process.atomic import write_atomically
+from fastml.process.signals import hold_interrupts
 
 PARQUET = (".parquet", ".pq")
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from fastml.commands.figures import count, many
 from fastml.commands.scores import normalized
-from fastml.encodings import Codes
+from fastml.data.encodings import Codes
 
 MOST_ROWS, MOST_CELLS = 100_000, 10**7  # that they learn from; cells of the linear model are rows × features × classes
 ITERATIONS, SECONDS, LEAST_ROUNDS = 200, 8.0, 20  # of the logistic regression; of LightGBM

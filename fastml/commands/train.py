@@ -21,8 +21,8 @@ from fastml.commands.sharing import hints, share
 from fastml.commands.target import read_target
 from fastml.commands.terminal import note, print_columns, print_scores
 from fastml.commands.worth import few, measure
-from fastml.compiled import warmup
-from fastml.interrupts import hold_interrupts
+from fastml.process.signals import hold_interrupts
+from fastml.program.compiled import warmup
 from fastml.sklearn import MLPClassifier, MLPRegressor
 from fastml.sklearn.folds import FEW
 

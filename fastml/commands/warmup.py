@@ -5,9 +5,9 @@ import subprocess
 import sys
 import time
 
-from fastml import compiled, linking
 from fastml.commands.figures import many
-from fastml.threads import available
+from fastml.program import compiled, linking
+from fastml.program.threads import available
 
 SHARE = "import json, sys; from fastml import linking; linking.ready([tuple(pair) for pair in json.loads(sys.argv[1])])"
 ENOUGH = 8  # kernels for a process, which takes as long to start as it takes to compile a few

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastml.activations import ACTIVATIONS
-from fastml.data import as_list
+from fastml.data.arrays import as_list
 from fastml.plots.style import COLORS, finish, grid_of_axes
 from fastml.registry import lookup
 

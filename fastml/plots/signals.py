@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastml.data import as_features
+from fastml.data.arrays import as_features
 from fastml.layers import Dense
 from fastml.plots.style import count_along, finish, labelled, look, new_figure
 from fastml.sequential import Sequential

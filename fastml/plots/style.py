@@ -2,8 +2,8 @@
 
 import sys
 
-from fastml.progress import in_notebook
 from fastml.sequential import Sequential
+from fastml.training.progress import in_notebook
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -10,10 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from fastml import saving
-from fastml.data import check_unmasked
-from fastml.gaps import filled
-from fastml.row_weights import as_row_weights
+from fastml.data.arrays import check_unmasked
+from fastml.data.gaps import filled
+from fastml.data.row_weights import as_row_weights
+from fastml.files import saving
+from fastml.program.threads import num_threads
 from fastml.sklearn.chunks import Step, assumed_of, begin
 from fastml.sklearn.constraints import CONSTRAINTS
 from fastml.sklearn.epochs import Epochs
@@ -28,7 +29,6 @@ from fastml.sklearn.network import activation_of, make_model, make_optimizer, pl
 from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import Score, split_off
 from fastml.sklearn.wide import dense
-from fastml.threads import num_threads
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
 STATISTICS = (  # which go with the network

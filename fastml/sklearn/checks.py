@@ -5,17 +5,17 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fastml.encodings import check
-from fastml.file_checks import LARGEST
+from fastml.data.encodings import check
+from fastml.data.running import SAMPLE, Running
+from fastml.data.tables import TableEncoder
+from fastml.files.checks import LARGEST
 from fastml.layers import Activation, codes_of, method_of
 from fastml.losses import BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
-from fastml.lowering import elementary
-from fastml.running import SAMPLE, Running
+from fastml.program.lowering import elementary
 from fastml.sklearn.chunks import spread_of
 from fastml.sklearn.growth import standardizes
 from fastml.sklearn.network import Aim, activation_of
 from fastml.sklearn.stopping import Patience
-from fastml.tables import TableEncoder
 
 NEEDED = (
     "n_features_in_", "encoder_", "n_outputs_", "out_activation_", "n_layers_", "n_iter_", "t_", "loss_curve_",

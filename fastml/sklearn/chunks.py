@@ -1,16 +1,16 @@
 """What `partial_fit` takes from its rows before it trains on them: the statistics of all rows so far.
 
 They change with every call, and the weights beside them with them, so that learning goes on from the same function:
-see `fastml.carrying`.
+see `fastml.training.carrying`.
 """
 
 import numpy as np
 
-from fastml.carrying import carry_inputs, carry_outputs
-from fastml.interrupts import hold_interrupts
-from fastml.running import ROWS, Running, around
+from fastml.data.running import ROWS, Running, around
+from fastml.process.signals import hold_interrupts
 from fastml.sklearn.growth import begin_table, grow, standardized
 from fastml.sklearn.wide import running_of
+from fastml.training.carrying import carry_inputs, carry_outputs
 
 
 def begin(method, x, weights, dtype, whole):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastml.sklearn.stopping import Choice, Watch
-from fastml.training import DivergenceError
+from fastml.training.loop import DivergenceError
 
 LEAST_RATE = 1e-6  # at which learning_rate="adaptive" ends the training
 

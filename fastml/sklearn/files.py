@@ -5,18 +5,18 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fastml.about import plain
-from fastml.description import describe, restore
-from fastml.encodings import check
-from fastml.file_checks import unique
+from fastml.data.encodings import check
+from fastml.data.running import Running
+from fastml.data.tables import TableEncoder
+from fastml.files.about import plain
+from fastml.files.checks import unique
+from fastml.files.description import describe, restore
 from fastml.layers import positive_integer
-from fastml.running import Running
 from fastml.sklearn.checks import check_state, check_statistics
 from fastml.sklearn.chunks import assumed_of
 from fastml.sklearn.medians import known_medians
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
-from fastml.tables import TableEncoder
 from fastml.trained import TrainedClassifier, TrainedRegressor
 
 STATE = (

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastml.columns import NOTHING
+from fastml.data.columns import NOTHING
+from fastml.data.encodings import Codes, Number, OneHot
+from fastml.data.running import ROWS, Running, around
 from fastml.embedding import Embedding
-from fastml.encodings import Codes, Number, OneHot
-from fastml.engine import Engine
+from fastml.files.saving import states
 from fastml.layers import Dense
-from fastml.running import ROWS, Running, around
-from fastml.saving import states
+from fastml.training.engine import Engine
 
 QUARTILE = 0.6745  # standard deviations between the median and a quartile of a normal distribution
 

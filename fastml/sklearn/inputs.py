@@ -4,11 +4,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_X_y, validate_data
 
-from fastml.data import check_unmasked
-from fastml.reading import as_names, is_dicts, is_plain, is_table
+from fastml.data.arrays import check_unmasked
+from fastml.data.reading import as_names, is_dicts, is_plain, is_table
+from fastml.data.tables import TableEncoder
 from fastml.sklearn.growth import learn
 from fastml.sklearn.labels import check_present
-from fastml.tables import TableEncoder
 
 FLOATS = (np.float64, np.float32)
 CHECKS = {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "ensure_all_finite": "allow-nan"}

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from fastml.engine import EXECUTORS
-from fastml.lowering import lower
-from fastml.training import Data, Run
+from fastml.program.lowering import lower
+from fastml.training.engine import EXECUTORS
+from fastml.training.loop import Data, Run
 
 
 class Objective:

@@ -1,12 +1,12 @@
 """What stands for gaps in plain numbers: the median of each column, over all rows so far where they come in chunks.
 
-Tables, and arrays that have gaps at fit, have encoders for that; see `fastml.gaps`.
+Tables, and arrays that have gaps at fit, have encoders for that; see `fastml.data.gaps`.
 """
 
 import numpy as np
 
-from fastml.gaps import medians_of
-from fastml.running import ROWS, Running, around
+from fastml.data.gaps import medians_of
+from fastml.data.running import ROWS, Running, around
 from fastml.sklearn.wide import column_blocks, running_of
 
 QUARTILE = 0.6745  # standard deviations between the median and a quartile of a normal distribution

@@ -6,10 +6,10 @@ import numpy as np
 
 from fastml.activations import ACTIVATIONS
 from fastml.constants import Constant, Whole
-from fastml.description import CLASSES
+from fastml.data.statistics import shift_of
 from fastml.embedding import Embedding
+from fastml.files.description import CLASSES
 from fastml.layers import Activation, BatchNormalization, Dense, Dropout, Normalization
-from fastml.normalization import shift_of
 from fastml.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, Rprop
 from fastml.regularizers import L2
 from fastml.schedules import Schedule

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from fastml.running import Running
+from fastml.data.running import Running
 
 NUMBERS = 2**22  # of a block
 LARGE = 10**8  # bytes of a dense matrix, from where on there is a note

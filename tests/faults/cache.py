@@ -21,7 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fastml import code_cache, compiled, kernels
+from fastml import kernels
+from fastml.program import code_cache, compiled
 
 TRAIN = """
 import hashlib, json, os, shutil, sys, warnings
@@ -45,7 +46,7 @@ with warnings.catch_warnings(record=True) as warned:
     warnings.simplefilter("always")
     model.fit(x, x[:, :2], epochs=3, verbose=0)
 weights = hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
-warned, compiled = [str(w.message) for w in warned], len(fastml.linking.compiled)
+warned, compiled = [str(w.message) for w in warned], len(fastml.program.linking.compiled)
 print(json.dumps({"compiled": compiled, "warned": warned, "weights": weights}))
 """
 MANY = 8  # processes at once

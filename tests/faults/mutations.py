@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
-from fastml.saving import digest
+from fastml.files.saving import digest
 
 VALUES = [
     None, True, False, 0, -1, 1, 2, 3, 255, 2**30, 2**31, 2**53 + 1, 2**63, 2**64, 10**30, 10**400, -(2**63),

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from table_files import flats, people, write_csv
 
 import fastml
-from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential, training
+from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
 from fastml.sklearn import MLPClassifier, MLPRegressor
+from fastml.training import loop as training
 
 SUFFIX = dict.fromkeys(("model", "checkpoint", "estimator"), ".safetensors") | {"csv": ".csv", "parquet": ".parquet"}
 

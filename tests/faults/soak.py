@@ -19,7 +19,8 @@ from collections import Counter
 
 import numpy as np
 
-from fastml import Adam, Dense, Dropout, Sequential, plan, threads, workers
+from fastml import Adam, Dense, Dropout, Sequential
+from fastml.program import plan, threads, workers
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(400, 12)), RNG.normal(size=(400, 3))

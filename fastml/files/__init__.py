@@ -1,0 +1,1 @@
+"""What goes out: models in files, their descriptions, and what training writes."""

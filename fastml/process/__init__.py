@@ -1,0 +1,1 @@
+"""What the operating system does to a process: signals, forks, files written whole, several processes at once."""

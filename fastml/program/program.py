@@ -1,0 +1,269 @@
+"""Programs: a model as tables of instructions over flat buffers, which both executors run."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastml.constants import check_range
+from fastml.initializers import resolve_initializer
+from fastml.kernels import operations  # noqa: F401 to know all of them
+from fastml.kernels.elementwise import NUMBERED as FUNCTIONS
+from fastml.kernels.elementwise import named as function_named
+from fastml.kernels.operation import INSTRUCTION
+from fastml.kernels.operation import NUMBERED as OPERATIONS
+from fastml.kernels.operation import named as operation_named
+from fastml.program.plan import Plan
+from fastml.program.random import Stream
+from fastml.regularizers import L1L2
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+ROLES = ("weight", "bias", "statistic", "constant")  # in this order they stand in the parameters
+
+
+class Parameter(NamedTuple):
+    """A weight matrix, bias vector or statistic: where it stands in the flat parameters, and how it starts."""
+
+    layer: int
+    name: str
+    offset: int
+    shape: tuple
+    initializer: Callable
+    role: str
+    regularizer: L1L2 | None
+    frozen: bool = False  # whether training leaves it as it is, though others of its role are trained
+
+    @property
+    def trained(self):
+        return self.role in ("weight", "bias") and not self.frozen
+
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+    def view(self, buffer):
+        """This parameter's part of a buffer that is laid out like the parameters."""
+        return buffer[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+class Program(NamedTuple):
+    """A model as data. Tables hold instructions in the order of execution; sizes are in elements.
+
+    A table is run once for each batch of at most `batch` rows, in blocks or as a whole of at most `height` rows. One
+    model's parameters and state stand at the same offsets in all its programs, whatever their batch.
+    """
+
+    training: np.ndarray  # forward, loss, metrics, backward, check of the loss, update
+    gradient: np.ndarray  # forward as in training, loss, backward
+    value: np.ndarray  # forward as in training, loss
+    evaluation: np.ndarray  # forward, loss, metrics
+    prediction: np.ndarray  # forward, outputs
+    updates: int  # where in the training table the instructions of the optimizer start
+    spans: dict  # of the parameters that are trained, see `spans_of`
+    parameters: list
+    groups: dict  # size of the parameters of each role
+    batch: int
+    height: int  # rows that the workspace has room for
+    row_size: int  # of the workspace, what each row takes while training
+    plan: Plan  # of training
+    weighted: bool  # whether rows have weights
+    d_out: int
+    params_size: int
+    state_size: int
+    work_size: int
+    flops: int  # floating-point operations of a training step on one row, those of the matrix products
+
+    def initialize(self, buffers, seed):
+        """Writes start values into the parameters."""
+        for position, parameter in enumerate(self.parameters):
+            with np.errstate(over="ignore"):
+                parameter.view(buffers.params)[...] = parameter.initializer(Stream(seed, position), parameter.shape)
+            if not np.isfinite(parameter.view(buffers.params)).all():
+                which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
+                raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
+
+    def refresh(self, optimizer, buffers):
+        """Writes the optimizer's constants, as they are now, into the training table.
+
+        ValueError where they do not go together, RuntimeError where it would need more state than the buffers have.
+        """
+        optimizer.check()
+        check_range(optimizer, optimizer.constants(), buffers.state.dtype)
+        if len(optimizer.start) * self.params_size > buffers.state.size:
+            raise RuntimeError(f"{optimizer!r} needs more state than when it was compiled: compile again")
+        rows = update_instructions(optimizer, self.spans)
+        if len(rows) != len(self.training) - self.updates:
+            raise RuntimeError(f"{optimizer!r} has clipnorm set or unset since it was compiled: compile again")
+        write(self.training[self.updates :], rows)
+
+
+class Buffers(NamedTuple):
+    """The flat arrays that a program works on, all of one dtype."""
+
+    params: np.ndarray
+    grads: np.ndarray
+    state: np.ndarray
+    work: np.ndarray
+
+    @classmethod
+    def for_program(cls, program, dtype):
+        """New buffers, all zero."""
+        shards = program.plan.shards
+        sizes = program.params_size, program.params_size * shards, program.state_size, program.work_size
+        return cls(*(aligned_zeros(size, dtype) for size in sizes))
+
+    def with_work(self, program):
+        """The same parameters and state, with workspace and gradients for another program of the model."""
+        grads = aligned_zeros(program.params_size * program.plan.shards, self.params.dtype)
+        return self._replace(grads=grads, work=aligned_zeros(program.work_size, self.params.dtype))
+
+    def for_training(self, program, optimizer):
+        """The same parameters with the state of a new optimizer."""
+        state = aligned_zeros(program.state_size, self.params.dtype)
+        for array, start in zip(state.reshape(-1, max(1, program.params_size)), optimizer.start, strict=True):
+            array[:] = start
+        return self.with_work(program)._replace(state=state)
+
+
+def aligned_zeros(size, dtype):
+    """Zeros that start at a multiple of 64 bytes."""
+    bytes_ = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, dtype=np.uint8)
+    start = -bytes_.ctypes.data % ALIGNMENT
+    return bytes_[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+
+
+def layout(layers, d_in, line):
+    """The Parameters of a model in the order of its layers, and the size of each role's part, multiples of `line`."""
+    wanted = []
+    for position, layer in enumerate(layers):
+        wanted += [(position, weights) for weights in layer.parameters(d_in)]
+        d_in = layer.units_out(d_in)
+    places, end, groups = {}, 0, {}
+    for role in ROLES:
+        start = end
+        for position, weights in wanted:
+            if weights.role == role:
+                places[position, weights.name] = end
+                end += padded(int(np.prod(weights.shape)), line)
+        groups[role] = end - start
+    parameters = []
+    for position, w in wanted:
+        frozen = w.role in ("weight", "bias") and not layers[position].trainable
+        place = places[position, w.name]
+        initializer = resolve_initializer(w.initializer, w.name)
+        parameters.append(Parameter(position, w.name, place, w.shape, initializer, w.role, w.regularizer, frozen))
+    return parameters, groups
+
+
+def spans_of(parameters, groups, line):
+    """Where the trained parameters stand, as pairs of place and size: "weight", "bias", "each" one by itself, "all".
+
+    Frozen ones leave gaps, and else neighbours are one span; sizes are multiples of `line`.
+    """
+    trained = sorted((p.offset, padded(p.size, line), p.role) for p in parameters if p.trained)
+    spans = {"weight": [], "bias": [], "each": [(offset, size) for offset, size, _ in trained]}
+    for offset, size, role in trained:
+        before = spans[role]
+        if before and sum(before[-1]) == offset:
+            before[-1] = before[-1][0], before[-1][1] + size
+        else:
+            before.append((offset, size))
+    return spans | {"all": [(0, groups["weight"] + groups["bias"])]}
+
+
+def padded(size, line):
+    return -(-size // line) * line
+
+
+def write(array, instructions):
+    """Writes instructions, dicts, into the table that executors read."""
+    for k, row in enumerate(instructions):
+        array[k : k + 1] = packed(row)
+
+
+def packed(row):
+    """An instruction as a table of one, without addresses: those are of a process, and depend on the dtype."""
+    array = np.zeros(1, INSTRUCTION)
+    if row["op"] is None:
+        return array
+    operation, function = operation_named(row["op"]), row.get("function")
+    numbers = {"op": operation.number, "function": function_named(function).number if function else 0}
+    values, words = row | numbers, array.view(np.int64)
+    for k, name in enumerate(operation.layout.names):  # a word each
+        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = values.get(name, 0)
+    return array
+
+
+def table(instructions):
+    """Instructions, dicts, as the table that executors read."""
+    array = np.zeros(len(instructions), INSTRUCTION)
+    write(array, instructions)
+    return array
+
+
+def unpacked(table):
+    """The instructions of a table as dicts: its operation, and what operands it has."""
+    found = []
+    for number, row in zip(table["op"].tolist(), table.reshape(-1, 1), strict=True):
+        if number and number not in OPERATIONS:
+            raise ValueError(f"there is no operation {number}")
+        if number:
+            operation = OPERATIONS[number]
+            record = row.view(operation.layout)[0]
+            values = {name: record[name].item() for name in operation.fields}
+            if record["function"]:
+                values |= {"function": FUNCTIONS[record["function"].item()].name, "alpha": record["alpha"].item()}
+            found.append({"op": operation.name, **values})
+        else:
+            found.append({"op": None})
+    return found
+
+
+def joined(*tables):
+    """The instructions of several tables, one after the other."""
+    words = np.concatenate([part.view(np.int64) for part in tables])  # NumPy takes longer to join records
+    return words.view(INSTRUCTION)
+
+
+def update_instructions(optimizer, spans):
+    """Clipping and the update, in two instructions where weights decay and the rest does not, or in more around gaps.
+
+    There are always as many instructions, as weight_decay and clipping may be set at any time; but for clipnorm, which
+    has one for each parameter. Threads meet where the next instruction shares out the weights in another way, or reads
+    them all. The gradients of frozen weights are 0.
+    """
+    nothing, barrier, rows = {"op": None}, {"op": "barrier"}, []
+
+    def clip_norm(clip, W, size):
+        place = {"W": W, "size": size}
+        measure = {"op": "measure_norm", "clip": clip, **place}
+        return [measure, barrier, {"op": "scale", **place}, barrier]  # before anyone changes what others measure
+
+    def clipped(clip, which, instructions):
+        for W, size in spans[which]:
+            found = instructions(clip or 1.0, W, size)
+            rows.extend([nothing] * len(found) if clip is None else found)
+
+    def clip_value(clip, W, size):
+        return [{"op": "clip_value", "W": W, "size": size, "clip": clip}, barrier]
+
+    clipped(optimizer.clipvalue, "all", clip_value)
+    if optimizer.clipnorm is not None:
+        clipped(optimizer.clipnorm, "each", clip_norm)
+    clipped(optimizer.global_clipnorm, "all", clip_norm)
+    rows.append({"op": "begin_update"})
+    constants = optimizer.operands()
+    taken = operation_named(optimizer.op).fields
+    update = {"op": optimizer.op, **{name: value for name, value in constants.items() if name in taken}}
+    weights, others, updates = spans["weight"], spans["bias"], []
+    one = weights and others and sum(weights[-1]) == others[0][0]  # no gap between them
+    if not constants.get("weight_decay") or optimizer.decay_all:
+        if one:
+            whole = weights[-1][0], weights[-1][1] + others[0][1]
+            weights, others, updates = [*weights[:-1], whole], others[1:], [nothing]
+        updates = [{**update, "W": W, "size": size} for W, size in (*weights, *others)] + updates
+    else:
+        updates = [{**update, "W": W, "size": size} for W, size in weights]
+        updates += [{**update, "W": W, "size": size, "weight_decay": 0.0} for W, size in others]
+    return [*rows, *updates, barrier]

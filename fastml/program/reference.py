@@ -1,0 +1,329 @@
+"""The reference executor: a program, instruction by instruction, in plain NumPy.
+
+It is the oracle of the tests, the baseline of the benchmarks, and the text to read to see what training does. Each
+function below is an operation; what it is given, its kernel in `fastml.kernels` says. The formulas of activations,
+losses, metrics and updates stand beside their names, in `fastml.activations` and so on. No formula is shared with the
+compiled executor, whose signature this one has. It also runs on complex buffers, with which `gradient_check`
+differentiates.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastml.activations import ACTIVATIONS, magnitude, softmax
+from fastml.kernels.elementwise import CUSTOM
+from fastml.kernels.operation import named as operation_named
+from fastml.kernels.operations import OPERATIONS
+from fastml.losses import LOSSES, one_hot
+from fastml.metrics import METRICS
+from fastml.optimizers import UPDATES
+from fastml.process.signals import hold_interrupts
+from fastml.program.program import unpacked
+from fastml.program.random import dropout_mask, permutation
+
+
+def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
+    """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.job` for the arrays."""
+    record, arrays = jobs[0], (params, grads, state, work, x, y, weights, outputs, order, totals.reshape(-1))
+    job = SimpleNamespace(**{name: record[name].item() for name in record.dtype.names})
+    job.params_size, job.columns = params.size, totals.shape[1]
+    instructions = [bound(s) for s in unpacked(program) if s["op"]]
+    here = SimpleNamespace(thread=0, threads=1, at=0, source=0, step=job.step, t=job.t, loss=job.loss, worse=0.0)
+    while here.step < job.stop:
+        begin_step(job, here, rates, order)
+        with hold_interrupts(), np.errstate(all="ignore"):
+            finite = step(job, here, instructions, arrays)
+            here.step += finite
+            record["step"], record["t"], record["loss"] = here.step, here.t, here.loss
+        if not finite:
+            record["diverged"] = 1
+            return
+        if job.patience and here.batch == job.steps_per_epoch - 1:
+            loss = job.scale * (totals[here.epoch, 0] / job.rows)
+            record["waited"] = 0 if loss <= record["best"] - job.tolerance else record["waited"] + 1
+            record["best"] = min(record["best"], loss)
+            if record["waited"] >= job.patience:
+                return
+
+
+def bound(fields):
+    """An instruction as its function, the function that finds its arguments, their names, and what it says itself."""
+    operation, apply = operation_named(fields["op"]), fields.get("function")
+    apply = apply and elementwise(apply, fields["alpha"])
+    function = operation.twin or FUNCTIONS[operation.name]
+    return function, arguments_of(operation), [*operation.operands], SimpleNamespace(**fields), apply
+
+
+def begin_step(job, here, rates, order):
+    """The rows and the learning rate of a step; at the start of an epoch the rows are shuffled."""
+    here.epoch, here.batch = divmod(here.step, job.steps_per_epoch)
+    here.age, here.begin = job.epoch + here.epoch, here.batch * job.batch_size
+    here.n = job.rows - here.begin if here.batch == job.steps_per_epoch - 1 else job.batch_size
+    here.rate = rates[min(here.step - job.start, len(rates) - 1)]
+    if here.batch == 0 and order.size:
+        order[:] = permutation(job.seed, here.age, len(order))
+
+
+def step(job, here, instructions, arrays):
+    """One batch. Returns False where the loss must be finite and is not, before anything is updated."""
+    begin_block(job, here, 0)
+    here.next, here.diverged, job.batch_loss = 0, False, 0.0
+    while here.next < len(instructions) and not here.diverged:
+        function, arguments, names, s, apply = instructions[here.next]
+        here.next += 1
+        function(**dict(zip(names, arguments(job, s, here, apply, *arrays), strict=True)))
+    return not here.diverged
+
+
+def begin_block(job, here, first):
+    """The rows of a batch from `first` on that go through the network at once: a block, or all where there are none."""
+    block = job.block or here.n
+    blocks = -(-here.n // block)
+    shards = min(job.shards, blocks)
+    starts = {shard * blocks // shards * block: shard for shard in range(shards)}  # first row of each
+    here.first, here.m = first, min(block, here.n - first)
+    here.count, here.fresh = here.m, first in starts
+    here.shard = starts.get(first, here.shard if first else 0)
+
+
+# The program's own flow.
+
+
+def barrier(job, slice_):
+    pass  # there is one thread
+
+
+def next_block(job, slice_):
+    if slice_.first + slice_.m < slice_.n:
+        begin_block(job, slice_, slice_.first + slice_.m)
+        slice_.next = 0
+
+
+def stop_unless_finite(job, slice_):
+    slice_.diverged = not np.isfinite(job.batch_loss)
+
+
+def begin_update(job, slice_):
+    loss = job.batch_loss / slice_.n
+    slice_.worse, slice_.loss = loss > slice_.loss, loss
+    slice_.t += 1
+
+
+# Rows in and out.
+
+
+def gather(data, order, begin, first, x):
+    rows = slice(begin + first, begin + first + len(x))
+    x[...] = data[order[rows] if order.size else rows].reshape(x.shape)
+
+
+def store_outputs(a, begin, first, outputs):
+    outputs[begin + first : begin + first + len(a)] = a
+
+
+# Layers.
+
+
+def normalize(x, mean, scale, a):
+    a[...] = (x - mean) * scale
+
+
+def copy_columns(x, column, width, place, a):
+    a[:, place : place + width] = x[:, column : column + width]
+
+
+def embed_forward(x, column, W, place, a):
+    a[:, place : place + W.shape[1]] = W[x[:, column].real.astype(np.int64)]
+
+
+def embed_backward(x, column, da, place, share, fresh, dW):
+    value = np.zeros_like(dW)
+    np.add.at(value, x[:, column].real.astype(np.int64), da[:, place : place + dW.shape[1]])
+    dW[...] = value if fresh else dW + value
+
+
+def dense_forward(x, W, b, function, z, a, scratch):
+    z[...] = x @ W + b
+    if function:
+        a[...] = function(z, z)
+
+
+def dense_backward_weights(x, dz, share, fresh, dW, db, scratch):
+    for gradient, value in ((dW, x.T @ dz), (db, dz.sum(axis=0))):
+        gradient[...] = value if fresh else gradient + value
+
+
+def dense_backward_inputs(dz, W, function, u, dx, scratch):
+    value = dz @ W.T
+    dx[...] = function(u, value) if function else value
+
+
+def activation_forward(function, z, a):
+    a[...] = function(z, z)
+
+
+def activation_backward(function, u, da, dz):
+    dz[...] = function(u, da)
+
+
+def softmax_forward(z, a):
+    a[...] = softmax(z)
+
+
+def softmax_backward(a, da, dz):
+    dz[...] = a * (da - (da * a).sum(axis=1, keepdims=True))
+
+
+def dropout_forward(seed, step, epoch, layer, rate, first, x, mask, a):
+    mask[...] = dropout_mask(seed, step, epoch, layer, rate, (first + len(x), x.shape[1]))[first:]
+    a[...] = x * mask
+
+
+def dropout_backward(mask, da, dx):
+    dx[...] = da * mask
+
+
+def batchnorm_forward(x, gamma, beta, epsilon, share, batch_mean, batch_variance, inverse, x_hat, a):
+    batch_mean[...] = x[0] + (x - x[0]).mean(axis=0)
+    batch_variance[...] = ((x - batch_mean) ** 2).mean(axis=0)
+    inverse[...] = 1 / np.sqrt(batch_variance + epsilon)
+    x_hat[...] = (x - batch_mean) * inverse
+    a[...] = gamma * x_hat + beta
+
+
+def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
+    a[...] = gamma * ((x - mean) / np.sqrt(variance + epsilon)) + beta
+
+
+def batchnorm_backward(da, x_hat, gamma, inverse, share, dgamma, dbeta, dx):
+    dgamma[...], dbeta[...] = (da * x_hat).sum(axis=0), da.sum(axis=0)
+    dx[...] = gamma * inverse / len(da) * (len(da) * da - dbeta - x_hat * dgamma)
+
+
+def batchnorm_track(batch_mean, batch_variance, n, momentum, share, mean, variance):
+    for running, new in ((mean, batch_mean), (variance, batch_variance * (n / (n - 1)))):
+        running[...] = momentum * running + (1 - momentum) * new
+
+
+# Around the loss.
+
+
+def smooth_targets(y, label_smoothing, classes, smooth):
+    dense = y if y.shape == smooth.shape else one_hot(y, smooth.shape[1])
+    smooth[...] = (1 - label_smoothing) * dense + label_smoothing / classes
+
+
+def weigh_rows(w, rows):
+    rows *= w
+
+
+def weigh_losses(w, losses):
+    losses *= w[:, 0]
+
+
+def add_loss(job, slice_, losses, total, totals):
+    loss = losses.sum(dtype=totals.dtype)
+    job.batch_loss += loss
+    totals[slice_.epoch * job.columns + total] += loss
+
+
+def add_score(job, slice_, scores, total, totals):
+    totals[slice_.epoch * job.columns + total] += scores.sum(dtype=totals.dtype)
+
+
+# Penalties, clipping, and what sums up the gradient.
+
+
+def add_penalty(job, slice_, W, l1, l2, total, totals):
+    W = W.astype(totals.dtype)
+    penalty = slice_.n * (l1 * np.where(W.real == 0, 0, magnitude(W)).sum() + l2 * (W**2).sum())
+    job.batch_loss += penalty
+    totals[slice_.epoch * job.columns + total] += penalty
+
+
+def penalty_backward(W, dW, l1, l2):
+    dW += (l1 * np.sign(W) + 2 * l2 * W).astype(dW.dtype)
+
+
+def sum_terms(terms, share, fresh, dW):
+    value = terms.sum(axis=0)
+    dW[...] = value if fresh else dW + value
+
+
+def add_shards(job, slice_, dW, place, grads):
+    shards = min(job.shards, -(-slice_.n // job.block))
+    dW[...] = grads.reshape(-1, job.params_size)[:shards, place : place + dW.size].sum(axis=0)
+
+
+def clip_value(dW, clip):
+    dW[...] = np.clip(dW, -clip, clip)
+
+
+def measure_norm(slice_, dW, clip):
+    slice_.factor = clip / max(np.sqrt((dW.astype(np.float64) ** 2).sum()), clip)
+
+
+def scale(dW, factor):
+    dW *= dW.dtype.type(factor)
+
+
+# What the registries have: formulas by name.
+
+
+def elementwise(name, alpha):
+    """The activation of a name, as a function of z, or its slope, as one of what it reads and of the gradient."""
+    if name in CUSTOM:
+        return CUSTOM[name].twin
+    if name in ACTIVATIONS:
+        return lambda z, _: ACTIVATIONS[name].forward(z, alpha)
+    function = ACTIVATIONS[name.removesuffix("_slope")]
+    return lambda u, da: function.backward(u, u, da, alpha)
+
+
+def loss_forward_of(loss):
+    def forward(z, y, a, terms, losses, **s):
+        losses[...], a[...] = loss.forward(s, z, y)
+
+    return forward
+
+
+def loss_backward_of(loss):
+    def backward(n, a, y, dz, **s):
+        value = loss.backward(s, a, y)  # of a mean over these rows
+        dz[...] = value if n == len(a) else value * (len(a) / n)
+
+    return backward
+
+
+def score_of(metric):
+    def score(a, y, scores):
+        scores[...] = metric.score(a, y)
+
+    return score
+
+
+def update_of(op, update):
+    def updated(W, dW, learning_rate=0.0, t=0, worse=False, **others):
+        arrays = [value for value in others.values() if isinstance(value, np.ndarray)]
+        update({"op": op, **others}, W, dW, arrays, t, learning_rate, worse)
+
+    return updated
+
+
+FUNCTIONS = {name: function for name, function in globals().items() if name in OPERATIONS}
+FUNCTIONS |= dict.fromkeys(("gather_inputs", "gather_targets", "gather_weights"), gather)
+for loss in LOSSES.values():
+    FUNCTIONS[f"{loss.operation}_forward"] = loss_forward_of(loss)
+    FUNCTIONS[f"{loss.operation}_backward"] = loss_backward_of(loss)
+FUNCTIONS |= {metric.operation: score_of(metric) for metric in METRICS.values()}
+FUNCTIONS |= {op: update_of(op, update) for op, update in UPDATES.items()}
+
+_arguments = {}  # of operations, once they have been asked for
+
+
+def arguments_of(operation):
+    """The function that finds an operation's arguments; see `Operation.arguments`."""
+    if operation.name not in _arguments:
+        _arguments[operation.name] = operation.arguments()
+    return _arguments[operation.name]

@@ -1,0 +1,1 @@
+"""What happens when a model trains: its engine, the loop around the executor, snapshots, resuming, progress."""

@@ -1,0 +1,291 @@
+"""The engine of a model: its weights in flat buffers, the programs over them, and how far training has come."""
+
+import copy
+import math
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from fastml.constants import Constant, check_range
+from fastml.layers import method_of
+from fastml.metrics import columns_of
+from fastml.process.signals import hold_interrupts
+from fastml.program import compiled, linking, reference
+from fastml.program.lowering import lower
+from fastml.program.plan import WHOLE, batches, make_plan
+from fastml.program.program import Buffers, aligned_zeros
+from fastml.training.inference import BLOCK, Inference, fits
+from fastml.training.loop import Data, Run, TrainingRun, train
+from fastml.training.rest import Rest
+from fastml.training.weight_access import WeightAccess
+
+EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
+
+
+class Engine(WeightAccess):
+    """Runs a model of layers over data of width d_in. What comes in has been checked and converted.
+
+    One thread trains at a time, as `rest.turn` says. Others may predict and evaluate beside it, with the weights that
+    `rest` gives them.
+    """
+
+    shift = None  # of the columns of data, subtracted from them in float64 before they come here; see `shift_of`
+
+    def __init__(self, layers, d_in, dtype, seed, rest, initialize=True):
+        self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
+        self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
+        self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
+        self.executor = "compiled"
+        self.epochs = 0  # that the model has trained; they count for the random numbers
+        self.updates = 0  # that the optimizer has made
+        self.loss = math.inf  # before the last update
+        self.fitted = not method_of(self.layers)  # whether the statistics of the data are known
+        self.run = None  # the training under way
+        self.written = None  # the optimizer's numbers when its table was written
+        self.inference = None  # what predictions and evaluations need, from the first one on
+        for layer in self.layers:
+            check_range(layer, Constant.values(layer), dtype)
+        program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
+        self._take(program, Buffers.for_program(program, dtype))
+        if initialize:  # a file has weights already
+            self.program.initialize(self.buffers, seed)
+
+    def __getstate__(self):
+        """Without what can be made again; the copy of a model in training goes on where that rests."""
+        epochs, updates, loss = self.progress()
+        kept = {"program": None, "run": None, "rest": None, "inference": None}
+        kept["buffers"] = self.buffers.params.copy(), self.buffers.state.copy()
+        return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        program = lower(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
+        params, kept = state["buffers"]
+        buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
+        self.rest = Rest()
+        self._take(program, buffers)
+        self.buffers.params[:], self.buffers.state[:] = params, kept
+
+    def compile(self, loss, metrics, optimizer, executor):
+        """Sets the aim of training, with a new state of the optimizer: a Loss, Metrics, an Optimizer, a name."""
+        for thing in (optimizer, loss):
+            check_range(thing, thing.constants(), self.dtype)
+        optimizer.check()
+        aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
+        program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
+        buffers = self.buffers.for_training(program, optimizer)
+        if not np.isfinite(buffers.state).all():
+            raise ValueError(f"{optimizer!r} starts from values that are beyond the range of {self.dtype}")
+        with self.rest.lock:
+            self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
+            self._take(program, buffers._replace(params=self.buffers.params))
+            self.inference = None
+
+    def freeze(self, trainable):
+        """Has the training leave out layers; `trainable` says of each whether it takes part. Not while one runs."""
+        for layer, takes_part in zip(self.layers, trainable, strict=False):
+            layer.trainable = takes_part
+        program = self.program
+        sizes = {"weighted": program.weighted, "height": program.height, "plan": program.plan}
+        program = lower(self.layers, self.d_in, program.batch, self.dtype, **self.aim, **sizes)
+        with self.rest.lock:
+            self._take(program, self.buffers.with_work(program))
+            self.inference = None
+
+    @property
+    def frozen(self):
+        """Whether no layer is trained."""
+        return not any(parameter.trained for parameter in self.program.parameters)
+
+    def own(self):
+        """Before parameters change: gives those who read them an array of their own, the one that there is."""
+        with self.rest.lock:
+            if self.rest.shares(self.buffers.params):
+                params = aligned_zeros(self.buffers.params.size, self.dtype)
+                params[:] = self.buffers.params
+                self.buffers = self.buffers._replace(params=params)
+
+    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, **loop):
+        """Trains, or goes on from a TrainingState; see `fastml.training.loop.train` for the rest of the arguments."""
+        batch_size = min(batch_size, len(x))
+        steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
+        plan = self._plan(largest)
+        sizes = {"steps": steps_per_epoch, "epochs": epochs, "columns": columns_of(self.aim["metrics"])}
+        data = Data(self.dtype, x, y, weights, shuffle=shuffle, **sizes)
+        first, total = resumed.first if resumed else self.updates, epochs * steps_per_epoch
+        rates = partial(self.aim["optimizer"].rates, first=first, total=total)
+        rates(first, 1)  # so that a schedule that does not fit fails before anything changes
+        if self.executor == "compiled":
+            linking.ready(linking.needed_by(self.program.training, self.dtype))
+        with hold_interrupts() as hold, self.rest.training(self._end_run):
+            self._room_for(largest, weights is not None, plan)
+            self._write_constants()
+            self.adapt(statistics)
+            counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
+            arguments = data, steps_per_epoch, batch_size, rates, plan
+            counters["first"] = first
+            run = TrainingRun(self, self._chunk, self.program.training, self.buffers, *arguments, **counters)
+            if resumed:
+                resumed.enter_run(run)
+            progress = make_progress(len(x), epochs)
+            self.run = run
+            try:
+                train(run, epochs, progress=progress, resumed=resumed, hold=hold, **loop)
+            finally:
+                progress.close()
+
+    def _end_run(self):
+        """Keeps how far the training has come that was under way."""
+        self.epochs, self.updates, self.loss = self.progress()
+        self.run = None
+
+    def _chunk(self, table, jobs, rates, _, *arrays):
+        """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
+        if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
+            self._write_constants()
+        self.own()
+        return EXECUTORS[self.executor](table, jobs, rates, self.buffers.params, *arrays)
+
+    def inference_for(self, weighted, threads):
+        """The Inference of the model as it is, for so many threads, and for rows that have weights or have none."""
+        with self.rest.lock:
+            if not (self.inference and self.inference.serves(weighted, threads)):
+                program = self.program
+                if not fits(program, weighted, threads):
+                    aim = {**self.aim, "weighted": bool(weighted), "plan": WHOLE._replace(threads=threads)}
+                    program = lower(self.layers, self.d_in, BLOCK, self.dtype, **aim)
+                self.inference = Inference(program, self.aim)
+            return self.inference
+
+    @contextmanager
+    def reading(self):
+        """Parameters that nobody changes in the ``with`` block; during a training, those of its last chunk."""
+        params = self.rest.read(self)
+        try:
+            yield params
+        finally:
+            self.rest.give_back(params)
+
+    def evaluate(self, x, y, weights, loss):
+        """The metrics, means of loss and scores over the rows, and the predictions if a metric needs them all, or None.
+
+        None instead where another thread has compiled the model since these rows were checked for a loss.
+        """
+        plan = self._plan_inference(len(x))
+        inference = self.inference
+        if weights is None and inference and inference.program.weighted:
+            weights = np.ones((len(x), 1), self.dtype)  # rather than another program
+        inference = self.inference_for(weights is not None, plan.threads)
+        if inference.aim["loss"] is not loss:
+            return None
+        metrics = inference.aim["metrics"]
+        columns = columns_of(metrics)
+        whole = columns <= len(metrics)
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype) if whole else None
+        data = Data(self.dtype, x, y, weights, outputs, columns=columns)
+        return metrics, self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
+
+    def predict(self, x):
+        """The outputs for the rows of x."""
+        plan = self._plan_inference(len(x))
+        inference = self.inference_for(None, plan.threads)
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype)
+        self._infer(inference, inference.program.prediction, Data(self.dtype, x, outputs=outputs), plan)
+        return outputs
+
+    def _infer(self, inference, table, data, plan):
+        """Runs a table of the inference's program over all rows."""
+        work = inference.workspace(self.dtype)
+        try:
+            with self.reading() as params:
+                buffers = self.buffers._replace(params=params, work=work)
+                return self._once(table, data, min(BLOCK, data.rows), buffers, plan)
+        finally:
+            inference.workspaces.append(work)
+
+    def few(self, method, *arguments):
+        """What a Predictor's method returns, or None where it cannot be used."""
+        inference = self.inference
+        if not (inference and inference.predictors):  # there is none that waits
+            if self.executor != "compiled" or not self.fitted:
+                return None
+            linking.ready(linking.needed_by(self.program.prediction, self.dtype))
+            inference = self.inference_for(None, 1)
+        predictor = inference.predictor(self)
+        params = self.rest.read(self)
+        try:
+            if predictor.shift is not self.shift:  # another thread has just changed it
+                return None
+            predictor.use(params)
+            return method(predictor, *arguments)
+        finally:
+            self.rest.give_back(params)
+            inference.predictors.append(predictor)
+
+    def gradients(self, x, y, weights, loss):
+        """Loss over all rows, as training sees it, and gradients, shaped like the weights; or None as in `evaluate`."""
+        plan, aim = self._plan(len(x)), self.aim
+        if aim["loss"] is not loss:
+            return None
+        height = plan.block * plan.threads or len(x)
+        aim = {**aim, "weighted": weights is not None, "height": height, "plan": plan}
+        program = lower(self.layers, self.d_in, len(x), self.dtype, **aim)
+        with self.reading() as params:
+            buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
+            run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), buffers, plan)
+        return run.means(0, 1)[0][0], [p.view(buffers.grads).copy() for p in program.parameters]
+
+    def _alone(self):
+        return all(layer.alone for layer in self.layers)
+
+    def _plan(self, rows):
+        """The Plan of a training step."""
+        row_bytes = self.program.row_size * self.buffers.params.itemsize
+        return make_plan(rows, row_bytes, self.buffers.params.nbytes, self.program.flops, self._alone())
+
+    def _plan_inference(self, rows):
+        """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
+        rows = min(rows, BLOCK)
+        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
+
+    def progress(self):
+        """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""
+        if self.run is None:
+            return self.epochs, self.updates, self.loss
+        return self.epochs + -(-self.run.step // self.run.steps_per_epoch), self.run.t, self.run.loss
+
+    def _room_for(self, batch, weighted, plan):
+        """Makes sure that the program trains on `batch` rows at a time by this plan, with weights of rows or none."""
+        program = self.program
+        threads = max(plan.threads, program.plan.threads)
+        height, kept = plan.block * threads or batch, plan._replace(threads=threads)
+        enough = program.batch >= batch and program.height >= height
+        if enough and program.weighted == weighted and program.plan == kept:
+            return
+        batch, height = max(batch, program.batch), max(height, min(program.height, BLOCK))
+        aim = {**self.aim, "weighted": weighted, "height": height, "plan": kept}
+        program = lower(self.layers, self.d_in, batch, self.dtype, **aim)
+        self._take(program, self.buffers.with_work(program))
+
+    def _take(self, program, buffers):
+        self.program, self.buffers = program, buffers
+
+    def _write_constants(self):
+        """Brings the training table up to the optimizer's constants."""
+        self.program.refresh(self.aim["optimizer"], self.buffers)
+        self.written = numbers_of(self.aim["optimizer"])
+
+    def _once(self, table, data, batch_size, buffers, plan):
+        """Runs a table over all rows, batch by batch."""
+        steps = -(-data.rows // batch_size)
+        execute = EXECUTORS[self.executor]
+        run = Run(execute, table, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
+        for _ in run.chunks(steps):
+            pass
+        return run
+
+
+def numbers_of(optimizer):
+    """The attributes of an optimizer that its instructions may hold, by name."""
+    return {name: value for name, value in vars(optimizer).items() if value is None or isinstance(value, (float, bool))}
