@@ -33,7 +33,7 @@ from fastml.layers import (
     Softmax,
 )
 from fastml.learning_rates import LearningRates, find_learning_rate
-from fastml.loading import load_predictor, read_table
+from fastml.loading import load, load_predictor, read_table
 from fastml.losses import (
     LOSSES,
     BinaryCrossentropy,
@@ -61,7 +61,7 @@ from fastml.schedules import (
     Schedule,
     StepDecay,
 )
-from fastml.sequential import Sequential, load
+from fastml.sequential import Sequential
 from fastml.set_metrics import SET_METRICS
 from fastml.telling import missing as telling_of
 from fastml.training.loop import DivergenceError

@@ -37,7 +37,7 @@ class History(Callback):
 
     def plot(self, name: str = "loss", **options):
         """Draws the loss, or the metric `name`, by epoch; see `fastml.plots.loss_curves` for options and result."""
-        from fastml.plots import loss_curves
+        from fastml.plots.curves import loss_curves
 
         return loss_curves(self, name, **options)
 

@@ -173,8 +173,6 @@ class Contents:
         Raises `ModelFileError` where the file is none, ValueError where its weights do not fit.
         """
         other = saving.load(path, type(self), custom=custom_objects(self))
-        if not isinstance(other, type(self)):
-            raise ValueError(f"{os.fspath(path)} holds an estimator, not a model alone: use fastml.load")
         if not other._engine.fitted:
             raise ValueError(f"{os.fspath(path)} has no statistics of Normalization: it was saved before its first fit")
         if not self._engine:

@@ -1,10 +1,42 @@
-"""Models from files for predictions alone, and tables from files as the commands read them."""
+"""Models from files, whole or for predictions alone, and tables from files as the commands read them."""
 
 import os
 import warnings
 
 from fastml.files import saving
 from fastml.sequential import Sequential
+
+
+def estimator_of(description, model):
+    """The estimator of a description, which needs scikit-learn."""
+    from fastml.sklearn import restored
+
+    return restored(description, model)
+
+
+def trained_of(description, model):
+    """What of an estimator predicts, which does not."""
+    from fastml.sklearn.files import restore_trained
+
+    return restore_trained(description, model)
+
+
+def checked_objects(custom_objects):
+    """A dict from names to functions and classes, or None; TypeError for anything else."""
+    if custom_objects is not None and not isinstance(custom_objects, dict):
+        raise TypeError(f"custom_objects must be a dict from names to what they mean, got {custom_objects!r}")
+    return custom_objects
+
+
+def load(path: str | os.PathLike, custom_objects: dict | None = None):
+    """The model that `Sequential.save` wrote, or the estimator that its own `save` did.
+
+    custom_objects : functions and classes of your own that it has, by the names under which `save` told them.
+
+    Raises `ModelFileError`, a ValueError, where the file is none; ImportError for an estimator without scikit-learn.
+    Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
+    """
+    return saving.load(path, Sequential, estimator_of, checked_objects(custom_objects))
 
 
 def load_predictor(path: str | os.PathLike):
@@ -14,7 +46,7 @@ def load_predictor(path: str | os.PathLike):
     see `fastml.trained.TrainedModel`. The file is checked as `load` does. Of a file that `Sequential.save` wrote it is
     the Sequential. Raises `ModelFileError` where the file is none.
     """
-    return saving.load(path, Sequential, trained=True)
+    return saving.load(path, Sequential, trained_of)
 
 
 def read_table(path: str | os.PathLike, **how):

@@ -7,7 +7,8 @@ import os
 
 from fastml.files.description import custom_objects
 from fastml.keras_names import MISSING
-from fastml.sequential import Sequential, load
+from fastml.loading import load
+from fastml.sequential import Sequential
 from fastml.telling import missing, told
 
 

@@ -14,7 +14,6 @@ from fastml.callbacks import History
 from fastml.constants import positive_integer
 from fastml.contents import Contents
 from fastml.data.arrays import as_list, as_row, put
-from fastml.files import saving
 from fastml.layer import Layer, check_name
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.metrics import named_metric, resolve_metric
@@ -328,21 +327,3 @@ def check_batch_size(batch_size, name="batch_size"):
     """Checks a number of rows at a time that has no effect; TypeError or ValueError for what is none."""
     if batch_size is not None:
         positive_integer(name, batch_size)
-
-
-def checked_objects(custom_objects):
-    """A dict from names to functions and classes, or None; TypeError for anything else."""
-    if custom_objects is not None and not isinstance(custom_objects, dict):
-        raise TypeError(f"custom_objects must be a dict from names to what they mean, got {custom_objects!r}")
-    return custom_objects
-
-
-def load(path: str | os.PathLike, custom_objects: dict | None = None):
-    """The model that `Sequential.save` wrote, or the estimator that its own `save` did.
-
-    custom_objects : functions and classes of your own that it has, by the names under which `save` told them.
-
-    Raises `ModelFileError`, a ValueError, where the file is none; ImportError for an estimator without scikit-learn.
-    Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
-    """
-    return saving.load(path, Sequential, custom=checked_objects(custom_objects))

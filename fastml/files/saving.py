@@ -155,29 +155,28 @@ def digest(text, tensors):
     return summed.hexdigest()
 
 
-def load(path, sequential, trained=False, custom=None):
-    """The model in a file, an instance of `sequential`, or the estimator around it: what of it is `trained`, if so.
+def load(path, sequential, estimator=None, custom=None):
+    """The model in a file, an instance of `sequential`, or what `estimator` makes of it and an estimator's description.
 
-    custom : users' functions and classes by name.
+    Without such a function, a file of an estimator is refused. custom : users' functions and classes by name.
     """
-    return made(path, *read(path), sequential, trained, custom)[0]
+    return made(path, *read(path), sequential, estimator, custom)[0]
 
 
-def made(path, text, tensors, sequential, trained=False, custom=None):
+def made(path, text, tensors, sequential, estimator=None, custom=None):
     """What `load` gives, of the content of a file, and the description."""
     try:
         description = parse(text, sum(array.size for array in tensors.values()))
         version = positive_integer("version", description["version"])
         if version <= VERSION:
-            if "estimator" not in description:
-                return rebuilt(description, tensors, sequential, custom), description
-            if trained:
-                from fastml.sklearn.files import restore_trained as restored
-            else:
-                from fastml.sklearn import restored  # which needs scikit-learn
+            described = description.get("estimator")
+            if described is not None and estimator is None:
+                raise ModelFileError(f"{path} holds an estimator, not a model alone: use fastml.load")
             model = rebuilt(description, tensors, sequential, custom)
-            return restored(description["estimator"], model), description
+            return (model if described is None else estimator(described, model)), description
         writer = str(description["fastml"])[:40]
+    except ModelFileError:
+        raise
     except Unknown as error:
         raise ModelFileError(f"{path}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from fastml.callbacks import History
 from fastml.metrics import more_is_better
 from fastml.plots.style import VALIDATION, count_along, finish, labelled, look, new_figure
 from fastml.registry import lookup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+@runtime_checkable
+class History(Protocol):
+    """What `fit` returns, a `fastml.callbacks.History`, which itself draws curves."""
+
+    epoch: list
+    history: dict
 
 
 def loss_curves(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastml.layers import Activation, Dropout
-from fastml.plots.signals import layer_outputs
-from fastml.plots.style import COLORS, finish, grid_of_axes, network
+from fastml.plots.signals import layer_outputs, network
+from fastml.plots.style import COLORS, finish, grid_of_axes
 from fastml.sequential import Sequential
 
 if TYPE_CHECKING:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+def network(model):
+    """The Sequential itself, or that of a fitted estimator of fastml.sklearn; TypeError for what is neither."""
+    found = getattr(model, "model_", model)
+    if not isinstance(found, Sequential):
+        raise TypeError(f"model must be a Sequential, or a fitted estimator of fastml.sklearn, got {model!r}")
+    return found
+
+
 def gradient_norms(
     models: Sequential | list[Sequential] | dict[str, Sequential], x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:

@@ -2,7 +2,6 @@
 
 import sys
 
-from fastml.sequential import Sequential
 from fastml.training.progress import in_notebook
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -27,14 +26,6 @@ def labelled(things, kind, argument):
     if not things:
         raise ValueError(f"{argument} must not be empty")
     return things
-
-
-def network(model):
-    """The Sequential itself, or that of a fitted estimator of fastml.sklearn; TypeError for what is neither."""
-    found = getattr(model, "model_", model)
-    if not isinstance(found, Sequential):
-        raise TypeError(f"model must be a Sequential, or a fitted estimator of fastml.sklearn, got {model!r}")
-    return found
 
 
 def new_figure(width, height):
