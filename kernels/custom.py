@@ -6,7 +6,7 @@ Each is named by the digest of its formulas, so that equal ones are one operatio
 from llvmlite import ir
 from numba import njit
 
-from fastml.kernels.formulas import VECTORS, rowwise_of
+from fastml.kernels.formulas import VECTORS, RowFormula
 from fastml.kernels.operands import Column, GradientPart, Number, OfSlice, Part, Rows, StatePart, Weights
 from fastml.kernels.operation import CUSTOM, register
 from fastml.kernels.simd import Vec, elementwise, splat
@@ -29,8 +29,8 @@ def loss_operations(name, value, slope, forward, backward):
     Both may also take "d", the number of outputs, and the slope "scale", 1 / rows of the batch.
     """
     outputs, targets = Rows("d_out"), Rows("d_y")
-    values = rowwise(rowwise_of(value, {"d": 0}, [("vector", 0)]))
-    slopes = rowwise(rowwise_of(slope, {"d": 0, "scale": 1}, [("matrix", 2)]))
+    values = rowwise(RowFormula(value, {"d": 0}, [("vector", 0)]))
+    slopes = rowwise(RowFormula(slope, {"d": 0, "scale": 1}, [("matrix", 2)]))
     copy = elementwise(lambda z: z)
     custom(
         f"{name}_forward",
@@ -58,9 +58,9 @@ def layer_operations(name, value, slope, count, forward, backward):
     vectors, terms = {w: Weights("d_in") for w in weights}, {f"d{w}": rows for w in weights}
     inside, named = {"d": 0}, "".join(f"{w}, " for w in weights)
     flat = tuple(range(1, count + 1))
-    values = rowwise(rowwise_of(value, inside, [("matrix", count + 1)]), flat)
+    values = rowwise(RowFormula(value, inside, [("matrix", count + 1)]), flat)
     places = [("matrix", count + 2 + k) for k in range(count + 1)]
-    slopes = rowwise(rowwise_of(slope, inside, places), flat)
+    slopes = rowwise(RowFormula(slope, inside, places), flat)
     custom(
         f"{name}_forward",
         [f"values((x, {named}a), (), (x.dtype.type(x.shape[1]),))"],

@@ -11,7 +11,8 @@ from numba.np.arrayobj import make_array
 from fastml.kernels.operands import Number, OfJob, OfSlice, Rows, Size
 from fastml.kernels.operation import operation
 from fastml.kernels.random import DROPOUT, HALF, LOW, rounds
-from fastml.kernels.simd import INDEX, Vec, Words, broadcast, elementwise, mask_for, real_type, store
+from fastml.kernels.simd import INDEX, Vec, broadcast, elementwise, mask_for, real_type, store
+from fastml.kernels.words import Words
 
 RUN = 16  # counters side by side: they give 4 runs of 16 words, whatever the width of this CPU's vectors
 

@@ -118,80 +118,85 @@ def elementwise_of(formula):
     return lambda u, v, alpha: evaluated(formula, VECTORS, (u, v), u.constant)[0]
 
 
-def rowwise_of(formula, scalars, places):
-    """The formula of `kernels.sweeps.rowwise` that computes this one for a row.
+class RowFormula:
+    """A formula of `kernels.sweeps.rowwise` that computes this Formula for a row, by passes over its columns.
 
-    Its inputs are numbers of matrices, but for those that `scalars` has, by their place among the scalars. `places` are
-    where results go: the matrix, or of results that do not differ from column to column the vector.
+    Inputs are numbers of matrices, but for those that `scalars` has, by their place among the scalars. `places` are
+    where results go: ("matrix", k), or ("vector", k) of results that do not differ from column to column.
     """
-    steps = formula.steps
-    depth = []  # how many reductions lead to a step, one after the other
-    for step in steps:
-        below = max((depth[k] for k in operands(step)), default=0)
-        depth.append(below + (step.op in REDUCTIONS))
 
-    def computed(row, *constants):
+    def __init__(self, formula, scalars, places):
+        self.steps, self.scalars = formula.steps, scalars
+        self.results = list(zip(formula.outputs, places, strict=True))
+        self.depth = []  # how many reductions lead to a step, one after the other
+        for step in self.steps:
+            below = max((self.depth[k] for k in operands(step)), default=0)
+            self.depth.append(below + (step.op in REDUCTIONS))
+
+    def __call__(self, row, *constants):
         known = {}  # steps that are the same for all columns
+        self.settle(row, constants, known, 0)
+        for level in range(1, max(self.depth) + 1):
+            self.reduce(row, known, level)
+            self.settle(row, constants, known, level)
+        self.store(row, known)
 
-        def value(number, part, found):
-            if number in known:
-                return known[number]
-            if number not in found:
-                step = steps[number]
-                if step.op == "input":
-                    found[number] = part.load(step.args[0])
-                elif step.op == "numbers":
-                    found[number] = part.numbers()
-                else:
-                    found[number] = VECTORS[step.op](*(value(k, part, found) for k in step.args))
-            return found[number]
+    def settle(self, row, constants, known, level):
+        """Computes what is the same for all columns, now that the reductions of a level are known."""
+        for number, step in enumerate(self.steps):
+            if COLUMNS in step.axes or self.depth[number] > level or number in known:
+                continue
+            if step.op == "input":
+                known[number] = constants[self.scalars[step.args[0]]]
+            elif step.op == "constant":
+                known[number] = row.constant(step.args[0])
+            else:
+                known[number] = VECTORS[step.op](*(known[k] for k in step.args))
 
-        def settle(level):
-            """Computes what is the same for all columns, now that the reductions of this level are known."""
-            for number, step in enumerate(steps):
-                if COLUMNS in step.axes or depth[number] > level or number in known:
-                    continue
-                if step.op == "input":
-                    known[number] = constants[scalars[step.args[0]]]
-                elif step.op == "constant":
-                    known[number] = row.constant(step.args[0])
-                else:
-                    known[number] = VECTORS[step.op](*(known[k] for k in step.args))
+    def reduce(self, row, known, level):
+        """All reductions of a level, in one pass."""
+        found = [k for k, step in enumerate(self.steps) if step.op in REDUCTIONS and self.depth[k] == level]
+        kinds = [REDUCTIONS[self.steps[k].op] for k in found]
 
-        settle(0)
-        for level in range(1, max(depth) + 1):
-            found = [k for k, step in enumerate(steps) if step.op in REDUCTIONS and depth[k] == level]
-            kinds = [REDUCTIONS[steps[k].op] for k in found]
+        def gathered(part, *totals):
+            at_part = dict(known)
+            terms = [self.value(self.steps[k].args[0], part, at_part) for k in found]
+            return [
+                combine(total, part.only(term, nothing))
+                for total, term, (combine, nothing) in zip(totals, terms, kinds, strict=True)
+            ]
 
-            def gathered(part, *totals, found=found, kinds=kinds):
-                at_part = {}
-                terms = [value(steps[k].args[0], part, at_part) for k in found]
-                return [
-                    combine(total, part.only(term, nothing))
-                    for total, term, (combine, nothing) in zip(totals, terms, kinds, strict=True)
-                ]
+        totals = row.parts(gathered, *(row.constant(nothing) for _, nothing in kinds))
+        for k, total, (combine, _) in zip(found, totals, kinds, strict=True):
+            known[k] = row.across(total, combine)
 
-            totals = row.parts(gathered, *(row.constant(nothing) for _, nothing in kinds))
-            for k, total, (combine, _) in zip(found, totals, kinds, strict=True):
-                known[k] = row.across(total, combine)
-            settle(level)
+    def value(self, number, part, found):
+        """The Vec of a step for a part of the row; `found` has those that are known there."""
+        if number not in found:
+            step = self.steps[number]
+            if step.op == "input":
+                found[number] = part.load(step.args[0])
+            elif step.op == "numbers":
+                found[number] = part.numbers()
+            else:
+                found[number] = VECTORS[step.op](*(self.value(k, part, found) for k in step.args))
+        return found[number]
+
+    def store(self, row, known):
+        """Writes the results, those of columns in one pass."""
+        for k, (kind, place) in self.results:
+            if kind == "vector":
+                row.put(place, known[k])
+        elements = [(k, place) for k, (kind, place) in self.results if kind == "matrix"]
 
         def stored(part):
-            at_part = {}
-            results = [value(k, part, at_part) for k, _ in elements]
-            for result, (_, place) in zip(results, elements, strict=True):
-                part.store(place, result)
+            at_part = dict(known)
+            vecs = [self.value(k, part, at_part) for k, _ in elements]
+            for vec, (_, place) in zip(vecs, elements, strict=True):
+                part.store(place, vec)
 
-        results = [*zip(formula.outputs, places, strict=True)]
-        elements = [(k, place) for k, place in results if place[0] == "matrix"]
-        elements = [(k, number) for k, (_, number) in elements]
-        for k, (kind, number) in results:
-            if kind == "vector":
-                row.put(number, known[k])
         if elements:
             row.parts(stored)
-
-    return computed
 
 
 def operands(step):

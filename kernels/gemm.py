@@ -144,59 +144,74 @@ def blocks(module, real, a_is, b_transposed):
     kinds |= {"out": pointer, "room": pointer, "n": INDEX, "terms": INDEX, "columns": INDEX}
     name = f"fastml_product_{a_is}{'_transposed' * b_transposed}_{real}"
     function, builder = private_function(module, name, kinds)
-    if builder is None:
-        return function
-    a_, a_row, b_, start, start_size, accumulate, c_, f, instruction, u_, out_, room, n, terms, columns = function.args
-    steps = {"rows": (a_row, INDEX(1)), "columns": (INDEX(1), a_row), "ones": (INDEX(0), INDEX(0))}[a_is]
-    a, b = Matrix(builder, a_, *steps), Matrix(builder, b_, terms if b_transposed else columns)
-    c, u, out = (Matrix(builder, pointer, columns) for pointer in (c_, u_, out_))
-    width, strips = lanes(real), a_is != "rows"
-    large = builder.icmp_signed(">=", builder.mul(n, builder.mul(terms, columns)), INDEX(LARGE))
-    reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * width)))
-    packs = cgutils.true_bit if b_transposed else large
-    depth = builder.select(packs, INDEX(TERMS), terms)
-    across = builder.select(packs, INDEX(GROUP * VECTORS * width), columns)
-    copies = builder.gep(room, [INDEX(GROUP * PANEL)])
-    biased = builder.icmp_signed(">", start_size, INDEX(0))
-    bias = builder.select(biased, start, constants(builder, real, 0.0, VECTORS * width))
+    if builder is not None:
+        Blocks(builder, real, a_is, b_transposed, function.args).emit()
+        builder.ret_void()
+    return function
 
-    def block_of_a(i, p, rows, some):
+
+class Blocks:
+    """What the loops of a product know: matrices, sizes, and what is copied."""
+
+    def __init__(self, builder, real, a_is, b_transposed, arguments):
+        self.builder, self.real, self.a_is, self.b_transposed = builder, real, a_is, b_transposed
+        a_, a_row, b_, start, start_size, self.accumulate, c_, self.f, self.instruction, u_, out_, *rest = arguments
+        self.room, self.n, self.terms, columns = rest
+        steps = {"rows": (a_row, INDEX(1)), "columns": (INDEX(1), a_row), "ones": (INDEX(0), INDEX(0))}[a_is]
+        self.a, self.b = Matrix(builder, a_, *steps), Matrix(builder, b_, self.terms if b_transposed else columns)
+        self.c, self.u, self.out = (Matrix(builder, pointer, columns) for pointer in (c_, u_, out_))
+        self.columns, self.width = columns, lanes(real)
+        size = builder.mul(self.n, builder.mul(self.terms, columns))
+        large = builder.icmp_signed(">=", size, INDEX(LARGE))
+        self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
+        self.packs = cgutils.true_bit if b_transposed else large
+        self.copies = builder.gep(self.room, [INDEX(GROUP * PANEL)])
+        self.biased = builder.icmp_signed(">", start_size, INDEX(0))
+        self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))
+
+    def emit(self):
+        """The loops."""
+        b = self.builder
+        depth = b.select(self.packs, INDEX(TERMS), self.terms)
+        across = b.select(self.packs, INDEX(GROUP * VECTORS * self.width), self.columns)
+        with (
+            cgutils.for_range_slice(b, INDEX(0), self.columns, across) as (j, _),
+            cgutils.for_range_slice(b, INDEX(0), self.terms, depth) as (p, _),
+        ):
+            wide = smaller(b, b.sub(self.columns, j), across)
+            some = smaller(b, b.sub(self.terms, p), depth)
+            with b.if_then(self.packs):
+                group = self.b.at(j, p) if self.b_transposed else self.b.at(p, j)
+                pack = pack_group(b.module, self.real, self.b_transposed)
+                b.call(pack, [group.pointer, self.b.row, some, wide, self.room])
+            with cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _):
+                rows = smaller(b, b.sub(self.n, i), INDEX(HEIGHT))
+                a_block = self.block_of_a(i, p, rows, some)
+                with panels(b, wide, self.width) as (k, left, number):
+                    self.multiply_panel(i, p, b.add(j, k), rows, some, left, number, *a_block)
+
+    def block_of_a(self, i, p, rows, some):
         """The block that begins at element (i, p), or its copy, and the way from one strip to the next, by row."""
-        block = a.at(i, p)
-        if a_is != "columns":
-            return block, a.row
-        with builder.if_then(reused):
-            builder.call(pack_block(module, real), [block.pointer, block.column, rows, some, copies])
-        copy = Matrix(builder, copies, INDEX(1), INDEX(ROWS))
-        return copy.where(reused, block), builder.select(reused, some, a.row)
+        block, b = self.a.at(i, p), self.builder
+        if self.a_is != "columns":
+            return block, self.a.row
+        with b.if_then(self.reused):
+            b.call(pack_block(b.module, self.real), [block.pointer, block.column, rows, some, self.copies])
+        copy = Matrix(b, self.copies, INDEX(1), INDEX(ROWS))
+        return copy.where(self.reused, block), b.select(self.reused, some, self.a.row)
 
-    def multiply_panel(i, p, j, rows, some, left, number, a_block, a_tile):
+    def multiply_panel(self, i, p, j, rows, some, left, number, a_block, a_tile):
         """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""
-        copy = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
-        b_panel, c_panel = copy.where(packs, b.at(p, j)), c.at(i, j)
-        first = Matrix(builder, builder.gep(bias, [builder.select(biased, j, INDEX(0))]), INDEX(0))
-        start_panel = c_panel.where(builder.or_(accumulate, builder.icmp_signed(">", p, INDEX(0))), first)
+        b, strips = self.builder, self.a_is != "rows"
+        copy = Matrix(b, b.gep(self.room, [b.mul(number, INDEX(PANEL))]), INDEX(VECTORS * self.width))
+        b_panel, c_panel = copy.where(self.packs, self.b.at(p, j)), self.c.at(i, j)
+        first = Matrix(b, b.gep(self.bias, [b.select(self.biased, j, INDEX(0))]), INDEX(0))
+        start_panel = c_panel.where(b.or_(self.accumulate, b.icmp_signed(">", p, INDEX(0))), first)
         arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]
         arguments += [b_panel.pointer, b_panel.row, some, start_panel.pointer, start_panel.row]
         arguments += [c_panel.pointer, c_panel.row, left]
-        builder.call(sweep(module, real, strips), arguments)
-        ends = builder.icmp_signed("==", builder.add(p, some), terms)
-        with builder.if_then(builder.and_(ends, builder.icmp_signed("!=", f, INDEX(0)))):
-            panels_ = u.at(i, j).pointer, c_panel.pointer, out.at(i, j).pointer
-            call(builder, real, f, instruction, *panels_, c_panel.row, rows, left)
-
-    with (
-        cgutils.for_range_slice(builder, INDEX(0), columns, across) as (j, _),
-        cgutils.for_range_slice(builder, INDEX(0), terms, depth) as (p, _),
-    ):
-        wide, some = smaller(builder, builder.sub(columns, j), across), smaller(builder, builder.sub(terms, p), depth)
-        with builder.if_then(packs):
-            group = b.at(j, p) if b_transposed else b.at(p, j)
-            builder.call(pack_group(module, real, b_transposed), [group.pointer, b.row, some, wide, room])
-        with cgutils.for_range_slice(builder, INDEX(0), n, INDEX(HEIGHT)) as (i, _):
-            rows = smaller(builder, builder.sub(n, i), INDEX(HEIGHT))
-            a_block = block_of_a(i, p, rows, some)
-            with panels(builder, wide, width) as (k, left, number):
-                multiply_panel(i, p, builder.add(j, k), rows, some, left, number, *a_block)
-    builder.ret_void()
-    return function
+        b.call(sweep(b.module, self.real, strips), arguments)
+        ends = b.icmp_signed("==", b.add(p, some), self.terms)
+        with b.if_then(b.and_(ends, b.icmp_signed("!=", self.f, INDEX(0)))):
+            panels_ = self.u.at(i, j).pointer, c_panel.pointer, self.out.at(i, j).pointer
+            call(b, self.real, self.f, self.instruction, *panels_, c_panel.row, rows, left)

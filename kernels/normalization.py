@@ -3,10 +3,10 @@
 Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training", ICML 2015.
 """
 
+from fastml.kernels.columns import columnwise
 from fastml.kernels.operands import BatchRows, Gradient, Number, OfSlice, Rows, Share, Weights, Workspace
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
-from fastml.kernels.sweeps import columnwise
 from fastml.kernels.views import vector
 
 

@@ -1,22 +1,11 @@
-"""All operations of fastml's: to import this is to know them."""
+"""All operations of fastml's: to import this is to know them, as each file of this folder is imported."""
 
-from fastml.kernels import (  # noqa: F401
-    activations,
-    adagrad,
-    adam,
-    control,
-    dense,
-    dropout,
-    embedding,
-    losses,
-    metrics,
-    normalization,
-    regularization,
-    rmsprop,
-    rows,
-    rprop,
-    sgd,
-    sums,
-    targets,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
+from fastml import kernels
 from fastml.kernels.operation import OPERATIONS as OPERATIONS
+
+for module in iter_modules(kernels.__path__):
+    if module.name != __name__.rpartition(".")[2]:
+        import_module(f"fastml.kernels.{module.name}")

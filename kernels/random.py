@@ -9,7 +9,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastml.kernels.simd import Words
+from fastml.kernels.words import Words
 
 # Streams: what a number is for. The low 24 bits can hold the position of a layer or parameter in the model.
 SHUFFLE = 1 << 24

@@ -164,40 +164,6 @@ class Vec:
         return Vec(self.builder, self.builder.bitcast(patterns, self.value.type))
 
 
-class Words:
-    """A uint64 in LLVM IR, or a vector of them; a number becomes the like."""
-
-    __array_ufunc__ = None  # so that NumPy's numbers leave the operators to this class
-
-    def __init__(self, builder, value):
-        self.builder, self.value = builder, value
-
-    def emit(self, instruction, other):
-        if not isinstance(other, Words):
-            kind = self.value.type
-            vector = isinstance(kind, ir.VectorType)
-            copies = [ir.Constant(kind.element, int(other))] * kind.count if vector else int(other)
-            other = Words(self.builder, ir.Constant(kind, copies))
-        return Words(self.builder, getattr(self.builder, instruction)(self.value, other.value))
-
-    def __add__(self, other):
-        return self.emit("add", other)
-
-    def __mul__(self, other):
-        return self.emit("mul", other)
-
-    def __and__(self, other):
-        return self.emit("and_", other)
-
-    def __xor__(self, other):
-        return self.emit("xor", other)
-
-    def __rshift__(self, other):
-        return self.emit("lshr", other)
-
-    __rmul__ = __mul__
-
-
 def declare(builder, name, result, arguments):
     """The declaration of an LLVM intrinsic; llvmlite's own helper does not know vectors."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
@@ -264,12 +230,7 @@ def store(builder, vec, pointer, mask=None):
     builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
 
 
-def copied(builder, scalars, width):
-    """The Vecs of copies of scalars."""
-    return [splat(builder, scalar, width) for scalar in scalars]
-
-
-def elementwise(formula, constants_of=copied):
+def elementwise(formula, constants_of=None):
     """``run(inputs, outputs, scalars)`` for Numba: outputs[k][i] = formula(inputs[…][i], …, scalars, …)[k].
 
     All are tuples: inputs and outputs of C-contiguous arrays of one dtype and size, scalars of that dtype. The formula
@@ -287,7 +248,9 @@ def elementwise(formula, constants_of=copied):
                 for kind, array in zip(kinds, cgutils.unpack_tuple(builder, packed, len(kinds)), strict=True)
             ]
             pointers = [array.data for array in arrays]
-            constants = constants_of(builder, cgutils.unpack_tuple(builder, args[2], len(scalars)), width)
+            numbers = cgutils.unpack_tuple(builder, args[2], len(scalars))
+            copies = [splat(builder, number, width) for number in numbers]
+            constants = constants_of(builder, numbers, width) if constants_of else copies
 
             def block(start, mask=None):
                 places = [builder.gep(pointer, [start]) for pointer in pointers]

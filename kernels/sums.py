@@ -6,6 +6,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.columns import columnwise
 from fastml.kernels.operands import (
     BatchColumn,
     Gradient,
@@ -22,7 +23,6 @@ from fastml.kernels.operands import (
 )
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import BITS, INDEX, Vec, elementwise, fold, load, mask_for, real_type
-from fastml.kernels.sweeps import columnwise
 from fastml.kernels.views import vector
 
 SUMS = 4  # side by side, so that an addition need not wait for the one before

@@ -1,4 +1,5 @@
-"""Loops over the rows and columns of matrices, written as formulas on `Vec`, for kernels that sum along one of them."""
+"""Loops over the rows of matrices, written as formulas on `Vec`, for kernels that sum along them; and what those over
+columns share with them."""
 
 from llvmlite import ir
 from numba import types
@@ -40,32 +41,6 @@ class Sweep:
             return [result.value for result in (results or ())]
 
         return [Vec(self.builder, value) for value in fold(self.builder, count, [vec.value for vec in start], step)]
-
-
-class Columns(Sweep):
-    """A vector's worth of neighbouring columns, from `start`."""
-
-    first = INDEX(0)  # number of the first row
-
-    def at(self, start, mask):
-        self.start, self.mask = start, mask
-        return self
-
-    def rows(self, body, *start):
-        """Over all rows: ``Vecs = body(i, *Vecs)``."""
-        return self.carry(self.n, body, start)
-
-    def load(self, k, i):
-        return load(self.builder, self.place(k, i, self.start), self.real, self.mask)
-
-    def store(self, k, i, vec):
-        store(self.builder, vec, self.place(k, i, self.start), self.mask)
-
-    def vector(self, k):
-        return load(self.builder, self.builder.gep(self.vectors[k], [self.start]), self.real, self.mask)
-
-    def put(self, k, vec):
-        store(self.builder, vec, self.builder.gep(self.vectors[k], [self.start]), self.mask)
 
 
 class Row(Sweep):
@@ -233,31 +208,6 @@ class Column:
 
     def only(self, vec, other):
         return vec
-
-
-def columnwise(formula):
-    """``run(matrices, vectors, scalars, first, last)`` for Numba: ``formula(Columns, *scalars)``, a Vec at a time, for
-    the columns first … last - 1.
-
-    The first three are tuples: matrices (n, d) and vectors (d,), C-contiguous, of one dtype, and scalars of it.
-    """
-
-    @intrinsic
-    def run(typingctx, matrices, vectors, scalars, first, last):
-        def codegen(context, builder, signature, args):
-            columns, constants = swept(context, builder, Columns, (matrices, vectors, scalars), args)
-            width, size = INDEX(columns.width), builder.sub(args[4], args[3])
-            whole = builder.add(args[3], builder.and_(size, ir.Constant(INDEX, -columns.width)))
-            with cgutils.for_range_slice(builder, args[3], whole, width) as (start, _):
-                formula(columns.at(start, None), *constants)
-            rest = builder.sub(args[4], whole)
-            with builder.if_then(builder.icmp_signed(">", rest, INDEX(0))):
-                formula(columns.at(whole, mask_for(builder, rest, columns.width)), *constants)
-            return context.get_dummy_value()
-
-        return types.void(matrices, vectors, scalars, types.int64, types.int64), codegen
-
-    return run
 
 
 def rowwise(formula, flat=()):

@@ -5,8 +5,9 @@ import pytest
 from guards import Guards
 from numba import njit
 
+from fastml.kernels.columns import columnwise
 from fastml.kernels.simd import Vec, lanes, real_type, types
-from fastml.kernels.sweeps import columnwise, rowwise
+from fastml.kernels.sweeps import rowwise
 from fastml.program.compiled import DTYPES
 
 ROWS = [0, 1, 2, 5, 33]
