@@ -21,6 +21,12 @@ def positive_integer(name, value, most=2**31 - 1, least=1):
     return count
 
 
+def check_batch_size(batch_size, name="batch_size"):
+    """Checks a number of rows at a time that has no effect; TypeError or ValueError for what is none."""
+    if batch_size is not None:
+        positive_integer(name, batch_size)
+
+
 class Checked:
     """An attribute whose values go through `check`, which returns them or raises."""
 

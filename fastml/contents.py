@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastml.constants import positive_integer
+from fastml.data.arrays import as_list
 from fastml.files import saving
 from fastml.files.description import check_known, custom_objects, describe, restore
 from fastml.keras_names import MODEL
-from fastml.layer import Input, Layer
-from fastml.summary import format_summary
+from fastml.layer import Input, Layer, check_name
+from fastml.summary import format_summary, html_summary
 
 
 class Contents:
     """The part of `Sequential` that looks at layers and weights."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self._name or "sequential"
+
+    @name.setter
+    def name(self, value):
+        self._name = check_name(value)
 
     def add(self, layer: Layer) -> None:
         """Appends a layer, or as the first an `Input`. Not possible once the model has weights."""
@@ -115,6 +126,20 @@ class Contents:
         for array in found:
             array.flags.writeable = False
         return found
+
+    def get_weights(self) -> list[NDArray]:
+        """Copies of the weights, layer by layer: W (d_in, units), b (units,), …; the layers say what they have."""
+        self._check_built("get_weights")
+        with self._rest.visit():
+            return [weights.copy() for weights in self._engine.weights()]
+
+    def set_weights(self, weights: Iterable[ArrayLike]) -> None:
+        """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
+        self._check_built("set_weights")
+        self._engine.set_weights(as_list(weights, "weights", "arrays"))
+
+    def _repr_html_(self):
+        return html_summary(self._built_layers(), self.input_dim, self.dtype)
 
     def count_params(self) -> int:
         """The number of weights, statistics included. Raises RuntimeError while the width of the data is unknown."""

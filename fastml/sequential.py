@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastml.building import Buildable
 from fastml.callbacks import History
-from fastml.constants import positive_integer
+from fastml.constants import check_batch_size, positive_integer
 from fastml.contents import Contents
 from fastml.data.arrays import as_list, as_row, put
 from fastml.layer import Layer, check_name
@@ -22,7 +22,6 @@ from fastml.program.compiled import check_dtype
 from fastml.program.lowering import check_output
 from fastml.program.random import check_seed, draw_seed
 from fastml.registry import lookup
-from fastml.summary import html_summary
 from fastml.telling import told
 from fastml.training.engine import EXECUTORS
 from fastml.training.feeding import collected, holds_batches
@@ -91,15 +90,6 @@ class Sequential(Contents, Stepwise, Buildable):
     def __repr__(self):
         name = f", name={self._name!r}" if self._name else ""
         return f"Sequential([{', '.join(map(repr, self.layers))}], dtype={self.dtype!r}{name})"
-
-    @property
-    def name(self) -> str:
-        """What the model is called."""
-        return self._name or "sequential"
-
-    @name.setter
-    def name(self, value):
-        self._name = check_name(value)
 
     @told
     def compile(
@@ -307,23 +297,3 @@ class Sequential(Contents, Stepwise, Buildable):
             return *found, intake.loss
 
         return self._on_rows("gradients", rows, lambda *rows: self._engine.gradients(*rows))
-
-    def get_weights(self) -> list[NDArray]:
-        """Copies of the weights, layer by layer: W (d_in, units), b (units,), …; the layers say what they have."""
-        self._check_built("get_weights")
-        with self._rest.visit():
-            return [weights.copy() for weights in self._engine.weights()]
-
-    def set_weights(self, weights: Iterable[ArrayLike]) -> None:
-        """Overwrites the weights with arrays in the order and shapes of `get_weights`, all or none."""
-        self._check_built("set_weights")
-        self._engine.set_weights(as_list(weights, "weights", "arrays"))
-
-    def _repr_html_(self):
-        return html_summary(self._built_layers(), self.input_dim, self.dtype)
-
-
-def check_batch_size(batch_size, name="batch_size"):
-    """Checks a number of rows at a time that has no effect; TypeError or ValueError for what is none."""
-    if batch_size is not None:
-        positive_integer(name, batch_size)

@@ -287,7 +287,7 @@ def test_a_copy_beside_a_training_is_of_one_moment(way):
     found = report(
         STATES
         + f"""
-    fastml.training.loop.CHUNK_SECONDS = 0.002  # so that there are many rests
+    fastml.training.run.CHUNK_SECONDS = 0.002  # so that there are many rests
     copies, path = [], tempfile.mktemp(suffix=".safetensors")
     def duplicate():
         while not done.is_set():

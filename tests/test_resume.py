@@ -29,7 +29,7 @@ from fastml import (
     Rprop,
     Sequential,
 )
-from fastml.training import loop as training
+from fastml.training import run as training
 from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=47)

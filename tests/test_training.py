@@ -16,7 +16,7 @@ from helpers import make_data, make_model, same_bits
 from fastml import LOSSES, OPTIMIZERS, SGD, Adam, Callback, Dense, DivergenceError, Embedding, Schedule, Sequential
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
-from fastml.training import loop as training
+from fastml.training import run as training
 from fastml.training import snapshots as rescue
 from fastml.training.engine import EXECUTORS
 

@@ -9,7 +9,7 @@ from fastml.losses import resolve_loss
 from fastml.program.lowering import lower
 from fastml.program.program import Buffers
 from fastml.training.engine import EXECUTORS
-from fastml.training.loop import Data, Run
+from fastml.training.run import Data, Run
 
 LINKS = {"mean_squared_error": "linear", "binary_crossentropy": "sigmoid", CLASSES: "softmax"}
 

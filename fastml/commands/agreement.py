@@ -18,7 +18,7 @@ from fastml.optimizers import Adam
 from fastml.program.lowering import lower
 from fastml.program.program import Buffers
 from fastml.training.engine import EXECUTORS
-from fastml.training.loop import Data, Run
+from fastml.training.run import Data, Run
 
 STEPS_PER_EPOCH, CHECKED = 32, 20  # steps that are compared
 RATE = Adam().learning_rate

@@ -168,8 +168,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     """
     line = ALIGNMENT // np.dtype(dtype).itemsize
     parameters, groups = layout(layers, d_in, line)
-    trained_size = groups["weight"] + groups["bias"]
-    to = Lowering(parameters, trained_size, height or batch, plan, line)
+    to = Lowering(parameters, groups["weight"] + groups["bias"], height or batch, plan, line)
     x = to.rows(d_in)
     to.emit("gather_inputs", x=x, width=d_in)
     gather = to.take()
@@ -181,51 +180,24 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     if loss and chain and isinstance(chain[-1][1], Activation) and chain[-1][1].activation == loss.link:
         link = [chain.pop()]  # the loss takes the logits and applies this activation itself
 
-    scored = means_over_rows(metrics)
-    objective = Objective(to, loss, scored, width, batch, weighted) if loss else None
-    nothing, barrier = table([]), table([{"op": "barrier"}])
+    objective = Objective(to, loss, means_over_rows(metrics), width, batch, weighted) if loss else None
     shared = end = to.work_size
-    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), nothing)
-    updates, spans = 0, spans_of(parameters, groups, line)
+    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), table([]))
+    updates, spans, row_size = 0, spans_of(parameters, groups, line), to.row_size
     if loss:
         if not spans["each"] and not any(p.frozen for p in parameters):
             raise ValueError("the model has no weights to train: add a Dense layer")
-        trained = {p.layer for p in parameters if p.trained}
-        a, backwards = to.chain(chain, x, d_in)
-        forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
-        found = (k for k, (position, _) in enumerate(chain) if position in trained)
-        first = next(found, len(chain))  # below, nobody asks
-        backward = objective.backward(backwards, first)
-        again = shards = nothing
-        if plan.block:
-            again = table([{"op": "next_block"}])
-            shards = joined(table([{"op": "add_shards", "W": 0, "size": trained_size}]), barrier)
-        total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
-        guard = table([{"op": "stop_unless_finite"}])
-        rows, summed = joined(backward, again, barrier, total), joined(table(to.sums), barrier)
-        step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
-        if trained:
-            tables["training"] = joined(step, table(update_instructions(optimizer, spans)))
-        tables["gradient"] = joined(forward, rows, summed, shards, penalties)
-        tables["value"] = joined(forward, again, barrier, total)
-        updates, end = len(step), to.work_size
+        found, updates = training_tables(to, objective, chain, gather, x, d_in)
+        if any(p.trained for p in parameters):
+            found["training"] = joined(found["training"], table(update_instructions(optimizer, spans)))
+        else:
+            found["training"] = table([])
+        tables, end, row_size = tables | found, to.work_size, to.row_size
 
-    row_size = to.row_size
     to.training, to.kept, to.work_size = False, set(), shared  # inference has the same room for its rows
-    a, _ = to.chain(chain, x, d_in)
-    forward = joined(gather, to.take())
-    if loss:
-        loss_and_scores = joined(objective.forward(a), objective.scoring())
-        if len(scored) < len(metrics):  # some need all predictions
-            to.emit("store_outputs", a=objective.a, d_out=width)
-            loss_and_scores = joined(loss_and_scores, to.take())
-        totals = joined(barrier, objective.total(), objective.scores_total(), barrier)
-        tables["evaluation"] = joined(forward, loss_and_scores, totals)
-    a, _ = to.chain(link, a, width)
-    to.emit("store_outputs", a=a, d_out=width)
+    tables |= inference_tables(to, objective, chain, link, gather, x, d_in, width, len(metrics))
     return Program(
         **tables,
-        prediction=joined(forward, to.take(), barrier),  # before anyone takes the next batch
         updates=updates,
         spans=spans,
         parameters=[p for p in parameters if p.role != "constant"],
@@ -241,6 +213,43 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
         work_size=max(end, to.work_size),
         flops=6 * products,
     )
+
+
+def training_tables(to, objective, chain, gather, x, d_in):
+    """The tables of training, without its updates, of its gradient and of its loss; and how long the first is."""
+    barrier, again, shards = table([{"op": "barrier"}]), table([]), table([])
+    trained = {p.layer for p in to.parameters if p.trained}
+    a, backwards = to.chain(chain, x, d_in)
+    forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
+    found = (k for k, (position, _) in enumerate(chain) if position in trained)
+    first = next(found, len(chain))  # below, nobody asks
+    backward = objective.backward(backwards, first)
+    if to.plan.block:
+        again = table([{"op": "next_block"}])
+        shards = joined(table([{"op": "add_shards", "W": 0, "size": to.trained}]), barrier)
+    total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
+    guard = table([{"op": "stop_unless_finite"}])
+    rows, summed = joined(backward, again, barrier, total), joined(table(to.sums), barrier)
+    step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
+    gradient, value = joined(forward, rows, summed, shards, penalties), joined(forward, again, barrier, total)
+    return {"training": step, "gradient": gradient, "value": value}, len(step)
+
+
+def inference_tables(to, objective, chain, link, gather, x, d_in, width, metrics):
+    """The tables of prediction and, where there is an objective, of evaluation."""
+    tables, barrier = {}, table([{"op": "barrier"}])
+    a, _ = to.chain(chain, x, d_in)
+    forward = joined(gather, to.take())
+    if objective:
+        loss_and_scores = joined(objective.forward(a), objective.scoring())
+        if len(objective.metrics) < metrics:  # some need all predictions
+            to.emit("store_outputs", a=objective.a, d_out=width)
+            loss_and_scores = joined(loss_and_scores, to.take())
+        totals = joined(barrier, objective.total(), objective.scores_total(), barrier)
+        tables["evaluation"] = joined(forward, loss_and_scores, totals)
+    a, _ = to.chain(link, a, width)
+    to.emit("store_outputs", a=a, d_out=width)
+    return tables | {"prediction": joined(forward, to.take(), barrier)}  # before anyone takes the next batch
 
 
 def elementary(layers):

@@ -11,16 +11,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastml.activations import ACTIVATIONS, magnitude, softmax
-from fastml.kernels.elementwise import CUSTOM
+from fastml.activations import magnitude, softmax
 from fastml.kernels.operation import named as operation_named
 from fastml.kernels.operations import OPERATIONS
-from fastml.losses import LOSSES, one_hot
-from fastml.metrics import METRICS
-from fastml.optimizers import UPDATES
+from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
 from fastml.program.program import unpacked
 from fastml.program.random import dropout_mask, permutation
+from fastml.program.registered import REGISTERED, elementwise
 
 
 def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
@@ -268,56 +266,8 @@ def scale(dW, factor):
     dW *= dW.dtype.type(factor)
 
 
-# What the registries have: formulas by name.
-
-
-def elementwise(name, alpha):
-    """The activation of a name, as a function of z, or its slope, as one of what it reads and of the gradient."""
-    if name in CUSTOM:
-        return CUSTOM[name].twin
-    if name in ACTIVATIONS:
-        return lambda z, _: ACTIVATIONS[name].forward(z, alpha)
-    function = ACTIVATIONS[name.removesuffix("_slope")]
-    return lambda u, da: function.backward(u, u, da, alpha)
-
-
-def loss_forward_of(loss):
-    def forward(z, y, a, terms, losses, **s):
-        losses[...], a[...] = loss.forward(s, z, y)
-
-    return forward
-
-
-def loss_backward_of(loss):
-    def backward(n, a, y, dz, **s):
-        value = loss.backward(s, a, y)  # of a mean over these rows
-        dz[...] = value if n == len(a) else value * (len(a) / n)
-
-    return backward
-
-
-def score_of(metric):
-    def score(a, y, scores):
-        scores[...] = metric.score(a, y)
-
-    return score
-
-
-def update_of(op, update):
-    def updated(W, dW, learning_rate=0.0, t=0, worse=False, **others):
-        arrays = [value for value in others.values() if isinstance(value, np.ndarray)]
-        update({"op": op, **others}, W, dW, arrays, t, learning_rate, worse)
-
-    return updated
-
-
-FUNCTIONS = {name: function for name, function in globals().items() if name in OPERATIONS}
+FUNCTIONS = {name: function for name, function in globals().items() if name in OPERATIONS} | REGISTERED
 FUNCTIONS |= dict.fromkeys(("gather_inputs", "gather_targets", "gather_weights"), gather)
-for loss in LOSSES.values():
-    FUNCTIONS[f"{loss.operation}_forward"] = loss_forward_of(loss)
-    FUNCTIONS[f"{loss.operation}_backward"] = loss_backward_of(loss)
-FUNCTIONS |= {metric.operation: score_of(metric) for metric in METRICS.values()}
-FUNCTIONS |= {op: update_of(op, update) for op, update in UPDATES.items()}
 
 _arguments = {}  # of operations, once they have been asked for
 

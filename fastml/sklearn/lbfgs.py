@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastml.program.lowering import lower
 from fastml.training.engine import EXECUTORS
-from fastml.training.loop import Data, Run
+from fastml.training.run import Data, Run
 
 
 class Objective:

@@ -16,8 +16,9 @@ from fastml.program.lowering import lower
 from fastml.program.plan import WHOLE, batches, make_plan
 from fastml.program.program import Buffers, aligned_zeros
 from fastml.training.inference import BLOCK, Inference, fits
-from fastml.training.loop import Data, Run, TrainingRun, train
+from fastml.training.loop import train
 from fastml.training.rest import Rest
+from fastml.training.run import Data, Run, TrainingRun
 from fastml.training.weight_access import WeightAccess
 
 EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}

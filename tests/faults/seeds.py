@@ -13,7 +13,7 @@ from table_files import flats, people, write_csv
 import fastml
 from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
 from fastml.sklearn import MLPClassifier, MLPRegressor
-from fastml.training import loop as training
+from fastml.training import run as training
 
 SUFFIX = dict.fromkeys(("model", "checkpoint", "estimator"), ".safetensors") | {"csv": ".csv", "parquet": ".parquet"}
 

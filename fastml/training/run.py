@@ -1,0 +1,152 @@
+"""A job of an executor, in chunks of steps that let Python look at it in between."""
+
+import time
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastml.kernels.job import JOB
+from fastml.program.plan import WHOLE
+from fastml.program.threads import Crew
+
+CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
+TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
+GROWTH = 64  # times the chunk before, at most: the first one is a single step, which tells how long they take
+NO_RATES = np.zeros(1)  # for tables without an update
+
+
+class Data:
+    """Arrays that a job reads and writes, in the order of the executors' arguments."""
+
+    def __init__(self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, steps=2, epochs=1, columns=1):
+        empty = np.zeros((0, 1), dtype)
+        self.rows = len(x)
+        self.x = x
+        self.y = empty if y is None else y
+        self.weights = empty if weights is None else weights
+        self.outputs = empty if outputs is None else outputs
+        self.shuffle = bool(shuffle)
+        self.order = np.zeros(len(x) if shuffle and steps > 1 else 0, np.int64)  # of one batch, the order means nothing
+        self.totals = np.zeros((epochs, columns))
+        self.fingerprint = None  # of the rows, once somebody asks
+
+    def arguments(self):
+        return self.x, self.y, self.weights, self.order, self.totals, self.outputs
+
+
+class Run:
+    """One job: a table of a program over data, in epochs of batches. Steps are counted from its start.
+
+    `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
+    """
+
+    def __init__(self, execute, table, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters):
+        self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
+        self.steps_per_epoch = steps_per_epoch
+        self.rates = rates or (lambda t, count: NO_RATES)
+        self.jobs = np.zeros(1, JOB)
+        job = self.jobs[0]
+        for name, value in (*counters.items(), *plan._asdict().items()):
+            job[name] = value
+        job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
+        self.crew = Crew(plan.threads)
+        self.chunk = self.trial = 1
+
+    @property
+    def step(self):
+        """Steps completed."""
+        return int(self.jobs["step"][0])
+
+    @property
+    def epochs(self):
+        """Epochs completed."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def rows(self):
+        """Rows of the completed steps."""
+        epochs, steps = divmod(self.step, self.steps_per_epoch)
+        return epochs * self.data.rows + steps * int(self.jobs["batch_size"][0])
+
+    @property
+    def t(self):
+        """Updates that the optimizer has made since it was new."""
+        return int(self.jobs["t"][0])
+
+    @property
+    def loss(self):
+        """Mean loss of the batch before the last update."""
+        return float(self.jobs["loss"][0])
+
+    @property
+    def diverged(self):
+        return bool(self.jobs["diverged"][0])
+
+    @property
+    def exhausted(self):
+        """Whether the limit of `until` is reached."""
+        return 0 < int(self.jobs["patience"][0]) <= int(self.jobs["waited"][0])
+
+    def until(self, limit):
+        """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run."""
+        limit = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0)))
+        for name, value in limit._asdict().items():
+            self.jobs[name] = value
+
+    def advance(self, stop):
+        """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
+        self.jobs["start"], self.jobs["stop"] = self.step, stop
+        rates = self.rates(self.t, stop - self.step)
+        self.jobs["threads"] = self.crew.threads
+        return self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
+
+    def chunks(self, stop):
+        """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
+        while self.step < stop and not (self.diverged or self.exhausted):
+            start, before = time.perf_counter(), self.step
+            steps = self.trial if self.crew.compares else self.chunk
+            offers = self.advance(min(stop, before + steps))
+            seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
+            if self.jobs["threads"] == self.crew.threads:  # no other job had the CPUs
+                self.crew.report(seconds / steps, offers / steps)
+            ideal = steps * CHUNK_SECONDS / seconds
+            self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
+            yield
+
+    def means(self, first, last):
+        """Loss and metrics of the completed epochs first … last - 1: lists of floats, the means over the rows."""
+        return (self.data.totals[first:last] / self.data.rows).tolist()
+
+
+class TrainingRun(Run):
+    """The training of an Engine, whose parameters change their place when others read them."""
+
+    def __init__(self, engine, *arguments, first=0, **options):
+        self.engine, self.first = engine, first  # updates before the training
+        self.loop = None  # while it trains
+        super().__init__(*arguments, **options)
+
+    @property
+    def buffers(self):
+        return self.engine.buffers
+
+    @buffers.setter
+    def buffers(self, buffers):
+        """They are the engine's."""
+
+    def own(self):
+        """Before parameters are written to; see `Engine.own`."""
+        self.engine.own()
+
+    @contextmanager
+    def resting(self, hold):
+        """Lets other threads look at the model, and signals count, while code of the user's runs."""
+        with self.engine.rest.resting(), hold.pause():
+            yield
+
+    def pause(self):
+        """Lets other threads look at the model; returns whether one of them has changed its weights."""
+        rest = self.engine.rest
+        rest.pause(self.buffers.params)
+        touched, rest.touched = rest.touched, False
+        return touched
