@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastml.activations import ACTIVATIONS
-from fastml.constants import Constant
+from fastml.attributes import Constant
 from fastml.custom import called
 from fastml.custom.activation import CustomActivation
 from fastml.keras_names import canonical

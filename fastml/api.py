@@ -13,10 +13,9 @@ from fastml.callbacks import (
 )
 from fastml.data.tables import TableEncoder
 from fastml.datasets import load_digits
-from fastml.descent import GradientDescent
 from fastml.embedding import Embedding
-from fastml.files.records import CSVLogger, ModelCheckpoint, TensorBoard
 from fastml.files.saving import ModelFileError
+from fastml.files.writers import CSVLogger, ModelCheckpoint, TensorBoard
 from fastml.gradients import GradientCheck, gradient_check
 from fastml.initializers import INITIALIZERS
 from fastml.keras_names import MISSING
@@ -47,6 +46,7 @@ from fastml.losses import (
 )
 from fastml.metrics import METRICS
 from fastml.models import load_model
+from fastml.optimizer import GradientDescent
 from fastml.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
 from fastml.program.compiled import warmup
 from fastml.program.random import set_random_seed

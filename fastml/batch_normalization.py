@@ -1,6 +1,6 @@
 """The layer of batch normalization: each column by the mean and variance of the batch."""
 
-from fastml.constants import Constant
+from fastml.attributes import Constant
 from fastml.initializers import ones, zeros
 from fastml.layer import Layer, Weights
 
@@ -49,8 +49,8 @@ class BatchNormalization(Layer):
         if not (to.training and self.trainable):
             to.emit("batchnorm_inference", x=x, a=a, epsilon=self.epsilon, **(shared | statistics))
             return a, lambda da, inputs: self._scaled(to, da, shared | statistics, zero) if inputs else None
-        batch = {"batch_mean": to.room(d_in), "batch_variance": to.room(d_in)}
-        shared |= {"inverse": to.room(d_in), "x_hat": to.rows(d_in)}
+        batch = {"batch_mean": to.workspace(d_in), "batch_variance": to.workspace(d_in)}
+        shared |= {"inverse": to.workspace(d_in), "x_hat": to.rows(d_in)}
         to.barrier()  # rows are shared out, then columns, then rows again
         to.emit("batchnorm_forward", x=x, a=a, epsilon=self.epsilon, **batch, **shared)
         to.barrier()

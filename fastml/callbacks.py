@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Callable
 
+from fastml.attributes import Constant, Whole, positive_integer
 from fastml.callback import Callback
 from fastml.callback import Limit as Limit
-from fastml.constants import Constant, Whole, positive_integer
 from fastml.keras_names import MISSING
 from fastml.monitors import EarlyStopping as EarlyStopping
 from fastml.monitors import Monitor, check_verbose

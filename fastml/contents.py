@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.data.arrays import as_list
 from fastml.files import saving
 from fastml.files.description import check_known, custom_objects, describe, restore

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.initializers import resolve_initializer
 from fastml.layer import Layer, Weights
 from fastml.regularizers import L1L2, resolve_regularizer

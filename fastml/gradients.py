@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.kernels.job import JOB
 from fastml.program import reference
 from fastml.program.lowering import lower
@@ -73,7 +73,7 @@ def gradient_check(
     """
     most = positive_integer("most", most)
     engine, data = float64_twin(model, x, y, sample_weight)
-    loss = Loss(engine, *data)
+    loss = LossOfWeights(engine, *data)
     value, gradients = engine.gradients(*data, engine.aim["loss"])
     if not all(np.isfinite(array).all() for array in (value, *gradients)):
         raise ValueError(f"the loss over x and y is {value:g}, or a gradient is not finite: scale x and y")
@@ -114,9 +114,9 @@ def float64_twin(model, x, y, sample_weight):
     model._check_compiled("gradient_check")
     twin = Sequential(model._built_layers(), input_dim=model.input_dim, dtype="float64", seed=model.seed)
     twin.compile(model.optimizer, model.loss, executor=model.executor)
-    intake = twin._intake()
-    x, y, weights = intake.weighted(*intake.rows(x, y, sample_weight))
-    intake.check_batches(len(x), len(x), model.optimizer)
+    adapter = twin._adapter()
+    x, y, weights = adapter.weighted(*adapter.rows(x, y, sample_weight))
+    adapter.check_batches(len(x), len(x), model.optimizer)
     twin._build(x.shape[1])
     if model._engine:
         model._check_fitted("gradient_check")
@@ -125,7 +125,7 @@ def float64_twin(model, x, y, sample_weight):
     return twin._engine, (x, y, weights)
 
 
-class Loss:
+class LossOfWeights:
     """The loss of a batch as a function of the parameters, as training computes it."""
 
     def __init__(self, engine, x, y, weights):

@@ -7,7 +7,7 @@ from itertools import count
 from math import prod
 from typing import NamedTuple
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.custom.rows import custom_rows, vectors
 from fastml.files.description import Described, restore
 from fastml.files.description import arguments as plain

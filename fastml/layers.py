@@ -11,8 +11,8 @@ from fastml.activation import Activation as Activation
 from fastml.activation import LeakyReLU as LeakyReLU
 from fastml.activation import ReLU as ReLU
 from fastml.activation import Softmax as Softmax
+from fastml.attributes import Constant, Flag, positive_integer
 from fastml.batch_normalization import BatchNormalization as BatchNormalization
-from fastml.constants import Constant, Flag, positive_integer
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING
 from fastml.layer import Input as Input

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastml.attributes import Constant, Whole, positive_integer
 from fastml.callbacks import constant_rate
-from fastml.constants import Constant, Whole, positive_integer
 from fastml.data.arrays import as_matrix
 from fastml.training.loop import DivergenceError
 
@@ -78,8 +78,8 @@ def find_learning_rate(
     batch_size = positive_integer("batch_size", batch_size)
     model = copy.deepcopy(model)
     x = as_matrix(x, "x")
-    intake, statistics = model._intake().adapted(x)
-    _, y, _ = intake.rows(x, y)
+    adapter, statistics = model._adapter().adapted(x)
+    _, y, _ = adapter.rows(x, y)
     model._build(x.shape[1])
     model._engine.adapt(statistics)  # to all rows, not to those of the first step
     rates = np.geomspace(trial.start, trial.stop, trial.steps)

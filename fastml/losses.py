@@ -30,7 +30,7 @@ draws; PyTorch divides by the batch's own sum, Keras by the number of rows. In a
 import numpy as np
 
 from fastml.activations import magnitude, sigmoid, softmax, softplus
-from fastml.constants import Constant, call_of
+from fastml.attributes import Constant, call_of
 from fastml.custom import called
 from fastml.custom.loss import RowLoss
 from fastml.files.description import Described

@@ -29,7 +29,7 @@ class Metric(NamedTuple):
     operation: str  # the name of its kernel
     labels: bool  # whether the targets are class numbers
     score: Callable  # predictions a, targets y -> score of each row
-    finish: Callable = float  # mean of the scores -> metric
+    of_mean: Callable = float  # mean of the scores -> metric
 
 
 def binary_accuracy(a, y):
@@ -142,7 +142,7 @@ def named(names, metrics, means, a=None, y=None):
     for name, metric in zip(names, metrics, strict=True):
         if isinstance(metric, Metric):
             score = next(scores)
-            logs[name] = metric.finish(score) if known else math.nan
+            logs[name] = metric.of_mean(score) if known else math.nan
         elif a is not None:
             logs[name] = metric.value(a, y) if known else math.nan
     return logs

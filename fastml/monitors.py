@@ -3,8 +3,8 @@
 import math
 import operator
 
+from fastml.attributes import Constant, Finite, Flag, Whole
 from fastml.callback import Callback
-from fastml.constants import Constant, Finite, Flag, Whole
 from fastml.keras_names import canonical
 from fastml.metrics import more_is_better
 from fastml.set_metrics import SET_METRICS

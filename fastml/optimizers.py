@@ -24,9 +24,9 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, Flag
-from fastml.descent import GradientDescent, Optimizer, decay
+from fastml.attributes import Constant, Flag
 from fastml.keras_names import MISSING
+from fastml.optimizer import GradientDescent, Optimizer, decay
 from fastml.registry import lookup
 from fastml.rprop import Rprop
 from fastml.schedules import Schedule

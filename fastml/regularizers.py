@@ -1,6 +1,6 @@
 """Penalties on weights, which the loss contains: large weights must be worth it."""
 
-from fastml.constants import Constant, call_of
+from fastml.attributes import Constant, call_of
 from fastml.files.description import Described
 from fastml.registry import lookup
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, Flag
-from fastml.descent import Optimizer
+from fastml.attributes import Constant, Flag
+from fastml.optimizer import Optimizer
 
 
 class Rprop(Optimizer):

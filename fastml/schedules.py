@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastml.constants import Constant, Flag, Whole, call_of
+from fastml.attributes import Constant, Flag, Whole, call_of
 from fastml.files.description import Described
 from fastml.keras_names import MISSING
 from fastml.telling import Told, missing

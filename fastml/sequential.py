@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastml.building import Buildable
+from fastml.attributes import check_batch_size, positive_integer
 from fastml.callbacks import History
-from fastml.constants import check_batch_size, positive_integer
 from fastml.contents import Contents
 from fastml.data.arrays import as_list, as_row, put
 from fastml.layer import Layer, check_name
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.metrics import named_metric, resolve_metric
+from fastml.model import BaseModel
 from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.program.compiled import check_dtype
 from fastml.program.lowering import check_output
@@ -32,7 +32,7 @@ from fastml.training.rest import Rest
 from fastml.training.stepwise import Stepwise
 
 
-class Sequential(Contents, Stepwise, Buildable):
+class Sequential(Contents, Stepwise, BaseModel):
     """Layers, one after the other.
 
     Parameters
@@ -291,9 +291,9 @@ class Sequential(Contents, Stepwise, Buildable):
         """
         self._check_compiled("gradients")
 
-        def rows(intake):
-            found = intake.weighted(*intake.rows(x, y, sample_weight))
-            intake.check_batches(len(found[0]), len(found[0]), self.optimizer)
-            return *found, intake.loss
+        def rows(adapter):
+            found = adapter.weighted(*adapter.rows(x, y, sample_weight))
+            adapter.check_batches(len(found[0]), len(found[0]), self.optimizer)
+            return *found, adapter.loss
 
         return self._on_rows("gradients", rows, lambda *rows: self._engine.gradients(*rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.data.arrays import as_array, check_labels
 from fastml.keras_names import MISSING
 from fastml.program.random import set_random_seed as set_random_seed

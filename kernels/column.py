@@ -17,7 +17,7 @@ PAIR = types.UniTuple(types.int64, 2)
 
 
 @intrinsic
-def weigh_rows(typingctx, x, w, start, z, function, u, out):
+def multiply_rows(typingctx, x, w, start, z, function, u, out):
     """zᵢ = start₀ + Σₚ xᵢₚ·wₚ,  outᵢ = f(uᵢ, zᵢ), for the addresses of an elementwise f and its instruction, or zeros.
 
     x : (n, k), w : (k, 1), start : (1,), z, u, out : (n, 1), all C-contiguous, of one dtype. Overwrites z and out.
@@ -56,7 +56,7 @@ def called(context, builder, llvm_function, kinds, args, widest):
 
 
 def weighted_sums(module, real):
-    """The LLVM function of `weigh_rows`. The last rows are computed again where ROWS of them are not left."""
+    """The LLVM function of `multiply_rows`. The last rows are computed again where ROWS of them are not left."""
     pointer = real.as_pointer()
     kinds = {"x": pointer, "w": pointer, "start": pointer, "z": pointer, "function": INDEX, "instruction": INDEX}
     kinds |= {"u": pointer, "out": pointer, "n": INDEX, "terms": INDEX}

@@ -1,10 +1,10 @@
 """The layer of neurons: each output is a weighted sum of all inputs plus a bias."""
 
-from fastml.kernels.column import spread_rows, weigh_rows
+from fastml.kernels.column import multiply_rows, spread_rows
 from fastml.kernels.gemm import product
-from fastml.kernels.operands import Function, Gradient, OfSlice, Rows, Scratch, ShareOfRows, SummedRows, Weights
+from fastml.kernels.operands import Function, Gradient, OfSlice, Rows, RowSlice, Scratch, SummedRows, Weights
 from fastml.kernels.operation import operation
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.tiling import SCRATCH
 from fastml.kernels.views import matrix, nothing
 
 multiply = product()
@@ -23,7 +23,7 @@ def dense_forward(
     function: Function(),
     z: Rows("d_out"),
     a: Rows("d_out"),
-    scratch: Scratch(ROOM),
+    scratch: Scratch(SCRATCH),
 ):
     """z = x·W + b, and a = f(z), where there is a function f.
 
@@ -32,27 +32,27 @@ def dense_forward(
     if W.shape[1] > 1:
         multiply(x, 0, W, b, False, z, function, z, a, scratch)
     else:
-        weigh_rows(x, W, b, z, function, z, a)
+        multiply_rows(x, W, b, z, function, z, a)
 
 
 @operation
 def dense_backward_weights(
     x: SummedRows("d_in"),
     dz: SummedRows("d_out"),
-    share: ShareOfRows("W", "d_in", "d_out"),
+    bounds: RowSlice("W", "d_in", "d_out"),
     fresh: OfSlice("fresh"),
     dW: Gradient("W", "d_in", "d_out"),
     db: Gradient("b", "d_out"),
-    scratch: Scratch(ROOM),
+    scratch: Scratch(SCRATCH),
 ):
     """dW = xᵀ·dz,  db = Σᵢ dzᵢ,  or these added to what is there, unless it is `fresh`.
 
-    x : (n, d_in), dz : (n, d_out), n ≥ 1, dW : (d_in, d_out), db : (d_out,), share : the first and the one behind the
+    x : (n, d_in), dz : (n, d_out), n ≥ 1, dW : (d_in, d_out), db : (d_out,), bounds : the first and the one behind the
     last of the rows of dW to overwrite, and db with the last ones. Overwrites scratch. A single column is a row, too:
     dWᵀ = dzᵀ·x fills vectors, dW would not.
     """
     d_in, d_out, none, accumulate = x.shape[1], dz.shape[1], nothing(db), not fresh
-    first, last = share
+    first, last = bounds
     if d_out > 1:
         part = matrix(dW, first * d_out, last - first, d_out)
         multiply_columns(x, first, dz, none, accumulate, part, NONE, part, part, scratch)
@@ -71,7 +71,7 @@ def dense_backward_inputs(
     function: Function(),
     u: Rows("d_in"),
     dx: Rows("d_in"),
-    scratch: Scratch(ROOM),
+    scratch: Scratch(SCRATCH),
 ):
     """dx = dz·Wᵀ, and then, where there is a function, the slope of an activation, dx = f(u, dx).
 

@@ -4,7 +4,7 @@ Codes are whole numbers from 0 on, below the rows of the table. Nobody checks th
 of tables are short.
 """
 
-from fastml.kernels.operands import Gradient, OfSlice, Rows, ShareOfRows, Size, SummedRows, Weights
+from fastml.kernels.operands import Gradient, OfSlice, Rows, RowSlice, Size, SummedRows, Weights
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.sums import add
@@ -42,17 +42,17 @@ def embed_backward(
     column: Size(),
     da: SummedRows("d_out"),
     place: Size(),
-    share: ShareOfRows("W", "categories", "width"),
+    bounds: RowSlice("W", "categories", "width"),
     fresh: OfSlice("fresh"),
     dW: Gradient("W", "categories", "width"),
 ):
     """dWₖ = Σᵢ daᵢ over the rows whose code in column `column` is k, added to what is there unless it is `fresh`.
 
     x : (n, d_in), da : (n, d_out), of which columns place … place + width - 1 count, dW : (categories, width).
-    Overwrites the rows of dW in `share`, the first and the one behind the last. Each is a sum in the order of the rows
+    Overwrites the rows of dW in `bounds`, the first and the one behind the last. Each is a sum in the order of the rows
     of x, however the rows of dW are shared out.
     """
-    (first, last), width = share, dW.shape[1]
+    (first, last), width = bounds, dW.shape[1]
     if fresh:
         part = matrix(dW, first * width, last - first, width)
         fill((part,), (part,), (dW.dtype.type(0),))

@@ -98,7 +98,7 @@ def product(a_is="rows", b_transposed=False):
     is transposed, and its columns from `first` on count; if "ones", it is not read and all its elements are 1. If
     `b_transposed`, b is (d, k). start : (d,), or (0,) for none, or c itself if `accumulate`. function : a pair of
     addresses, of an elementwise f and of the instruction, or of zeros for none. Then out is not written; else it may be
-    c, as may u. scratch : (ROOM,) to copy to. Overwrites c, out and scratch.
+    c, as may u. scratch : (SCRATCH,) to copy to. Overwrites c, out and scratch.
     """
 
     @intrinsic
@@ -141,7 +141,7 @@ def blocks(module, real, a_is, b_transposed):
     pointer = real.as_pointer()
     kinds = {"a": pointer, "a_row": INDEX, "b": pointer, "start": pointer, "start_size": INDEX}
     kinds |= {"accumulate": ir.IntType(1), "c": pointer, "function": INDEX, "instruction": INDEX, "u": pointer}
-    kinds |= {"out": pointer, "room": pointer, "n": INDEX, "terms": INDEX, "columns": INDEX}
+    kinds |= {"out": pointer, "scratch": pointer, "n": INDEX, "terms": INDEX, "columns": INDEX}
     name = f"fastml_product_{a_is}{'_transposed' * b_transposed}_{real}"
     function, builder = private_function(module, name, kinds)
     if builder is not None:
@@ -156,7 +156,7 @@ class Blocks:
     def __init__(self, builder, real, a_is, b_transposed, arguments):
         self.builder, self.real, self.a_is, self.b_transposed = builder, real, a_is, b_transposed
         a_, a_row, b_, start, start_size, self.accumulate, c_, self.f, self.instruction, u_, out_, *rest = arguments
-        self.room, self.n, self.terms, columns = rest
+        self.scratch, self.n, self.terms, columns = rest
         steps = {"rows": (a_row, INDEX(1)), "columns": (INDEX(1), a_row), "ones": (INDEX(0), INDEX(0))}[a_is]
         self.a, self.b = Matrix(builder, a_, *steps), Matrix(builder, b_, self.terms if b_transposed else columns)
         self.c, self.u, self.out = (Matrix(builder, pointer, columns) for pointer in (c_, u_, out_))
@@ -165,7 +165,7 @@ class Blocks:
         large = builder.icmp_signed(">=", size, INDEX(LARGE))
         self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
         self.packs = cgutils.true_bit if b_transposed else large
-        self.copies = builder.gep(self.room, [INDEX(GROUP * PANEL)])
+        self.copies = builder.gep(self.scratch, [INDEX(GROUP * PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
         self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))
 
@@ -183,7 +183,7 @@ class Blocks:
             with b.if_then(self.packs):
                 group = self.b.at(j, p) if self.b_transposed else self.b.at(p, j)
                 pack = pack_group(b.module, self.real, self.b_transposed)
-                b.call(pack, [group.pointer, self.b.row, some, wide, self.room])
+                b.call(pack, [group.pointer, self.b.row, some, wide, self.scratch])
             with cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _):
                 rows = smaller(b, b.sub(self.n, i), INDEX(HEIGHT))
                 a_block = self.block_of_a(i, p, rows, some)
@@ -203,7 +203,7 @@ class Blocks:
     def multiply_panel(self, i, p, j, rows, some, left, number, a_block, a_tile):
         """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""
         b, strips = self.builder, self.a_is != "rows"
-        copy = Matrix(b, b.gep(self.room, [b.mul(number, INDEX(PANEL))]), INDEX(VECTORS * self.width))
+        copy = Matrix(b, b.gep(self.scratch, [b.mul(number, INDEX(PANEL))]), INDEX(VECTORS * self.width))
         b_panel, c_panel = copy.where(self.packs, self.b.at(p, j)), self.c.at(i, j)
         first = Matrix(b, b.gep(self.bias, [b.select(self.biased, j, INDEX(0))]), INDEX(0))
         start_panel = c_panel.where(b.or_(self.accumulate, b.icmp_signed(">", p, INDEX(0))), first)

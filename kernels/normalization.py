@@ -4,7 +4,7 @@ Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training", ICML
 """
 
 from fastml.kernels.columns import columnwise
-from fastml.kernels.operands import BatchRows, Gradient, Number, OfSlice, Rows, Share, Weights, Workspace
+from fastml.kernels.operands import BatchRows, ColumnSlice, Gradient, Number, OfSlice, Rows, Weights, Workspace
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
 from fastml.kernels.views import vector
@@ -82,7 +82,7 @@ def batchnorm_forward(
     gamma: Weights("d_in"),
     beta: Weights("d_in"),
     epsilon: Number(),
-    share: Share("d_in"),
+    bounds: ColumnSlice("d_in"),
     batch_mean: Workspace("d_in"),
     batch_variance: Workspace("d_in"),
     inverse: Workspace("d_in"),
@@ -92,12 +92,12 @@ def batchnorm_forward(
     """a = γ·x̂ + β,  x̂ = (x - mean)·inverse,  inverse = 1 / √(variance + ε), with mean and biased variance of the batch.
 
     x, x_hat, a : (n, d), gamma, beta, batch_mean, batch_variance, inverse : (d,), epsilon : float64. Overwrites of the
-    last five the columns in `share`, the first and the one behind the last; a may be x. Two passes: Σx² - (Σx)² / n
+    last five the columns in `bounds`, the first and the one behind the last; a may be x. Two passes: Σx² - (Σx)² / n
     would lose a small variance beside a large mean.
     """
     real = x.dtype.type
     vectors, scalars = (gamma, beta, batch_mean, batch_variance, inverse), (real(x.shape[0]), real(epsilon))
-    normalize_columns((x, x_hat, a), vectors, scalars, *share)
+    normalize_columns((x, x_hat, a), vectors, scalars, *bounds)
 
 
 @operation
@@ -123,7 +123,7 @@ def batchnorm_backward(
     x_hat: BatchRows("d_in"),
     gamma: Weights("d_in"),
     inverse: Workspace("d_in"),
-    share: Share("d_in"),
+    bounds: ColumnSlice("d_in"),
     dgamma: Gradient("gamma", "d_in"),
     dbeta: Gradient("beta", "d_in"),
     dx: BatchRows("d_in"),
@@ -131,10 +131,10 @@ def batchnorm_backward(
     """dβ = Σᵢ daᵢ,  dγ = Σᵢ daᵢ·x̂ᵢ,  dx = γ·inverse·(da - (dβ + x̂·dγ) / n), as mean and variance depend on x, too.
 
     da, x_hat, dx : (n, d), gamma, inverse, dgamma, dbeta : (d,). Overwrites of dgamma, dbeta and
-    dx, which may be da, the columns in `share`, the first and the one behind the last.
+    dx, which may be da, the columns in `bounds`, the first and the one behind the last.
     """
     scalars = (da.dtype.type(da.shape[0]),)
-    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), scalars, *share)
+    differentiate_columns((da, x_hat, dx), (gamma, inverse, dgamma, dbeta), scalars, *bounds)
 
 
 @operation
@@ -143,16 +143,16 @@ def batchnorm_track(
     batch_variance: Workspace("d_in"),
     n: OfSlice("n"),
     momentum: Number(),
-    share: Share("d_in"),
+    bounds: ColumnSlice("d_in"),
     mean: Weights("d_in"),
     variance: Weights("d_in"),
 ):
     """mean = momentum · mean + (1 - momentum) · batch_mean, and so the variance, with the batch's unbiased one.
 
     All (d,), n : int64, the rows of the batch, more than 1, momentum : float64. Overwrites the elements
-    of mean and variance in `share`, the first and the one behind the last.
+    of mean and variance in `bounds`, the first and the one behind the last.
     """
-    (first, last), real = share, mean.dtype.type
+    (first, last), real = bounds, mean.dtype.type
     batch_mean, mean = vector(batch_mean, first, last - first), vector(mean, first, last - first)
     batch_variance, variance = vector(batch_variance, first, last - first), vector(variance, first, last - first)
     track((mean, batch_mean), (mean,), (real(momentum), real(1 - momentum)))

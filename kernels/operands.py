@@ -166,12 +166,12 @@ def Whole(buffer):
     )
 
 
-def Share(size):
+def ColumnSlice(size):
     """A pair: the first and the one behind the last of `size` columns, those that are the thread's."""
-    return Declared(lambda name: Operand(f"share(s.{size}, slice_.thread, slice_.threads)", places(size)))
+    return Declared(lambda name: Operand(f"slice_of(s.{size}, slice_.thread, slice_.threads)", places(size)))
 
 
-def ShareOfRows(of, d_in, d_out):
+def RowSlice(of, d_in, d_out):
     """A pair: the first and the one behind the last row of the parameter `of` that are the thread's."""
     source = f"rows_of_thread(s.size, s.{of}, s.{d_in}, s.{d_out}, slice_, job.block)"
     return Declared(lambda name: Operand(source, places("size", of, d_in, d_out)))

@@ -14,8 +14,8 @@ from numba import njit
 
 from fastml.kernels import job as jobs
 from fastml.kernels.operands import PART
-from fastml.kernels.slices import part, rows_of_thread, share
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.slices import part, rows_of_thread, slice_of
+from fastml.kernels.tiling import SCRATCH
 from fastml.kernels.views import at_address, matrix, rows, vector
 
 HEADER = {"op": "i8", "kernel": "i8", "function": "i8", "apply": "i8", "alpha": "f8"}  # that all instructions have
@@ -86,7 +86,9 @@ class Operation(NamedTuple):
             f"def {self.name}(job, s, slice_, apply, {names}):", [*self.prelude, f"return ({arguments})"], self
         )
         found.__globals__.update(part=lambda size, slice_: (0, size))  # of one thread
-        found.__globals__.update(share=lambda size, *_: (0, size), rows_of_thread=lambda size, W, d_in, *_: (0, d_in))
+        found.__globals__.update(
+            slice_of=lambda size, *_: (0, size), rows_of_thread=lambda size, W, d_in, *_: (0, d_in)
+        )
         return found
 
 
@@ -98,9 +100,9 @@ def holds(expression, name):
 def defined(head, lines, operation):
     """The function of these lines."""
     scope = {"__name__": operation.kernel.py_func.__module__, "kernel": operation.kernel, "LAYOUT": operation.layout}
-    scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE, "ROOM": ROOM}
+    scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE, "SCRATCH": SCRATCH}
     scope |= {"at_address": at_address, "matrix": matrix, "rows": rows, "vector": vector}
-    scope |= {"share": share, "part": part, "rows_of_thread": rows_of_thread}
+    scope |= {"slice_of": slice_of, "part": part, "rows_of_thread": rows_of_thread}
     exec("\n    ".join([head, *lines]), scope)
     return scope[operation.name]
 

@@ -88,18 +88,18 @@ def pack_group(module, real, transposed):
 
     Panel by panel if `transposed`, else, as b stands row by row, a few rows at a time for all panels.
     """
-    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "room": real.as_pointer()}
+    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "scratch": real.as_pointer()}
     function, builder = private_function(module, f"fastml_pack_{'transposed' if transposed else 'rows'}_{real}", kinds)
     if builder is None:
         return function
-    b_, b_row, terms, columns, room = function.args
+    b_, b_row, terms, columns, scratch = function.args
     b, width = Matrix(builder, b_, b_row), lanes(real)
     step = terms if transposed else INDEX(CHUNK)
     with (
         cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
         panels(builder, columns, width) as (j, left, number),
     ):
-        panel = Matrix(builder, builder.gep(room, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
+        panel = Matrix(builder, builder.gep(scratch, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
         if transposed:
             pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
         else:

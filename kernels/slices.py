@@ -9,7 +9,7 @@ LINE = 16  # rows or elements: slices start at multiples, so that no two threads
 
 
 @njit(inline="always", error_model="numpy")
-def share(size, thread, threads):
+def slice_of(size, thread, threads):
     """The share of a thread in 0 … size - 1: its first element, a multiple of LINE, and the one behind its last."""
     if threads == 1:  # without divisions
         return 0, size
@@ -20,7 +20,7 @@ def share(size, thread, threads):
 @njit(inline="always", error_model="numpy")
 def part(size, slice_):
     """The first element of the thread's share, and how many it has."""
-    first, end = share(size, slice_.thread, slice_.threads)
+    first, end = slice_of(size, slice_.thread, slice_.threads)
     return first, end - first
 
 
@@ -36,13 +36,13 @@ def rows_of_thread(size, offset, d_in, d_out, slice_, block):
         return 0, d_in if slice_.count else 0
     if slice_.threads == 1:
         return 0, d_in
-    (left, right), lines = share(size, slice_.thread, slice_.threads), LINE * d_out
+    (left, right), lines = slice_of(size, slice_.thread, slice_.threads), LINE * d_out
     first, last = (left - offset + lines - 1) // lines * LINE, (right - offset + lines - 1) // lines * LINE
     return min(d_in, max(0, first)), min(d_in, max(0, last))
 
 
 @njit(inline="always", error_model="numpy")
-def share_of_blocks(n, block, shards, thread, threads):
+def slice_of_blocks(n, block, shards, thread, threads):
     """The share of a thread in the rows of a batch that goes in blocks: its first row, and the one behind its last.
 
     Each thread has some whole shards, as even as may be; a shard is some blocks, one after the other.
@@ -68,12 +68,12 @@ def begin_slice(job, slice_):
     """The rows of the batch that are the thread's: all of its share at once, or the first block of them."""
     n, block, thread = slice_.n, job.block, slice_.thread
     if block:
-        slice_.first, slice_.end = share_of_blocks(n, block, job.shards, thread, slice_.threads)
+        slice_.first, slice_.end = slice_of_blocks(n, block, job.shards, thread, slice_.threads)
         slice_.at, slice_.m = thread * block, min(block, slice_.end - slice_.first)
         slice_.shard, slice_.fresh = shard_of(slice_.first, n, block, job.shards)
         slice_.source, slice_.count = slice_.at, slice_.m
     else:
-        first, end = share(n, thread, slice_.threads)
+        first, end = slice_of(n, thread, slice_.threads)
         slice_.first, slice_.end, slice_.at, slice_.m = first, end, first, end - first
         slice_.shard, slice_.fresh, slice_.source, slice_.count = 0, True, 0, n
 

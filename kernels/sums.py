@@ -15,7 +15,7 @@ from fastml.kernels.operands import (
     OfJob,
     OfSlice,
     PartPlace,
-    ShareOfRows,
+    RowSlice,
     Size,
     Slice,
     SummedRows,
@@ -135,13 +135,13 @@ def sum_columns(columns, kept):
 @operation
 def sum_terms(
     terms: SummedRows("d_in"),
-    share: ShareOfRows("W", "d_in", "one"),
+    bounds: RowSlice("W", "d_in", "one"),
     fresh: OfSlice("fresh"),
     dW: Gradient("W", "d_in"),
 ):
     """dW = Σᵢ termsᵢ, added to what is there unless it is `fresh`.
 
-    terms : (n, d), dW : (d,). Overwrites the elements of dW in `share`, the first and the one behind the last.
+    terms : (n, d), dW : (d,). Overwrites the elements of dW in `bounds`, the first and the one behind the last.
     """
     real = dW.dtype.type
-    sum_columns((terms,), (dW,), (real(0) if fresh else real(1),), *share)
+    sum_columns((terms,), (dW,), (real(0) if fresh else real(1),), *bounds)

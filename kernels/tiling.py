@@ -21,7 +21,7 @@ MASKS = (True,) if BITS == 512 else (False, True)
 # HEIGHT x TERMS, fits into the second level, too, a group of panels into the third. Copies pay from LARGE on.
 TERMS, HEIGHT, GROUP, LARGE = (512, 256, 8, 16_000_000) if BITS == 512 else (1024, 96, 16, 2_000_000)
 PANEL = (TERMS + 16) * VECTORS * (BITS // 32)  # not a power of 2, which would crowd a few places of the cache
-ROOM = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+SCRATCH = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
 
 
 @contextmanager

@@ -42,11 +42,11 @@ def beyond(dtype):
 
 def too_little(side, dtype):
     """A training whose pieces of the workspace lack an element each."""
-    room = Spaced.room
+    room = Spaced.workspace
 
     def less(self, size):
         return room(self, size - 1) - (side == "start")
 
-    Spaced.room = less
+    Spaced.workspace = less
     with everything_at(side):
         test_same_bits.results(test_same_bits.Case("no hidden layer", "one line"), dtype)

@@ -21,7 +21,7 @@ from fastml.kernels.random import shuffle
 from fastml.kernels.simd import BITS
 from fastml.kernels.sums import SUMS
 from fastml.kernels.team import wait_for_all
-from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, ROOM, ROWS, TERMS, VECTORS
+from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS
 
 # Operations that know no arrays, or put together others that have cases of their own
 NO_ARRAYS = {"next_block", "stop_unless_finite", "begin_update", "barrier"}
@@ -47,7 +47,7 @@ class Cases:
         self.dtype, self.few, self.rng = np.dtype(dtype), few, np.random.default_rng(0)
         self.width = BITS // (8 * self.dtype.itemsize)
         self.vectors, self.rows, self.columns = self.sizes()
-        self.room = np.empty(ROOM, dtype)
+        self.room = np.empty(SCRATCH, dtype)
 
     def sizes(self):
         """Lengths of vectors, and rows and columns of matrices."""

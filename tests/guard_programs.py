@@ -58,7 +58,7 @@ class Spaced(Lowering):
     def work_size(self, size):
         """Inference would begin anew where training did."""
 
-    def room(self, size):
+    def workspace(self, size):
         page = PAGE * self.line // ALIGNMENT  # elements
         start, pages = self.taken, -(-size // page) * page
         self.taken += pages + page

@@ -8,7 +8,7 @@ from helpers import same_bits
 
 from fastml import ACTIVATIONS
 from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.tiling import SCRATCH
 from fastml.program.compiled import DTYPES
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
@@ -23,7 +23,7 @@ def operands(shape, guards):
     n, d_in, d_out = shape
     rng = np.random.default_rng(sum(shape))
     arrays = guards.arrays(*(rng.normal(size=s) for s in ((n, d_in), (d_in, d_out), (d_out,), (n, d_out))))
-    return *arrays, guards.array(np.full(ROOM, np.nan))
+    return *arrays, guards.array(np.full(SCRATCH, np.nan))
 
 
 def empty(guards, *shape):
@@ -145,7 +145,7 @@ def test_integers_come_out_exactly(dtype):
     rng = np.random.default_rng(1)
     x, W, b = (rng.integers(-9, 10, size=s).astype(dtype) for s in ((19, 37), (37, 21), 21))
     z, dW, db, dx = (np.empty(s, dtype) for s in ((19, 21), (37, 21), 21, (19, 37)))
-    room = np.empty(ROOM, dtype)
+    room = np.empty(SCRATCH, dtype)
     dense_forward(x, W, b, NONE, z, z, room)
     assert np.array_equal(z, x @ W + b)
     dense_backward_weights(x, z, (0, 37), True, dW, db, room)

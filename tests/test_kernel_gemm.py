@@ -12,7 +12,7 @@ from numba import njit
 from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
 from fastml.kernels.simd import BITS
-from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROOM, ROWS, TERMS, VECTORS
+from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROWS, SCRATCH, TERMS, VECTORS
 from fastml.program.compiled import DTYPES
 
 rows = product()
@@ -86,7 +86,7 @@ def computed(kind, shape, dtype, start="bias", name=None, slope=False, seed=0):
     rng, guards = np.random.default_rng((n, k, d, seed)), Guards(dtype)
     a, b = (guards.array(rng.normal(size=size)) for size in shapes_of(kind, n, k, d))
     bias, c = guards.array(rng.normal(size=d)), guards.array(rng.normal(size=(n, d)))
-    u, room = guards.array(rng.normal(size=(n, d))), guards.array(np.full(ROOM, np.nan))
+    u, room = guards.array(rng.normal(size=(n, d))), guards.array(np.full(SCRATCH, np.nan))
     before = {"bias": bias, "none": np.zeros(d), "c": c.copy()}[start].astype(np.float64)
     first = MORE_COLUMNS[0] if kind == "columns" else 0
     if start != "c":
@@ -155,7 +155,7 @@ def test_rows_and_columns_of_the_result_do_not_depend_on_their_neighbours(kind, 
     n, k, d = 37, 29, 131
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=size).astype(dtype) for size in shapes_of("rows", n, k, d))
-    bias, room = rng.normal(size=d).astype(dtype), np.empty(ROOM, dtype)
+    bias, room = rng.normal(size=d).astype(dtype), np.empty(SCRATCH, dtype)
 
     def part(rows, columns):
         """The elements of the result in these slices, computed alone."""
@@ -180,7 +180,7 @@ def test_columns_of_a_large_product_are_the_same_in_parts(dtype):
     k, n = TERMS + 37, 2 * HEIGHT + 31
     d = 2 * LARGE // (n * k) + 1
     rng = np.random.default_rng(1)
-    a, b, room = rng.normal(size=(k, n)).astype(dtype), rng.normal(size=(k, d)).astype(dtype), np.empty(ROOM, dtype)
+    a, b, room = rng.normal(size=(k, n)).astype(dtype), rng.normal(size=(k, d)).astype(dtype), np.empty(SCRATCH, dtype)
     none, whole = np.empty(0, dtype), np.empty((n, d), dtype)
     assert n * k * d >= LARGE > n // 4 * k * d
     run_columns(a, 0, b, none, False, whole, NONE, whole, whole, room)
@@ -196,7 +196,7 @@ def test_rows_of_a_large_product_are_the_same_in_parts(dtype):
     n, k = 3 * HEIGHT + 5, TERMS + 37
     d = 2 * LARGE // (n * k) + 1
     rng = np.random.default_rng(2)
-    a, b, bias, room = (rng.normal(size=s).astype(dtype) for s in ((n, k), (k, d), d, ROOM))
+    a, b, bias, room = (rng.normal(size=s).astype(dtype) for s in ((n, k), (k, d), d, SCRATCH))
     assert n * k * d >= LARGE > n // 4 * k * d
     for run, matrix in ((run_rows, b), (run_transposed, np.ascontiguousarray(b.T))):
         whole = np.empty((n, d), dtype)
@@ -216,7 +216,7 @@ def test_what_is_not_finite_reaches_its_own_results_only(bad, kind, dtype):
     for place in ((0, 0), (4, 18), (10, 7), (7, 0)):
         rng, guards = np.random.default_rng(0), Guards(dtype)
         a, b = (guards.array(rng.normal(size=size)) for size in shapes_of(kind, n, k, d))
-        c, room = guards.array(np.zeros((n, d))), guards.array(np.full(ROOM, np.nan))
+        c, room = guards.array(np.zeros((n, d))), guards.array(np.full(SCRATCH, np.nan))
         i, p = place
         if kind == "columns":
             a[p, MORE_COLUMNS[0] + i] = bad
@@ -239,4 +239,4 @@ def test_there_is_room_for_every_copy(dtype):
     width = WIDTH[dtype]
     deepest = -(-TERMS // width) * width
     assert deepest * VECTORS * width <= PANEL
-    assert HEIGHT % ROWS == 0 and GROUP * PANEL + HEIGHT * TERMS <= ROOM
+    assert HEIGHT % ROWS == 0 and GROUP * PANEL + HEIGHT * TERMS <= SCRATCH

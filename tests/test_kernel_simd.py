@@ -11,7 +11,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastml.kernels.simd import BITS, Words, broadcast, elementwise, lanes, real_type, vector_bits
+from fastml.kernels.simd import BITS, broadcast, elementwise, lanes, real_type, vector_bits
+from fastml.kernels.words import Words
 from fastml.program.compiled import DTYPES
 
 SIZES = [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 1000]

@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 from fastml.kernels.job import SLICE
-from fastml.kernels.slices import LINE, rows_of_thread, shard_of, share, share_of_blocks
+from fastml.kernels.slices import LINE, rows_of_thread, shard_of, slice_of, slice_of_blocks
 from fastml.kernels.team import PAUSES, wait_for_all
 from fastml.kernels.views import at_address
 
@@ -30,7 +30,7 @@ def assert_parts(parts, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_shares_are_all_of_it(size, threads):
     """As even as whole cache lines allow, and none starts within one."""
-    parts = [share(size, thread, threads) for thread in range(threads)]
+    parts = [slice_of(size, thread, threads) for thread in range(threads)]
     assert_parts(parts, size)
     assert all(first % LINE == 0 or first == size for first, _ in parts)
     lines = [-(-(last - first) // LINE) for first, last in parts]
@@ -61,7 +61,7 @@ def test_shares_of_the_rows_of_weights(d_in, d_out, threads):
         assert_parts(parts, d_in)
         assert all(first % LINE == 0 or first == d_in for first, _ in parts)
         for thread, (first, last) in enumerate(parts if threads > 1 else ()):
-            left, right = share(size, thread, threads)
+            left, right = slice_of(size, thread, threads)
             for row, place in ((first, left), (last, right)):
                 wanted = min(max((place - offset) / d_out, 0), d_in)
                 assert 0 <= row - wanted < LINE
@@ -84,7 +84,7 @@ def test_shares_of_a_batch_in_blocks(block, shards, threads):
         counts = np.bincount(numbers)
         assert counts.max() - counts.min() <= 1
 
-        parts = [share_of_blocks(n, block, shards, thread, threads) for thread in range(threads)]
+        parts = [slice_of_blocks(n, block, shards, thread, threads) for thread in range(threads)]
         assert_parts(parts, n)
         taken = []
         for first, last in parts:

@@ -27,8 +27,8 @@ from fastml import (
     Sequential,
     StepDecay,
 )
-from fastml.constants import Constant
-from fastml.descent import Number
+from fastml.attributes import Constant
+from fastml.optimizer import Number
 from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error")

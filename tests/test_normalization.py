@@ -112,7 +112,7 @@ def test_weights_set_later_need_no_shift_any_more():
 def test_nothing_is_copied_where_no_column_is_far():
     x = np.ascontiguousarray(NEAR, dtype=np.float32)
     near = fitted(x)
-    assert near._engine.shift is None and near._intake().features(x, "x") is x
+    assert near._engine.shift is None and near._adapter().features(x, "x") is x
     assert np.abs(near.get_weights()[0]).max() < 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import same_bits
 
 from fastml import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop, Sequential
-from fastml.descent import Number
+from fastml.optimizer import Number
 from fastml.optimizers import resolve_optimizer
 from fastml.training.engine import EXECUTORS
 

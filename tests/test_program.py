@@ -7,7 +7,7 @@ from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, SET_METRICS, Activa
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operation import instruction
 from fastml.kernels.operations import OPERATIONS
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.tiling import SCRATCH
 from fastml.program import linking
 from fastml.program.compiled import DTYPES
 from fastml.program.lowering import lower
@@ -230,7 +230,7 @@ def test_everything_starts_at_a_multiple_of_64_bytes(dtype):
     for s in [s for name in TABLES for s in unpacked(getattr(program, name)) if s["op"]]:
         operands = OPERATIONS[s["op"]].operands.values()
         assert all(s[operand.place] * size % 64 == 0 for operand in operands if operand.buffer)
-    assert ROOM * size % 64 == 0  # those of the threads stand side by side
+    assert SCRATCH * size % 64 == 0  # those of the threads stand side by side
     for buffer in Buffers.for_program(program, dtype):
         assert buffer.ctypes.data % 64 == 0 and not buffer.any()
 
@@ -320,14 +320,14 @@ def test_the_place_of_parameters_does_not_depend_on_the_batch():
 def test_every_thread_has_room_for_copies():
     """Behind each other, before all that rows need."""
     one, three = (lowered([Dense(4), Dense(3)], plan=Plan(threads=threads)) for threads in (1, 3))
-    assert three.work_size == one.work_size + 2 * ROOM
+    assert three.work_size == one.work_size + 2 * SCRATCH
     assert three.row_size == one.row_size and three.parameters == one.parameters
     for program, threads in ((one, 1), (three, 3)):
         products = [s for s in unpacked(program.training) if "scratch" in s]
         assert len(products) == 5
         for s in products:
             for place in {"x", "z", "dz", "dx"} & set(s):
-                assert not s["scratch"] <= s[place] < s["scratch"] + threads * ROOM
+                assert not s["scratch"] <= s[place] < s["scratch"] + threads * SCRATCH
 
 
 def test_the_room_for_rows_is_that_of_the_height():

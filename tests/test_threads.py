@@ -341,72 +341,72 @@ def test_a_process_ends_while_threads_wait():
 # Other programs on the same cores
 
 
-def told(crew, seconds, times=1, offers=0.0):
+def told(count, seconds, times=1, offers=0.0):
     for _ in range(times):
-        crew.report(seconds, offers)
-    return crew.threads, crew.trying
+        count.report(seconds, offers)
+    return count.threads, count.trying
 
 
-def test_a_crew_tries_one_thread_and_comes_back_where_all_are_faster():
-    crew = threads.Crew(4)
-    assert told(crew, 2e-5, threads.FIRST - 1) == (4, False)
-    assert told(crew, 2e-5) == (1, True)
-    assert told(crew, 3e-5) == (4, False)
-    assert told(crew, 2e-5, threads.PATIENCE - 1) == (4, False)
-    assert told(crew, 2e-5) == (1, True)  # perhaps the cores are others' by now
+def test_a_count_tries_one_thread_and_comes_back_where_all_are_faster():
+    count = threads.ThreadCount(4)
+    assert told(count, 2e-5, threads.FIRST - 1) == (4, False)
+    assert told(count, 2e-5) == (1, True)
+    assert told(count, 3e-5) == (4, False)
+    assert told(count, 2e-5, threads.PATIENCE - 1) == (4, False)
+    assert told(count, 2e-5) == (1, True)  # perhaps the cores are others' by now
 
 
-def test_a_crew_stays_with_one_thread_while_that_is_faster():
-    crew = threads.Crew(2)
-    assert told(crew, 9e-5, threads.FIRST) == (1, True)
-    assert told(crew, 5e-5) == (1, False)
-    assert told(crew, 5e-5, threads.PATIENCE - 1) == (1, False)
-    assert told(crew, 5e-5) == (2, True)
-    assert told(crew, 9e-5) == (1, False)
-    assert told(crew, 5e-5, threads.PATIENCE) == (2, True)
-    assert told(crew, 3e-5) == (2, False)  # the cores are free again
+def test_a_count_stays_with_one_thread_while_that_is_faster():
+    count = threads.ThreadCount(2)
+    assert told(count, 9e-5, threads.FIRST) == (1, True)
+    assert told(count, 5e-5) == (1, False)
+    assert told(count, 5e-5, threads.PATIENCE - 1) == (1, False)
+    assert told(count, 5e-5) == (2, True)
+    assert told(count, 9e-5) == (1, False)
+    assert told(count, 5e-5, threads.PATIENCE) == (2, True)
+    assert told(count, 3e-5) == (2, False)  # the cores are free again
 
 
-def test_a_crew_changes_for_what_is_clearly_faster():
-    crew = threads.Crew(2)
-    told(crew, 1e-4, threads.FIRST)
-    assert told(crew, (threads.WORTH + 0.01) * 1e-4) == (2, False)
-    told(crew, 1e-4, threads.PATIENCE)
-    assert told(crew, (threads.WORTH - 0.01) * 1e-4) == (1, False)
+def test_a_count_changes_for_what_is_clearly_faster():
+    count = threads.ThreadCount(2)
+    told(count, 1e-4, threads.FIRST)
+    assert told(count, (threads.WORTH + 0.01) * 1e-4) == (2, False)
+    told(count, 1e-4, threads.PATIENCE)
+    assert told(count, (threads.WORTH - 0.01) * 1e-4) == (1, False)
 
 
 def test_the_best_of_the_chunks_is_compared():
     """One in which the machine was busy says nothing about the number of threads."""
-    crew = threads.Crew(2)
-    told(crew, 1e-5)
-    assert told(crew, 9e-5, threads.FIRST - 1) == (1, True)
-    assert told(crew, 2e-5) == (2, False)
+    count = threads.ThreadCount(2)
+    told(count, 1e-5)
+    assert told(count, 9e-5, threads.FIRST - 1) == (1, True)
+    assert told(count, 2e-5) == (2, False)
 
 
-def test_a_crew_of_which_one_has_lost_its_core_tries_sooner():
-    crew = threads.Crew(2)
-    assert told(crew, 2e-4, offers=1.0) == (1, True)
-    assert told(crew, 3e-4) == (2, False)
+def test_a_count_of_which_one_has_lost_its_core_tries_sooner():
+    count = threads.ThreadCount(2)
+    assert told(count, 2e-4, offers=1.0) == (1, True)
+    assert told(count, 3e-4) == (2, False)
     chunks = threads.PATIENCE - threads.PATIENCE // 2
-    assert told(crew, 2e-4, chunks - 1, offers=1.0) == (2, False)  # it has just been tried
-    assert told(crew, 2e-4, offers=1.0) == (1, True)
+    assert told(count, 2e-4, chunks - 1, offers=1.0) == (2, False)  # it has just been tried
+    assert told(count, 2e-4, offers=1.0) == (1, True)
 
 
 def test_chunks_to_compare_are_short():
-    crew, short = threads.Crew(2), []
+    count, short = threads.ThreadCount(2), []
     for _ in range(threads.FIRST + 1 + threads.PATIENCE + 1):
-        short.append(crew.compares)
-        told(crew, 1e-5)
+        short.append(count.compares)
+        told(count, 1e-5)
     before = [False] * (threads.FIRST - 1) + [True, True] + [False] * (threads.PATIENCE - 1)
     assert short == before + [True, True]
-    assert not threads.Crew(1).compares
+    assert not threads.ThreadCount(1).compares
 
 
 def test_long_steps_have_no_trials():
-    crew = threads.Crew(2)
-    assert told(crew, 2 * threads.SHORT, threads.PATIENCE, offers=100.0) == (2, False)
+    count = threads.ThreadCount(2)
+    assert told(count, 2 * threads.SHORT, threads.PATIENCE, offers=100.0) == (2, False)
 
 
 def test_one_thread_needs_no_crew():
-    crew = threads.Crew(1)
-    assert told(crew, 1e-5, 2 * threads.PATIENCE, offers=5.0) == (1, False)
+    count = threads.ThreadCount(1)
+    assert told(count, 1e-5, 2 * threads.PATIENCE, offers=5.0) == (1, False)

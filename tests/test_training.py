@@ -17,7 +17,7 @@ from fastml import LOSSES, OPTIMIZERS, SGD, Adam, Callback, Dense, DivergenceErr
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
 from fastml.training import run as training
-from fastml.training import snapshots as rescue
+from fastml.training import snapshots
 from fastml.training.engine import EXECUTORS
 
 # Determinism
@@ -193,13 +193,13 @@ def overflowing(executor="compiled", optimizer=None, rows=50):
 @pytest.fixture
 def restored(monkeypatch):
     """A list of the steps from which the training was taken back to its copy."""
-    found, restore = [], rescue.Rescue.restore
+    found, restore = [], snapshots.Snapshot.restore
 
     def noted(self):
         found.append(self.run.step)
         restore(self)
 
-    monkeypatch.setattr(rescue.Rescue, "restore", noted)
+    monkeypatch.setattr(snapshots.Snapshot, "restore", noted)
     return found
 
 
@@ -275,7 +275,7 @@ class Jump(Schedule):
 def test_a_replay_from_any_snapshot_ends_at_the_same_weights(seconds, chunk, executor, monkeypatch, restored):
     """Also over several epochs of shuffled batches: the replay sees the rows in the same orders."""
     x, y = make_data("mean_squared_error", rows=64)
-    monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_SECONDS", seconds)
     monkeypatch.setattr(training, "CHUNK_SECONDS", chunk)
     for last in (0, 1, 27, 39):
         model, fresh = (make_model(optimizer=SGD(Jump(at)), dtype="float32", executor=executor) for at in (last, -1))
@@ -306,7 +306,7 @@ class EachStep(Callback):
 @pytest.mark.parametrize("seconds", [0, 1e9])
 def test_a_replay_of_shuffled_epochs_ends_before_the_overflow(seconds, monkeypatch, restored):
     """Row by row; the order says after how many rows the huge one comes."""
-    monkeypatch.setattr(rescue, "SNAPSHOT_SECONDS", seconds)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_SECONDS", seconds)
     model, x, y = overflowing()
     fresh, _, _ = overflowing()
     with pytest.raises(DivergenceError):
@@ -336,13 +336,13 @@ def test_a_training_that_begins_with_a_state_that_is_not_finite_ends(value, exec
 def test_ctrl_c_ends_a_replay(stage, monkeypatch, restored):
     """The weights are finite ones, of a complete step."""
     model, x, y = overflowing()
-    original = getattr(rescue.Rescue, stage)
+    original = getattr(snapshots.Snapshot, stage)
 
     def interrupted(self, failed, hold):
         signal.raise_signal(signal.SIGINT)
         original(self, failed, hold)
 
-    monkeypatch.setattr(rescue.Rescue, stage, interrupted)
+    monkeypatch.setattr(snapshots.Snapshot, stage, interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, epochs=4, **SCHEDULE)
     assert restored and model._engine.updates < 4

@@ -23,7 +23,7 @@ from fastml.kernels.normalization import batchnorm_backward, batchnorm_forward
 from fastml.kernels.rows import copied, gather_rows
 from fastml.kernels.rprop import rprop_update
 from fastml.kernels.sgd import nesterov_update, sgd_update
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.tiling import SCRATCH
 from fastml.program import linking
 
 SECONDS = 0.02  # of a burst
@@ -69,7 +69,7 @@ def bandwidth(elements):
 def products(n, d_in, d_out):
     """The three products of a dense layer: name, kernel, arguments, FLOP, bytes."""
     x, W, b, z, dx = numbers(n, d_in), numbers(d_in, d_out), numbers(d_out), numbers(n, d_out), numbers(n, d_in)
-    dW, room = numbers(d_in, d_out), numbers(ROOM)
+    dW, room = numbers(d_in, d_out), numbers(SCRATCH)
     flop, size = 2 * n * d_in * d_out, 4 * (x.size + W.size + z.size)
     shape = f"{n} x {d_in} x {d_out}"
     forward = njit(lambda x, W, b, z, room: dense_forward(x, W, b, NONE, z, z, room))

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from fastml.constants import Whole, call_of
+from fastml.attributes import Whole, call_of
 from fastml.data.columns import NOTHING
 from fastml.data.encodings import MOST_CODES, Codes, describe, fit_column, restore
 from fastml.data.kinds import as_kind

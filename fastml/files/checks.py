@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.layers import Layer, Normalization
 
 MOST_TENSORS = 2**17  # in a file: each takes time and memory, also an empty one

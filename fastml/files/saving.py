@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as pack
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.files.checks import (
     MOST_TENSORS,
     check_count,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from fastml.metrics import more_is_better
-from fastml.plots.style import VALIDATION, count_along, finish, labelled, look, new_figure
+from fastml.plots.style import VALIDATION, count_along, finished, labelled, look, new_figure
 from fastml.registry import lookup
 
 if TYPE_CHECKING:
@@ -66,4 +66,4 @@ def loss_curves(
         ax.set_yscale("log")
     count_along(ax)
     words = name.replace("_", " ")
-    return finish(ax, f"{words[0].upper()}{words[1:]} by epoch", "epoch", words)
+    return finished(ax, f"{words[0].upper()}{words[1:]} by epoch", "epoch", words)

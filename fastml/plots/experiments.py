@@ -11,7 +11,7 @@ from fastml.layers import Activation, BatchNormalization, Dense, Dropout
 from fastml.optimizers import SGD, Adam
 from fastml.plots.curves import loss_curves
 from fastml.plots.signals import gradient_norms, output_spread
-from fastml.plots.style import COLORS, finish, new_figure
+from fastml.plots.style import COLORS, finished, new_figure
 from fastml.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def vanishing_gradient(
     for start in ("sigmoid glorot_uniform", "tanh glorot_uniform", "relu glorot_uniform", "relu he_normal"):
         models[start] = _classifier([Dense(units, *start.split()) for _ in range(depth)], y, SGD(), seed)
     ax = gradient_norms(models, x, y, ax=ax)
-    return finish(ax, f"Gradient by layer, {depth} hidden layers, before training", ax.get_xlabel(), ax.get_ylabel())
+    return finished(ax, f"Gradient by layer, {depth} hidden layers, before training", ax.get_xlabel(), ax.get_ylabel())
 
 
 def dropout_effect(
@@ -60,7 +60,7 @@ def dropout_effect(
         wrong = p.argmax(axis=1) != np.asarray(y)
         look = {"color": (COLORS[k], 0.25), "edgecolor": COLORS[k], "linewidth": 1.2}
         right.hist(p.max(axis=1)[wrong], np.linspace(0, 1, 21), label=f"{label}: {wrong.mean():.1%} wrong", **look)
-    finish(right, "Wrong answers, by how sure they are", "probability of the class chosen", "validation rows")
+    finished(right, "Wrong answers, by how sure they are", "probability of the class chosen", "validation rows")
     return figure
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastml.activations import ACTIVATIONS
 from fastml.data.arrays import as_list
-from fastml.plots.style import COLORS, finish, grid_of_axes
+from fastml.plots.style import COLORS, finished, grid_of_axes
 from fastml.registry import lookup
 
 if TYPE_CHECKING:
@@ -36,6 +36,6 @@ def activation_functions(names: Iterable[str] | None = None, *, figure: Figure |
         drawn = ax.plot(z, a[:, 0], color=COLORS[0], linewidth=2.2)
         drawn += ax.plot(z, dz[:, 0], color=COLORS[1], linewidth=1.6, linestyle="--")
         ax.set_ylim(-1.9, 3.1)
-        finish(ax, name if alone else f"{name} of (z, 0)", "", "")
+        finished(ax, name if alone else f"{name} of (z, 0)", "", "")
     figure.legend(drawn, ["f(z)", "its derivative f′(z)"], loc="outside lower right", ncols=2, frameon=False)
     return figure

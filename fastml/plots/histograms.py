@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastml.layers import Activation, Dropout
 from fastml.plots.signals import layer_outputs, network
-from fastml.plots.style import COLORS, finish, grid_of_axes
+from fastml.plots.style import COLORS, finished, grid_of_axes
 from fastml.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _look(k):
 
 def _finish(ax, title, ylabel, note="", color=None):
     """Texts of a small picture, with a note below its title; the label stands in the first column alone."""
-    finish(ax, title, "", ylabel if ax.get_subplotspec().is_first_col() else "")
+    finished(ax, title, "", ylabel if ax.get_subplotspec().is_first_col() else "")
     ax.set_title(title, loc="left", fontsize=9.5, fontweight="bold", pad=18 if note else None)
     ax.tick_params(labelsize=8)
     ax.locator_params(nbins=5)

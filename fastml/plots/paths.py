@@ -12,7 +12,7 @@ from fastml.layers import Dense
 from fastml.losses import Loss, resolve_loss
 from fastml.optimizers import SGD, Adam, Optimizer, Rprop
 from fastml.plots.curves import loss_curves
-from fastml.plots.style import finish, grid_of_axes, labelled, look
+from fastml.plots.style import finished, grid_of_axes, labelled, look
 from fastml.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def optimizer_paths(
         ax.contour(*surface, colors="0.7", linewidths=0.6)
         ax.plot(*path.T, **(look(k) | {"markersize": 3, "linewidth": 1.2}))
         ax.plot(*start, "*", color="black", markersize=12, zorder=5)
-        finish(ax, label, "weight", "bias", grid=False)
-    finish(loss_curves(histories, ax=axes[-1]), "Loss", "update", "loss")
+        finished(ax, label, "weight", "bias", grid=False)
+    finished(loss_curves(histories, ax=axes[-1]), "Loss", "update", "loss")
     return figure
 
 

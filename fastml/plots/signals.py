@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastml.data.arrays import as_features
 from fastml.layers import Dense
-from fastml.plots.style import count_along, finish, labelled, look, new_figure
+from fastml.plots.style import count_along, finished, labelled, look, new_figure
 from fastml.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def gradient_norms(
         ax.plot(np.arange(len(norms)) + 1, norms, label=label, **look(k))
     ax.set_yscale("log")
     count_along(ax)
-    return finish(ax, "Gradient by layer", "layer, from input to output", "norm of the gradient of W")
+    return finished(ax, "Gradient by layer", "layer, from input to output", "norm of the gradient of W")
 
 
 def output_spread(
@@ -64,7 +64,7 @@ def output_spread(
         ax.fill_between(layers, low, high, color=look(k)["color"], alpha=0.2, linewidth=0)
     ax.set_yscale("log")
     count_along(ax)
-    return finish(ax, "Signal by layer", "hidden layer", "spread of outputs over the rows")
+    return finished(ax, "Signal by layer", "hidden layer", "spread of outputs over the rows")
 
 
 def layer_outputs(model, x):

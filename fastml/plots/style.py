@@ -63,7 +63,7 @@ def count_along(ax):
     ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
-def finish(ax, title, xlabel, ylabel, grid=True):
+def finished(ax, title, xlabel, ylabel, grid=True):
     """Texts, frame and legend, the same in all pictures; returns the Axes."""
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
     ax.set(xlabel=xlabel, ylabel=ylabel, axisbelow=True)

@@ -19,7 +19,7 @@ def ends_process(handler):
     return handler
 
 
-class Hold:
+class HeldSignals:
     """Signals that have a handler in Python are kept, while `holding`, until `check` or the end."""
 
     def __init__(self, every):
@@ -78,8 +78,8 @@ class Hold:
             self.check()
 
 
-class NoHold:
-    """In place of a Hold where nothing is held back."""
+class NothingHeld:
+    """In place of a HeldSignals where nothing is held back."""
 
     held = {}
 
@@ -93,7 +93,7 @@ class NoHold:
 
 @contextmanager
 def hold_interrupts(every=False):
-    """Lets signals count only at the end of the block, or where it asks for it: gives a Hold.
+    """Lets signals count only at the end of the block, or where it asks for it: gives a HeldSignals.
 
     A step of the reference executor must be whole, as one of the compiled executor is, and so must a copy of the
     weights. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
@@ -101,14 +101,14 @@ def hold_interrupts(every=False):
     wait, unless `every` is to. Threads other than the main one have no handlers.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield NoHold()
+        yield NothingHeld()
         return
     outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-    if isinstance(outer, Hold) and outer.here:  # this block is within another, whose signals count here as well
+    if isinstance(outer, HeldSignals) and outer.here:  # this block is within another, whose signals count here as well
         yield outer
         outer.check()
         return
-    hold = Hold(every)
+    hold = HeldSignals(every)
     try:
         hold.install()
         yield hold

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastml.kernels.operation import instruction
-from fastml.kernels.tiling import ROOM
+from fastml.kernels.tiling import SCRATCH
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
@@ -23,13 +23,13 @@ class Lowering:
         self.training = True  # or inference, in which nothing is kept for a way back
         self.kept = set()  # places of the workspace that a backward instruction will read
         self.work_size = self.row_size = 0
-        self.scratch = self.room(ROOM * plan.threads)  # for matrix products, each thread's own
+        self.scratch = self.workspace(SCRATCH * plan.threads)  # for matrix products, each thread's own
 
     def place(self, name):
         """The offset of a parameter of the layer that is being lowered."""
         return self.places[self.layer, name]
 
-    def room(self, size):
+    def workspace(self, size):
         """Takes `size` elements of the workspace; returns their offset."""
         offset = self.work_size
         self.work_size += padded(size, self.line)
@@ -38,7 +38,7 @@ class Lowering:
     def rows(self, width):
         """Takes room for rows of a batch."""
         self.row_size += width
-        return self.room(self.height * width)
+        return self.workspace(self.height * width)
 
     def keep(self, *places):
         """Says that a backward instruction will read these rows, so that nobody may overwrite them."""
@@ -88,8 +88,8 @@ class Objective:
         self.to, self.loss, self.metrics, self.width, self.weighted = to, loss, metrics, width, weighted
         self.d_y = 1 if loss.targets == "labels" else width
         self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
-        self.losses, self.w = to.room(batch), to.rows(1) if weighted else 0
-        self.scores = [to.room(batch) for _ in metrics]
+        self.losses, self.w = to.workspace(batch), to.rows(1) if weighted else 0
+        self.scores = [to.workspace(batch) for _ in metrics]
         self.constants, name = loss.constants(), loss.operation
         self.smoothing = self.constants.pop("label_smoothing", 0.0)
         self.operands = {"y": self.y, "d_y": self.d_y}

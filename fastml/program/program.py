@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastml.constants import check_range
+from fastml.attributes import check_range
 from fastml.initializers import resolve_initializer
 from fastml.kernels import operations  # noqa: F401 to know all of them
 from fastml.kernels.elementwise import NUMBERED as FUNCTIONS

@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 from fastml.kernels.random import DROPOUT, INITIAL, SHUFFLE
 
 LOW = np.uint64(0xFFFFFFFF)

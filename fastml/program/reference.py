@@ -135,7 +135,7 @@ def embed_forward(x, column, W, place, a):
     a[:, place : place + W.shape[1]] = W[x[:, column].real.astype(np.int64)]
 
 
-def embed_backward(x, column, da, place, share, fresh, dW):
+def embed_backward(x, column, da, place, bounds, fresh, dW):
     value = np.zeros_like(dW)
     np.add.at(value, x[:, column].real.astype(np.int64), da[:, place : place + dW.shape[1]])
     dW[...] = value if fresh else dW + value
@@ -147,7 +147,7 @@ def dense_forward(x, W, b, function, z, a, scratch):
         a[...] = function(z, z)
 
 
-def dense_backward_weights(x, dz, share, fresh, dW, db, scratch):
+def dense_backward_weights(x, dz, bounds, fresh, dW, db, scratch):
     for gradient, value in ((dW, x.T @ dz), (db, dz.sum(axis=0))):
         gradient[...] = value if fresh else gradient + value
 
@@ -182,7 +182,7 @@ def dropout_backward(mask, da, dx):
     dx[...] = da * mask
 
 
-def batchnorm_forward(x, gamma, beta, epsilon, share, batch_mean, batch_variance, inverse, x_hat, a):
+def batchnorm_forward(x, gamma, beta, epsilon, bounds, batch_mean, batch_variance, inverse, x_hat, a):
     batch_mean[...] = x[0] + (x - x[0]).mean(axis=0)
     batch_variance[...] = ((x - batch_mean) ** 2).mean(axis=0)
     inverse[...] = 1 / np.sqrt(batch_variance + epsilon)
@@ -194,12 +194,12 @@ def batchnorm_inference(x, gamma, beta, mean, variance, epsilon, a):
     a[...] = gamma * ((x - mean) / np.sqrt(variance + epsilon)) + beta
 
 
-def batchnorm_backward(da, x_hat, gamma, inverse, share, dgamma, dbeta, dx):
+def batchnorm_backward(da, x_hat, gamma, inverse, bounds, dgamma, dbeta, dx):
     dgamma[...], dbeta[...] = (da * x_hat).sum(axis=0), da.sum(axis=0)
     dx[...] = gamma * inverse / len(da) * (len(da) * da - dbeta - x_hat * dgamma)
 
 
-def batchnorm_track(batch_mean, batch_variance, n, momentum, share, mean, variance):
+def batchnorm_track(batch_mean, batch_variance, n, momentum, bounds, mean, variance):
     for running, new in ((mean, batch_mean), (variance, batch_variance * (n / (n - 1)))):
         running[...] = momentum * running + (1 - momentum) * new
 
@@ -244,7 +244,7 @@ def penalty_backward(W, dW, l1, l2):
     dW += (l1 * np.sign(W) + 2 * l2 * W).astype(dW.dtype)
 
 
-def sum_terms(terms, share, fresh, dW):
+def sum_terms(terms, bounds, fresh, dW):
     value = terms.sum(axis=0)
     dW[...] = value if fresh else dW + value
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
-from fastml.constants import positive_integer
+from fastml.attributes import positive_integer
 
 ENVIRONMENT = "FASTML_NUM_THREADS"
 OTHERS = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"  # joblib and Dask set them for the processes that they start
@@ -108,7 +108,7 @@ def num_threads(threads):
         _here.reset(token)
 
 
-class Crew:
+class ThreadCount:
     """How many threads run the next chunk of a job: all, or one while that is faster.
 
     Threads meet several times in a step. Where another program has the core of one, the others wait for it, and where

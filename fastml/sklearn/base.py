@@ -275,7 +275,7 @@ class BaseMLP(Fitted, BaseEstimator):
             )
 
     def _minimize(self, x, targets, weights):
-        intake = self.model_._intake()
-        x, targets, weights = intake.weighted(*intake.rows(x, targets, weights))
+        adapter = self.model_._adapter()
+        x, targets, weights = adapter.weighted(*adapter.rows(x, targets, weights))
         stops = self.tol, self.max_iter, self.max_fun, self.verbose
         self.n_iter_, self.loss_ = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)

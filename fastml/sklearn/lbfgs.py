@@ -11,7 +11,7 @@ from fastml.training.engine import EXECUTORS
 from fastml.training.run import Data, Run
 
 
-class Objective:
+class LossOfWeights:
     """The loss of a compiled model over all rows, and its gradient, as a function of all trained weights."""
 
     def __init__(self, model, x, y, weights):
@@ -52,7 +52,7 @@ class Objective:
 
 def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose):
     """Trains a compiled model; returns iterations and final loss, which is `factor` times the model's."""
-    objective = Objective(model, x, y, weights)
+    objective = LossOfWeights(model, x, y, weights)
 
     def scaled(values):
         loss, slopes = objective(values)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.activations import ACTIVATIONS
-from fastml.constants import Constant, Whole
+from fastml.attributes import Constant, Whole
 from fastml.data.statistics import shift_of
 from fastml.embedding import Embedding
 from fastml.files.description import CLASSES

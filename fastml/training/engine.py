@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from fastml.constants import Constant, check_range
+from fastml.attributes import Constant, check_range
 from fastml.layers import method_of
 from fastml.metrics import columns_of
 from fastml.process.signals import hold_interrupts

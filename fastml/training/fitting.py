@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from fastml.attributes import positive_integer
 from fastml.callback import call, check_callbacks
 from fastml.callbacks import History, epochs_to_validate
-from fastml.constants import positive_integer
 from fastml.data.arrays import as_array
 from fastml.files.description import custom_objects
 from fastml.layers import method_of
@@ -86,18 +86,18 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     callbacks = args.callbacks
     resumed = find(resume, callbacks, sequential, custom_objects(model) if resume else None)
     x, y, weights, batch_size = args.take(x, y, weights, batch_size, resume, validation[1], model)
-    intake = model._intake()
+    adapter = model._adapter()
     if resumed:
-        intake = intake._replace(d_in=resumed.model.input_dim).of_data(resumed.model._engine)
-    if args.feed and method_of(intake.layers) and not intake.known:
+        adapter = adapter._replace(d_in=resumed.model.input_dim).of_data(resumed.model._engine)
+    if args.feed and method_of(adapter.layers) and not adapter.known:
         raise ValueError("Normalization takes its statistics from all rows: fit first on arrays, then on batches")
-    fed, weighted = intake, weights is not None
-    (x, y, weights), validation, found = intake.training(x, y, weights, class_weight, *validation)
+    fed, weighted = adapter, weights is not None
+    (x, y, weights), validation, found = adapter.training(x, y, weights, class_weight, *validation)
     if args.feed and found:
         raise ValueError("columns of x that were constant now vary: fit on arrays, so that Normalization can tell how")
     if args.feed and weights is None and (class_weight is not None or weighted):
         weights = np.ones((len(x), 1), model.dtype)  # those of later epochs may differ
-    intake.check_batches(len(x), batch_size, model.optimizer)
+    adapter.check_batches(len(x), batch_size, model.optimizer)
     if resumed:
         resumed.check(
             model, callbacks, args.epochs, args.initial, (x, y, weights), min(batch_size, len(x)), args.shuffle
@@ -115,10 +115,10 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     show = partial(make_progress, args.verbose, initial=args.initial)
     loop = {"name": model._named, "history": model.history, "callbacks": callbacks, "initial": args.initial}
     loop["statistics"] = None if resumed else found
-    loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, intake))
+    loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, adapter))
     loop["stopped"] = lambda: model.stop_training
     loop["refill"] = args.feed and partial(
-        refill, feed=args.feed, intake=fed._replace(d_in=x.shape[1]), class_weight=class_weight
+        refill, feed=args.feed, adapter=fed._replace(d_in=x.shape[1]), class_weight=class_weight
     )
     model._engine.fit(x, y, weights, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
     return model.history
@@ -138,20 +138,20 @@ def params_of(model, args, rows, batch_size, validation):
     }
 
 
-def validated(model, args, epoch, validation, intake):
+def validated(model, args, epoch, validation, adapter):
     """The logs of the validation rows after an epoch, or none where it is not its turn."""
     if not args.validated(epoch):
         return {}
     call(args.callbacks, "on_test_begin", {})
-    logs = model._logs(*validation, intake)
+    logs = model._logs(*validation, adapter)
     call(args.callbacks, "on_test_end", dict(logs))
     return {f"val_{name}": value for name, value in logs.items()}
 
 
-def refill(data, feed, intake, class_weight):
+def refill(data, feed, adapter, class_weight):
     """Puts the rows of the next epoch in the place of those of the last."""
     x, y, weights = feed.epoch()
-    x, y, weights = intake.weighted(*intake.rows(x, y, weights), class_weight)
+    x, y, weights = adapter.weighted(*adapter.rows(x, y, weights), class_weight)
     data.x[...], data.y[...] = x, y
     if weights is not None and not len(data.weights):
         raise ValueError("a batch of x has a sample_weight, but those of the first epoch had none")

@@ -1,10 +1,10 @@
-"""The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, the rescue of weights."""
+"""The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, snapshots of weights."""
 
 import warnings
 from contextlib import nullcontext
 
 from fastml.callback import BEGIN, END, Limit, call, watches
-from fastml.training.snapshots import Rescue
+from fastml.training.snapshots import Snapshot
 
 
 class DivergenceError(ArithmeticError):
@@ -37,12 +37,12 @@ class Loop:
         self.watchers = [callback for callback in callbacks if watches(callback, "on_chunk_end")]
         self.beginners = [callback for callback in callbacks if watches(callback, "on_epoch_begin")]
         self.steppers = [callback for callback in callbacks if watches(callback, *BEGIN, *END)]
-        self.rescue = None
+        self.snapshot = None
         self.complete = False  # whether history and callbacks have seen all that the weights have
 
     def train(self):
         """Runs all epochs; returns the logs of the last. A loss or weight that is not finite is a DivergenceError."""
-        run, self.rescue = self.run, Rescue(self.run)
+        run, self.snapshot = self.run, Snapshot(self.run)
         while self.done < self.epochs and not self.stopped():
             if run.step == self.done * run.steps_per_epoch:  # else it was begun before a resumption
                 self.begin_epoch()
@@ -61,20 +61,20 @@ class Loop:
         if self.refill and self.done:
             with self.run.resting(self.hold):  # as a generator is code of the user's
                 self.refill(self.run.data)
-            self.rescue.take()  # steps before had other rows
+            self.snapshot.take()  # steps before had other rows
         if self.beginners:
             with self.run.resting(self.hold):
                 call(self.beginners, "on_epoch_begin", self.initial + self.done, {})
-            self.rescue.take()
+            self.snapshot.take()
 
     def steps(self, stop):
         """Runs up to `stop`, or until a callback ends the training, step by step; yields after each."""
         run = self.run
         while run.step < stop and not (run.diverged or self.stopped()):
             self.step_hooks(BEGIN, {})
-            self.rescue.take()  # callbacks may have changed weights or optimizer
+            self.snapshot.take()  # callbacks may have changed weights or optimizer
             run.advance(run.step + 1)
-            if not run.diverged and self.rescue.finite():
+            if not run.diverged and self.snapshot.finite():
                 self.step_hooks(END, self.means_so_far(), before=1)
             yield
 
@@ -94,11 +94,11 @@ class Loop:
         return self.name((run.data.totals[self.done] / rows).tolist())
 
     def after_chunk(self, stop, limit):
-        run, rescue = self.run, self.rescue
+        run, snapshot = self.run, self.snapshot
         looked_at = self.callbacks or run.step == stop  # what is not is found out by the next loss
-        broken = run.diverged or (looked_at and not rescue.finite())
+        broken = run.diverged or (looked_at and not snapshot.finite())
         if broken:
-            rescue.replay()
+            snapshot.replay()
         cut = self.steppers and not broken and run.step < stop and self.stopped()
         if cut:  # by a callback, between two steps
             self.tell_epochs(limit, [self.means_so_far()])
@@ -116,8 +116,8 @@ class Loop:
             with run.resting(self.hold):
                 call(self.watchers, "on_chunk_end")
         if run.pause():
-            rescue.take()
-        rescue.take_when_due()
+            snapshot.take()
+        snapshot.take_when_due()
         self.hold.check()
         self.complete = False
 
@@ -136,13 +136,13 @@ class Loop:
                 self.progress.epoch(epoch + 1, self.logs)
                 call(callbacks, "on_epoch_end", number, self.logs)
         if callbacks:
-            self.rescue.take()  # they may have changed weights or optimizer: a replay starts behind them
+            self.snapshot.take()  # they may have changed weights or optimizer: a replay starts behind them
         self.done = ended
 
     def end_early(self, error):
         """After an exception: the weights are those after a complete step, and callbacks may save them."""
-        if self.rescue:
-            self.rescue.replay()
+        if self.snapshot:
+            self.snapshot.replay()
         if not self.validate and limit_of(self.callbacks):  # else a complete epoch has been seen
             done = len(self.history.epoch)
             for epoch, means in enumerate(self.run.means(done, self.run.epochs), self.initial + done):

@@ -12,8 +12,8 @@ from fastml.callback import call
 from fastml.files import saving
 from fastml.files.checks import count
 from fastml.files.description import describe
-from fastml.files.records import ModelCheckpoint
 from fastml.files.saving import ModelFileError
+from fastml.files.writers import ModelCheckpoint
 from fastml.metrics import columns_of
 from fastml.process.signals import hold_interrupts
 from fastml.program.plan import batches

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastml.kernels.job import JOB
 from fastml.program.plan import WHOLE
-from fastml.program.threads import Crew
+from fastml.program.threads import ThreadCount
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
@@ -49,7 +49,7 @@ class Run:
         for name, value in (*counters.items(), *plan._asdict().items()):
             job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
-        self.crew = Crew(plan.threads)
+        self.thread_count = ThreadCount(plan.threads)
         self.chunk = self.trial = 1
 
     @property
@@ -97,18 +97,18 @@ class Run:
         """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
         self.jobs["start"], self.jobs["stop"] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
-        self.jobs["threads"] = self.crew.threads
+        self.jobs["threads"] = self.thread_count.threads
         return self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not (self.diverged or self.exhausted):
             start, before = time.perf_counter(), self.step
-            steps = self.trial if self.crew.compares else self.chunk
+            steps = self.trial if self.thread_count.compares else self.chunk
             offers = self.advance(min(stop, before + steps))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
-            if self.jobs["threads"] == self.crew.threads:  # no other job had the CPUs
-                self.crew.report(seconds / steps, offers / steps)
+            if self.jobs["threads"] == self.thread_count.threads:  # no other job had the CPUs
+                self.thread_count.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
             yield

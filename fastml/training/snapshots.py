@@ -1,4 +1,4 @@
-"""The rescue of weights: back to the last finite ones when a training has made some that are not."""
+"""Snapshots of weights: back to the last finite ones when a training has made some that are not."""
 
 import time
 
@@ -9,7 +9,7 @@ from fastml.process.signals import hold_interrupts
 SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
 
 
-class Rescue:
+class Snapshot:
     """A copy of weights, optimizer state and job, from which a diverged run is replayed up to its last finite step.
 
     Steps are a function of these alone, so the replay gives the same bits. That costs a copy each second instead of a

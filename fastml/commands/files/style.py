@@ -42,7 +42,7 @@ def style_of(guesses, given, prior, separator):
     return Style(decimal, day_first, given.gaps, separator)
 
 
-def finish(found, style, given=AS_IT_IS):
+def values_of(found, style, given=AS_IT_IS):
     """The column's values as a Series; CommandError where they can be read in two ways. Adds to its notes."""
     if given.decimal and found.decimal not in (None, given.decimal):
         found.notes.append(

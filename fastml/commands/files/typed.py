@@ -6,7 +6,7 @@ import polars as pl
 
 from fastml.commands import CommandError
 from fastml.commands.files.cells import GAPS, NOTHINGS, guess, without
-from fastml.commands.files.style import AS_IT_IS, Style, finish, style_of
+from fastml.commands.files.style import AS_IT_IS, Style, style_of, values_of
 from fastml.commands.files.table import open_table
 
 WANTED = {"number": "number", "boolean": "boolean", "date": "date", "date with time zone": "date", "duration": "time"}
@@ -44,7 +44,7 @@ def typed(table, given=AS_IT_IS, prior=AS_IT_IS, kinds=None, target=None):
     columns, units, notes = [], {}, [*table.notes]
     for found in guesses:
         check(table.name, found)
-        columns.append(finish(found, style, given).alias(found.name))
+        columns.append(values_of(found, style, given).alias(found.name))
         notes += found.notes
         if found.unit:
             units[found.name] = found.unit

@@ -6,7 +6,7 @@ import numpy as np
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST = 1e306  # that is drawn
-MIDDLE, ROOM = 0.99, 3.0  # of the values; how many times as wide as they the axis may be before it is cut
+MIDDLE, SCRATCH = 0.99, 3.0  # of the values; how many times as wide as they the axis may be before it is cut
 
 
 class Scale(NamedTuple):
@@ -49,7 +49,7 @@ def limits(*arrays):
     low, high = values.min(), values.max()
     first, last = np.quantile(values, ((1 - MIDDLE) / 2, (1 + MIDDLE) / 2), method="closest_observation")
     width = last - first
-    if width > 0 and high - low > ROOM * width and len(values) > 20:
+    if width > 0 and high - low > SCRATCH * width and len(values) > 20:
         low, high = max(low, first - width / 2), min(high, last + width / 2)
     if not high > low:
         half = abs(low) / 2 or 1.0

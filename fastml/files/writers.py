@@ -9,8 +9,8 @@ import time
 import warnings
 from collections import defaultdict
 
+from fastml.attributes import Constant, Flag, Whole
 from fastml.callback import Callback
-from fastml.constants import Constant, Flag, Whole
 from fastml.files.saving import check_suffix
 from fastml.monitors import Monitor
 

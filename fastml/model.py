@@ -6,8 +6,8 @@ import copy
 import os
 from threading import get_ident
 
-from fastml.constants import positive_integer
-from fastml.data.intake import Intake
+from fastml.attributes import positive_integer
+from fastml.data.adapter import DataAdapter
 from fastml.files import saving
 from fastml.losses import name_of
 from fastml.metrics import named, resolve_metric
@@ -17,7 +17,7 @@ from fastml.training.rest import Rest
 TRIES = 100  # to use rows while other threads change what they were checked for
 
 
-class Buildable:
+class BaseModel:
     """A model with layers, input_dim, dtype, seed, and from `compile` loss, metrics, optimizer and executor."""
 
     def __getstate__(self):
@@ -115,37 +115,37 @@ class Buildable:
         metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
         engine.compile(loss, metrics, optimizer, executor)
 
-    def _intake(self):
+    def _adapter(self):
         self._check_layers()
         with self._rest.lock:  # as another thread may compile the model
-            intake = Intake(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
-            return intake.of_data(self._engine) if self._engine else intake
+            adapter = DataAdapter(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
+            return adapter.of_data(self._engine) if self._engine else adapter
 
     def _named(self, means, outputs=None, y=None):
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""
         return named(self.metrics, self._engine.aim["metrics"], means, outputs, y)
 
-    def _logs(self, x, y, weights, intake):
-        """A dict from the names of loss and metrics to their values for rows that an Intake has taken.
+    def _logs(self, x, y, weights, adapter):
+        """A dict from the names of loss and metrics to their values for rows that an DataAdapter has taken.
 
         None where another thread has compiled the model since, see `Engine.evaluate`.
         """
-        found = self._engine.evaluate(x, y, weights, intake.loss)
-        return found and named(intake.metrics, *found, y)
+        found = self._engine.evaluate(x, y, weights, adapter.loss)
+        return found and named(adapter.metrics, *found, y)
 
     def _on_rows(self, method, rows, use):
-        """What `use` gives for the rows, which the function `rows` takes from an Intake, x first.
+        """What `use` gives for the rows, which the function `rows` takes from an DataAdapter, x first.
 
         Once more where another thread has meanwhile changed what is subtracted from the data at first, or the loss, for
         which `use` gives None.
         """
         for _ in range(TRIES):
-            intake = self._intake()
-            found = rows(intake)
+            adapter = self._adapter()
+            found = rows(adapter)
             self._build(found[0].shape[1])
             self._check_fitted(method)
             result = use(*found)
-            if result is not None and self._engine.shift is intake.shift:
+            if result is not None and self._engine.shift is adapter.shift:
                 return result
         raise RuntimeError(f"{method}: the loss of the model is not the one that it was compiled for; call compile")
 

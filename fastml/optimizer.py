@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from fastml.constants import Constant, Flag, call_of
+from fastml.attributes import Constant, Flag, call_of
 from fastml.custom.update import GIVEN, Update, hyperparameters
 from fastml.files.description import Described
 from fastml.keras_names import ARGUMENTS

@@ -1,4 +1,4 @@
-"""Intake: rows as a user gives them become the arrays that a model's program takes."""
+"""DataAdapter: rows as a user gives them become the arrays that a model's program takes."""
 
 import warnings
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from fastml.program.lowering import check_output
 from fastml.set_metrics import check_classes
 
 
-class Intake(NamedTuple):
+class DataAdapter(NamedTuple):
     """What a compiled model expects of its data."""
 
     layers: list
@@ -37,11 +37,11 @@ class Intake(NamedTuple):
         return as_features(x, name, self.dtype, self.d_in, codes_of(self.layers), self.shift)
 
     def of_data(self, engine):
-        """The Intake that takes data as this engine does."""
+        """The DataAdapter that takes data as this engine does."""
         return self._replace(known=engine.statistics(), shift=engine.shift)
 
     def adapted(self, x, weights=None):
-        """The Intake of a model that has taken statistics from rows x as they came, and these, or None if they stay."""
+        """The DataAdapter of a model that has taken statistics from rows x, and these, or None if they stay."""
         method = method_of(self.layers)
         found = method and renewed(method, self.known, x, self.dtype, weights)
         return (self._replace(shift=shift_of(**found, dtype=self.dtype)), found) if found else (self, None)
