@@ -91,7 +91,7 @@ VECTORS = {
     "ceil": lambda x: x.call("ceil"),
     "rint": lambda x: x.call("rint"),
     "trunc": lambda x: x.call("trunc"),
-    "sqrt": lambda x: x.call("sqrt"),
+    "sqrt": Vec.sqrt,
     "exp": vmath.exp,
     "expm1": vmath.expm1,
     "log": vmath.log,

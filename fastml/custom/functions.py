@@ -44,6 +44,14 @@ def unchanged(op, values):
     return 0 if values[1] == neutral else 1 if op in ("add", "multiply") else None
 
 
+def divide(x, y):
+    """x / y; by a number that is computed, which is so in double precision, as a product with its reciprocal."""
+    recorder = x.recorder
+    if x.shape and not recorder.steps[y.number].axes and recorder.constant(y.number) != 1.0:
+        return x * divided(recorder.number(1.0), y)
+    return divided(x, y)
+
+
 def reduced(op, x, axis, keepdims):
     """The sum or maximum over the columns of each row."""
     if axis not in (-1, len(x.shape) - 1, (-1,)) or not x.shape:
@@ -114,6 +122,8 @@ def method(name):
     return lambda x, *args, **options: getattr(x, name)(*args, **options)
 
 
+divided = elementary("divide")
+
 # What steps are, in NumPy, on numbers alone. `fastml.custom.formulas` has them for arrays.
 CONSTANT = {
     name: getattr(np, name)
@@ -126,6 +136,7 @@ PLAIN += ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"
 
 # By the names of NumPy's and SciPy's universal functions.
 FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
+    "divide": divide,
     "absolute": elementary("abs"),
     "fabs": elementary("abs"),
     "positive": lambda x: x,
