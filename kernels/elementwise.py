@@ -68,6 +68,9 @@ def emit(module, name, real, formula):
         operands = (settled(load(builder, matrix.at(i, j).pointer, real, mask)) for matrix in (u, v))
         store(builder, formula(*operands, alpha), out.at(i, j).pointer, mask)
 
+    # Without gaps between them, rows are one.
+    joined, size = builder.icmp_signed("==", row, columns), builder.mul(rows, columns)
+    rows, columns = builder.select(joined, INDEX(1), rows), builder.select(joined, size, columns)
     whole = builder.and_(columns, INDEX(-width))
     rest = builder.sub(columns, whole)
     mask = mask_for(builder, rest, width)
