@@ -6,20 +6,21 @@ from collections.abc import Callable
 
 from numpy.typing import ArrayLike
 
-from fastml.activation import ELU as ELU
-from fastml.activation import Activation as Activation
-from fastml.activation import LeakyReLU as LeakyReLU
-from fastml.activation import ReLU as ReLU
-from fastml.activation import Softmax as Softmax
+from fastml.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from fastml.attributes import Constant, Flag, positive_integer
-from fastml.batch_normalization import BatchNormalization as BatchNormalization
+from fastml.batch_normalization import BatchNormalization
+from fastml.embedding import Embedding
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING
-from fastml.layer import Input as Input
-from fastml.layer import Layer, Weights
+from fastml.layer import Input, Layer, Weights
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
 from fastml.telling import missing
+
+__all__ = [  # what fastml itself gives of this file
+    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "Input", "Layer", "LeakyReLU",
+    "Normalization", "ReLU", "Softmax", "Weights",
+]  # fmt: skip
 
 
 def codes_of(layers):

@@ -38,6 +38,11 @@ from fastml.keras_names import MISSING
 from fastml.registry import lookup
 from fastml.telling import Told, missing
 
+__all__ = [  # what fastml itself gives of this file
+    "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "Loss", "MeanAbsoluteError",
+    "MeanSquaredError", "Poisson", "SparseCategoricalCrossentropy",
+]  # fmt: skip
+
 
 def double(values):
     """The values in double precision, complex ones as they are."""

@@ -32,6 +32,10 @@ from fastml.rprop import Rprop
 from fastml.schedules import Schedule
 from fastml.telling import missing
 
+__all__ = [  # what fastml itself gives of this file
+    "OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "GradientDescent", "Optimizer", "RMSprop", "Rprop",
+]  # fmt: skip
+
 
 class SGD(GradientDescent):
     """Gradient descent, stochastic where the batch is a sample: W -= learning_rate · dW.

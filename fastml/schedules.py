@@ -17,6 +17,10 @@ from fastml.files.description import Described
 from fastml.keras_names import MISSING
 from fastml.telling import Told, missing
 
+__all__ = [  # what fastml itself gives of this file
+    "SCHEDULES", "CosineDecay", "ExponentialDecay", "OneCycle", "PiecewiseConstantDecay", "Schedule", "StepDecay",
+]  # fmt: skip
+
 
 class Schedule(Told, Described, base=True):
     """A learning rate that changes. A subclass gives `at`."""
