@@ -17,11 +17,12 @@ softmax       eᶻ / Σ eᶻ over the row                      aᵢ·(δᵢₖ -
 silu          z·sigmoid(z)                                z                        Elfwing et al., 2017
 gelu          z·Φ(z), Φ the normal distribution's         z                        Hendrycks & Gimpel, 2016
 mish          z·tanh(log(1 + eᶻ))                         z                        Misra, BMVC 2020
+hard_sigmoid  (z + 3) / 6, cut off at 0 and 1             1/6 for 0 < a < 1        Howard et al., ICCV 2019
 ============  ==========================================  =======================  ===================================
 
 Where the output a tells the derivative, the pre-activation z is not kept. At a kink, z = 0, the derivative is that from
-below: 0 for relu, alpha for leaky_relu and elu, 1.7581 for selu. alpha is 0.01 for leaky_relu and 1 for elu, if not
-given otherwise. gelu is exact, not the approximation by tanh.
+below: 0 for relu, alpha for leaky_relu and elu, 1.7581 for selu; at those of hard_sigmoid, z = ±3, it is 0. alpha is
+0.01 for leaky_relu and 1 for elu, if not given otherwise. gelu is exact, not the approximation by tanh.
 
 The formulas compare real parts only, so that they also take complex numbers: `gradient_check` differentiates with them.
 """
@@ -105,6 +106,12 @@ def mish_backward(z, a, da, alpha):
     return da * (w + z * (1 - w * w) * sigmoid(z))
 
 
+def hard_sigmoid(z):
+    """(z + 3) / 6, cut off at 0 and 1, as a function whose slope at both ends is 0."""
+    t = (z + 3) / 6
+    return np.where(t.real <= 0, 0, np.where(t.real >= 1, 1, t))
+
+
 ACTIVATIONS = {
     "linear": ActivationFunction(lambda z, alpha: z, lambda z, a, da, alpha: da),
     "sigmoid": ActivationFunction(lambda z, alpha: sigmoid(z), lambda z, a, da, alpha: da * a * (1 - a)),
@@ -129,5 +136,8 @@ ACTIVATIONS = {
     "softmax": ActivationFunction(lambda z, alpha: softmax(z), softmax_backward),
     "silu": ActivationFunction(lambda z, alpha: z * sigmoid(z), silu_backward, keeps_z=True),
     "gelu": ActivationFunction(lambda z, alpha: z * normal_distribution(z), gelu_backward, keeps_z=True),
+    "hard_sigmoid": ActivationFunction(
+        lambda z, alpha: hard_sigmoid(z), lambda z, a, da, alpha: da * ((a.real > 0) & (a.real < 1)) / 6
+    ),
     "mish": ActivationFunction(lambda z, alpha: z * np.tanh(softplus(z)), mish_backward, keeps_z=True),
 }

@@ -35,7 +35,6 @@ ALIASES = {
 NEAREST = {  # not the same, but what is meant to do that job here
     "adadelta": "rmsprop",
     "cosine_similarity": "mean_squared_error",
-    "hard_sigmoid": "sigmoid",
     "hinge": "binary_crossentropy",
     "kl_divergence": "categorical_crossentropy",
     "kld": "categorical_crossentropy",

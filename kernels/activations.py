@@ -90,6 +90,15 @@ def mish_slope(z, da):
     return da * (w + z * rest * (1.0 + w) * vmath.sigmoid(z))
 
 
+def hard_sigmoid(z):
+    t = (z + 3.0) * (1 / 6)  # which keeps its digits near -3
+    return t.where("<", 0.0, 0.0, t.where(">", 1.0, 1.0, t))  # a NaN stays a NaN
+
+
+def hard_sigmoid_slope(a, da):
+    return a.where(">", 0.0, a.where("<", 1.0, da * (1 / 6), 0.0), 0.0)
+
+
 def selu_constants(z):
     return z.constant(SELU_ALPHA), z.constant(SELU_SCALE)
 
@@ -115,6 +124,7 @@ for name, f, slope in (
     ("silu", lambda z, alpha: silu(z), lambda z, da, alpha: silu_slope(z, da)),
     ("gelu", lambda z, alpha: gelu(z), lambda z, da, alpha: gelu_slope(z, da)),
     ("mish", lambda z, alpha: mish(z), lambda z, da, alpha: mish_slope(z, da)),
+    ("hard_sigmoid", lambda z, alpha: hard_sigmoid(z), lambda a, da, alpha: hard_sigmoid_slope(a, da)),
 ):
     function(name, lambda z, _, alpha, f=f: f(z, alpha))
     function(f"{name}_slope", slope)

@@ -29,6 +29,7 @@ FORMULAS = {
     "tanh": lambda row: [math.tanh(v) for v in row],
     "silu": lambda row: [v / (1 + math.exp(-v)) for v in row],
     "gelu": lambda row: [v * math.erfc(-v / math.sqrt(2)) / 2 for v in row],
+    "hard_sigmoid": lambda row: [min(max((v + 3) / 6, 0), 1) for v in row],
     "mish": lambda row: [v * math.tanh(math.log1p(math.exp(v))) for v in row],
     "softmax": lambda row: [math.exp(v) / math.fsum(math.exp(u) for u in row) for v in row],
 }

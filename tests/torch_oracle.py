@@ -31,6 +31,7 @@ FUNCTIONS = {
     "silu": F.silu,
     "gelu": F.gelu,
     "mish": F.mish,
+    "hard_sigmoid": lambda z: F.relu6(z + 3) / 6,  # F.hardsigmoid has 1/6 in single precision
 }
 
 
