@@ -10,6 +10,7 @@ mean_squared_error               Gaussian                 any                   
 mean_absolute_error              Laplace                  any                                numbers (rows, units)
 huber                            Gaussian with the tails  any                                numbers (rows, units)
                                  of Laplace
+log_cosh                         hyperbolic secant        any                                numbers (rows, units)
 poisson                          Poisson                  exponential, or linear for log     numbers from 0 on
                                                           rates                              (rows, units)
 binary_crossentropy              Bernoulli                sigmoid, or linear for logits      0 … 1 (rows, units)
@@ -37,7 +38,7 @@ from fastml.registry import lookup
 from fastml.telling import missing
 
 __all__ = [  # what fastml itself gives of this file
-    "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "Loss", "MeanAbsoluteError",
+    "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "LogCosh", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "Poisson", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
 
@@ -96,6 +97,24 @@ class Huber(Loss):
     def backward(s, a, y):
         delta = a.dtype.type(s["delta"])
         return np.clip(a - y, -delta, delta) / a.size
+
+
+class LogCosh(Loss):
+    """log cosh(a - y), the mean over outputs and rows: about ½·e² where e = a - y is little, |e| - log 2 where large.
+
+    -log of a hyperbolic secant distribution, but for a constant: as smooth as a square, with tails as those of Laplace.
+    """
+
+    operation = "log_cosh"
+
+    @staticmethod
+    def forward(s, z, y):
+        size = double(magnitude(z - y))
+        return (size + np.log1p(np.expm1(-2 * size) / 2)).mean(axis=1), z
+
+    @staticmethod
+    def backward(s, a, y):
+        return np.tanh(a - y) / a.size
 
 
 class Poisson(Loss):
@@ -206,6 +225,7 @@ LOSSES = {
     "mean_squared_error": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "huber": Huber,
+    "log_cosh": LogCosh,
     "poisson": Poisson,
     "binary_crossentropy": BinaryCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,

@@ -111,6 +111,29 @@ def huber_backward(delta: Number(), n: BatchSize, a: Outputs, y: Targets, dz: Ou
 
 
 @elementwise
+def log_cosh_errors(z, y):
+    """log cosh e = |e| + log(1 + (e^(-2·|e|) - 1) / 2), which keeps its digits where e is little."""
+    size = abs(z - y)
+    return size + vmath.log1p(vmath.expm1_nonpositive(size * -2.0) * 0.5), z
+
+
+log_cosh_slopes = elementwise(lambda a, y, scale: scale * vmath.tanh(a - y))
+
+
+@operation
+def log_cosh_forward(z: Outputs, y: Targets, a: Outputs, terms: Outputs, losses: Losses):
+    """The mean of log cosh(z - y) over the outputs;  a = z. Overwrites a, terms and losses."""
+    log_cosh_errors((z, y), (terms, a), ())
+    mean_over_outputs(terms, losses)
+
+
+@operation
+def log_cosh_backward(n: BatchSize, a: Outputs, y: Targets, dz: Outputs):
+    """dz = tanh(a - y) / (n·d). Overwrites dz."""
+    log_cosh_slopes((a, y), (dz,), (a.dtype.type(1.0 / (n * a.shape[1])),))
+
+
+@elementwise
 def poisson_errors(z, y):
     rate = vmath.exp(z)
     return rate - y * z, rate

@@ -133,7 +133,7 @@ CALLS = [
         "",
     ),
     ("Huber(delta=2)", "fastml.losses.Huber(delta=2)", ""),
-    ("loss log_cosh", "binary().compile(loss='log_cosh')", "The nearest is 'huber'"),
+    ("loss log_cosh", "binary().compile(loss='log_cosh')", ""),
     ("loss mape", "binary().compile(loss='mape')", "The nearest is 'mean_absolute_error'"),
     ("loss kl_divergence", "binary().compile(loss='kl_divergence')", "The nearest is 'categorical_crossentropy'"),
     ("loss hinge", "binary().compile(loss='hinge')", "The nearest is 'binary_crossentropy'"),

@@ -75,7 +75,7 @@ MORE = [  # of the same kinds
     ("c.optimizer.clipvalue = 0.5", ""),
     ("c.optimizer.iterations", "Adam has no iterations"),
     ("fastml.losses.Huber(reduction='sum')", "mean over the rows"),
-    ("fastml.losses.LogCosh()", "the nearest is Huber"),
+    ("fastml.losses.LogCosh()", ""),
     ("fastml.losses.BinaryCrossentropy(from_logits=1)", "from_logits must be True, False or None"),
     ("fastml.losses.MeanSquaredError(delta=2)", "takes no arguments"),
     ("fastml.CosineDecay(0.1, decay_steps=10, warmup_target=0.2)", "give the peak as learning_rate"),

@@ -37,6 +37,7 @@ def mean_of(term):
 ROW_LOSSES = {
     "mean_squared_error": mean_of(lambda v, t: (v - t) ** 2),
     "mean_absolute_error": mean_of(lambda v, t: abs(v - t)),
+    "log_cosh": mean_of(lambda v, t: math.log(math.cosh(v - t))),
     "huber": mean_of(lambda v, t: (v - t) ** 2 / 2 if abs(v - t) <= DELTA else DELTA * (abs(v - t) - DELTA / 2)),
     "poisson": mean_of(lambda v, t: math.exp(v) - t * v),
     "binary_crossentropy": bernoulli,
