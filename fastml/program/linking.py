@@ -29,6 +29,7 @@ DTYPES = ("float32", "float64")
 REALS = {"float32": types.float32, "float64": types.float64}
 BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls these functions from Python by Numba
 EXECUTOR = "executor"  # its name among those of the operations, without a dtype
+ERASED = "\x1b[K"  # for terminals: the line is empty from here on
 CUSTOM_KEPT = 256  # files of users' functions, which share one name
 
 _addresses = {}  # of what is compiled, by name and dtype
@@ -105,19 +106,24 @@ def stored(name, dtype):
     return code_of(name).has(key_of(name, dtype))
 
 
-def announce():
-    """Says in a line, once in a process, that kernels are compiled, as they are not on the disk."""
-    if not compiled and sys.stderr.isatty():
-        print(  # over the start of a progress bar, if there is one
-            "\rfastml: compiling kernels, once on this machine: some seconds …", file=sys.stderr, flush=True
-        )
+def announce(name):
+    """Says in the line of the progress bar, on a terminal, what is compiled, as it is not on the disk."""
+    if sys.stderr.isatty():
+        shown = "a function of your own" if is_custom(name) else name
+        print(f"\r{ERASED}fastml: compiling {shown}, once on this machine …", end="", file=sys.stderr, flush=True)
+
+
+def conclude():
+    """Takes the line of `announce` away."""
+    if sys.stderr.isatty():
+        print(f"\r{ERASED}", end="", file=sys.stderr, flush=True)
 
 
 def build(name, dtype):
     """The address of the executor, an operation's entry or an elementwise function, loaded from disk or compiled."""
 
     def compile_here():
-        announce()
+        announce(name)
         if name == EXECUTOR:
             return compiled_executor()
         is_operation = name in OPERATIONS or name in operation.CUSTOM
@@ -149,10 +155,13 @@ def ready(wanted):
     missing = [pair for pair in wanted if pair not in _addresses]
     if not missing:
         return
+    before = len(compiled)
     with _lock, hold_interrupts(), global_compiler_lock:
         for pair in missing:
             if pair not in _addresses:
                 _addresses[pair] = build(*pair)
+    if len(compiled) > before:
+        conclude()
 
 
 def everything(dtype):
