@@ -70,7 +70,6 @@ MISSING = {
         ("Add", "Multiply", "Subtract", "Average", "Maximum", "Minimum", "Dot"), f"{CHAINS_ONLY}, no graph"
     ),
     **dict.fromkeys(("Flatten", "Reshape"), "rows are flat here: pass x.reshape(len(x), -1)"),
-    "LayerNormalization": "the nearest is BatchNormalization",
     "GroupNormalization": "the nearest is BatchNormalization",
     "UnitNormalization": "the nearest is BatchNormalization",
     **dict.fromkeys(("GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D"), "the nearest is Dropout"),

@@ -13,13 +13,14 @@ from fastml.embedding import Embedding
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING
 from fastml.layer import Input, Layer, Weights
+from fastml.layer_normalization import LayerNormalization
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
 from fastml.telling import missing
 
 __all__ = [  # what fastml itself gives of this file
-    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "Input", "Layer", "LeakyReLU",
-    "Normalization", "ReLU", "Softmax", "Weights",
+    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "Input", "Layer", "LayerNormalization",
+    "LeakyReLU", "Normalization", "ReLU", "Softmax", "Weights",
 ]  # fmt: skip
 
 

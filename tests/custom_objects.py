@@ -66,7 +66,7 @@ class Scale(Layer):
         return x * alpha
 
 
-class LayerNormalization(Layer):
+class OwnNormalization(Layer):
     def __init__(self, epsilon=1e-5, **common):
         super().__init__(**common)
         self.epsilon = epsilon
@@ -103,5 +103,5 @@ class OwnAdam(GradientDescent):
 
 
 BY_NAME = {thing.__name__: thing for thing in (softsign, snake, elu, silu, softmax, huber, minus_cosine, first_column)}
-BY_NAME |= {thing.__name__: thing for thing in (Pinball, worst_error, small, Scale, LayerNormalization)}
+BY_NAME |= {thing.__name__: thing for thing in (Pinball, worst_error, small, Scale, OwnNormalization)}
 BY_NAME |= {thing.__name__: thing for thing in (Descent, OwnAdam)}

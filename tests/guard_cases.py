@@ -194,6 +194,16 @@ class Cases:
             for share in self.spans(d):
                 yield (d, share), batch_mean, batch_variance, 5, 0.9, share, mean, variance
 
+    def of_layernorm_forward(self):
+        for n, d in self.shapes():
+            x, a, gamma, beta = self.arrays(*[(n, d)] * 2, *[(d,)] * 2)
+            yield (n, d), x, gamma, beta, 1e-3, a
+
+    def of_layernorm_backward(self):
+        for n, d in self.shapes():
+            x, da, dx, terms, gamma = self.arrays(*[(n, d)] * 4, (d,))
+            yield (n, d), x, gamma, 1e-3, da, dx, terms
+
     def of_sum_terms(self):
         for (n, d), fresh in product(self.shapes(), (True, False)):
             terms, dW = self.arrays((n, d), (d,))

@@ -166,7 +166,7 @@ CALLS = [
     ("Add", "layers.Add()", "one chain of layers"),
     ("fastml.Flatten", "fastml.Flatten()", "x.reshape(len(x), -1)"),
     ("fastml.Reshape", "fastml.Reshape((5,))", "x.reshape(len(x), -1)"),
-    ("fastml.LayerNormalization", "fastml.LayerNormalization()", "the nearest is BatchNormalization"),
+    ("fastml.LayerNormalization", "fastml.LayerNormalization()", ""),
     ("fastml.GaussianNoise", "fastml.GaussianNoise(0.1)", "the nearest is Dropout"),
     ("fastml.Conv1D", "fastml.Conv1D(8, 3)", "the nearest is Dense"),
     ("fastml.Conv2D", "fastml.Conv2D(8, 3)", "the nearest is Dense"),

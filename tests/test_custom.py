@@ -12,8 +12,8 @@ import pytest
 from custom_objects import (
     BY_NAME,
     Descent,
-    LayerNormalization,
     OwnAdam,
+    OwnNormalization,
     Pinball,
     Scale,
     elu,
@@ -51,13 +51,13 @@ KINDS = {
     "metric": {"metrics": [worst_error]},
     "initializer": {"initializer": small},
     "layer": {"layer": Scale},
-    "layer of rows": {"layer": LayerNormalization},
+    "layer of rows": {"layer": OwnNormalization},
     "optimizer": {"optimizer": Descent},
     "optimizer with a state": {"optimizer": OwnAdam},
     "all": {
         "activation": snake,
         "loss": minus_cosine,
-        "layer": LayerNormalization,
+        "layer": OwnNormalization,
         "optimizer": OwnAdam,
         "initializer": small,
         "metrics": [worst_error, "mae"],
@@ -389,9 +389,7 @@ def test_all_names_that_are_missing_are_told_at_once(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.warns(UserWarning):
         fitted(KINDS["all"]).save(path)
-    with pytest.raises(
-        fastml.ModelFileError, match="snake, small, LayerNormalization, OwnAdam, minus_cosine, worst_err"
-    ):
+    with pytest.raises(fastml.ModelFileError, match="snake, small, OwnNormalization, OwnAdam, minus_cosine, worst_err"):
         fastml.load(path)
     with pytest.raises(fastml.ModelFileError, match="'snake' must be a function or class, got int"):
         fastml.load(path, custom_objects=BY_NAME | {"snake": 3})
@@ -444,7 +442,7 @@ from fastml import Dense, Sequential
 from fastml.program import linking
 from custom_objects import *
 other = Dense(2, lambda z: z + {other})
-model = Sequential([Dense(7, snake), LayerNormalization(), Dense(3)], seed=1)
+model = Sequential([Dense(7, snake), OwnNormalization(), Dense(3)], seed=1)
 model.compile(OwnAdam(), minus_cosine)
 x = np.arange(60.0).reshape(12, 5) % 7
 model.fit(x, x[:, :3], verbose=0)

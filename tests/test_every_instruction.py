@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from custom_objects import LayerNormalization, Scale
+from custom_objects import OwnNormalization, Scale
 from helpers import TOLERANCE, batch_for, coded, deviation, make_data, metrics_for
 
 import fastml
@@ -26,6 +26,7 @@ from fastml import (
     Dropout,
     Embedding,
     Layer,
+    LayerNormalization,
     Normalization,
     Sequential,
     StepDecay,
@@ -50,8 +51,9 @@ EXAMPLES = {
     ],
     Normalization: [lambda method=method: Normalization(method) for method in Normalization.METHODS],
     BatchNormalization: [lambda: BatchNormalization()],
-    Scale: [lambda: Scale()],
     LayerNormalization: [lambda: LayerNormalization()],
+    Scale: [lambda: Scale()],
+    OwnNormalization: [lambda: OwnNormalization()],
 }
 # Options of optimizers that change the instructions, and what they need beside them.
 OPTIONS = {
@@ -100,7 +102,7 @@ def all_cases():
     for name in [name for name in ACTIVATIONS if name in FUNCTIONS]:
         cases[f"{name} behind a product"] = Case(hidden=name)
         cases[f"{name} and another behind a product"] = Case(hidden=name, layer=lambda: Activation("tanh"))
-    for name in ("Dense 0", "Dropout 0", "Normalization 0", "Embedding 0", "Scale 0"):
+    for name in ("Dense 0", "Dropout 0", "Normalization 0", "Embedding 0", "Scale 0", "LayerNormalization 0"):
         cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
     for name in ("mean_squared_error weighted", "rprop", "sgd momentum"):
         cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
@@ -205,7 +207,7 @@ def test_every_constant_is_set_by_some_instruction(op):
 def test_every_layer_has_an_example():
     """A new layer needs an entry above."""
     kinds = {kind for kind in vars(fastml).values() if inspect.isclass(kind) and issubclass(kind, Layer)}
-    assert set(EXAMPLES) - {Scale, LayerNormalization} == kinds - {Layer}
+    assert set(EXAMPLES) - {Scale, OwnNormalization} == kinds - {Layer}
 
 
 def test_every_option_is_one_of_an_optimizer():

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from fastml import Activation, BatchNormalization, Dense, Dropout, Embedding, Normalization, Sequential
+from fastml import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNormalization,
+    Normalization,
+    Sequential,
+)
 from fastml.losses import name_of
 from fastml.program.random import dropout_mask
 
@@ -167,6 +176,11 @@ def twin(model):
                 norm.weight.data, norm.bias.data = gamma, next(weights)
                 norm.running_mean, norm.running_var = next(weights), next(weights)
                 modules.append(norm)
+            case LayerNormalization():
+                gamma = next(weights)
+                norm = torch.nn.LayerNorm(len(gamma), layer.epsilon, dtype=gamma.dtype)
+                norm.weight.data, norm.bias.data = gamma, next(weights)
+                modules.append(norm)
             case _:
                 raise NotImplementedError(f"{layer!r} has no twin in PyTorch")
     return torch.nn.Sequential(*modules)
@@ -182,6 +196,8 @@ def weights_of(net):
             arrays += [table.weight for table in module.tables]
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight, module.bias, module.running_mean, module.running_var]
+        elif isinstance(module, torch.nn.LayerNorm):
+            arrays += [module.weight, module.bias]
     return [tensor.detach().numpy().copy() for tensor in arrays]
 
 
@@ -195,6 +211,8 @@ def gradients_of(net):
             arrays += [table.weight.grad for table in module.tables]
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight.grad, module.bias.grad, *[torch.zeros_like(module.bias)] * 2]
+        elif isinstance(module, torch.nn.LayerNorm):
+            arrays += [module.weight.grad, module.bias.grad]
     return arrays
 
 

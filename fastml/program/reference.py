@@ -204,6 +204,19 @@ def batchnorm_track(batch_mean, batch_variance, n, momentum, bounds, mean, varia
         running[...] = momentum * running + (1 - momentum) * new
 
 
+def layernorm_forward(x, gamma, beta, epsilon, a):
+    centred = x - x.mean(axis=1, keepdims=True)
+    a[...] = gamma * centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + epsilon) + beta
+
+
+def layernorm_backward(x, gamma, epsilon, da, dx, terms):
+    centred = x - x.mean(axis=1, keepdims=True)
+    inverse = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + epsilon)
+    x_hat, g = centred * inverse, da * gamma
+    product = (g * x_hat).mean(axis=1, keepdims=True)
+    dx[...], terms[...] = inverse * (g - g.mean(axis=1, keepdims=True) - x_hat * product), da * x_hat
+
+
 # Around the loss.
 
 
