@@ -253,6 +253,8 @@ class Layer(Told, Described, base=True):
             known = settable(type(self))
             if known is not None and (self._models or name not in known):
                 self._check_attribute(name, known)
+            elif known is None and self._models and name in arguments_of(type(self)):
+                self._check_attribute(name, (name,))
         super().__setattr__(name, value)
 
     def _check_attribute(self, name, known):

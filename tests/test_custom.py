@@ -249,6 +249,22 @@ def compiled(**how):
     return model
 
 
+def zeroed(z):
+    z[z < 0] = 0
+    return z
+
+
+def with_weights(*weights):
+    kind = {"parameters": lambda self, d_in: list(weights), "call": lambda self, x, *weights: x}
+    Sequential([type("Mine", (Layer,), kind)()], input_dim=5).build()
+
+
+def changed_late():
+    model = Sequential([OwnNormalization()], input_dim=5)
+    model.build()
+    model.layers[0].epsilon = 1.0
+
+
 def failing(y_true, y_pred):
     raise KeyError("nothing there")
 
@@ -270,7 +286,12 @@ MISTAKES = {
     "as an array": (lambda: Dense(3, lambda z: np.array(z)), "functions of NumPy"),
     "element": (lambda: Dense(3, lambda z: z[0]), "whole columns"),
     "integers": (lambda: Dense(3, lambda z: z.astype(int)), "dtype of the model"),
-    "in place": (lambda: Dense(3, lambda z: np.exp(z, out=z)), "cannot be compiled (out"),
+    "in place": (lambda: Dense(3, lambda z: np.exp(z, out=z)), "changed in place"),
+    "elements in place": (lambda: Dense(3, zeroed), "changed in place: write numpy.where"),
+    "weights of no kind": (lambda: with_weights(("w", (5,))), "must be Weights, got tuple"),
+    "weights of one name": (lambda: with_weights(*[Weights("w", (5,), 0.0, "bias")] * 2), "two weights are called 'w'"),
+    "weights of no role": (lambda: with_weights(Weights("w", (5,), 0.0, "other")), "role of 'w' must be one of weight"),
+    "a late change": (lambda: changed_late(), "cannot be changed once the model has its weights"),
     "class": (lambda: Activation(Scale), "pass a function or an object"),
     "alpha": (lambda: Activation(softsign, alpha=1), "'softsign' has no alpha"),
     "derivative alone": (lambda: Activation("relu", derivative=softsign), "function of your own"),
@@ -300,7 +321,7 @@ def built(initializer):
 
 @pytest.mark.parametrize("call, sentence", MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_in_a_line(call, sentence):
-    with pytest.raises((TypeError, ValueError)) as told:
+    with pytest.raises((AttributeError, TypeError, ValueError)) as told:
         call()
     assert sentence in str(told.value) and "\n" not in str(told.value)
 

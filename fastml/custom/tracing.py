@@ -73,8 +73,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, where=True, **options):
         if method == "reduce" and ufunc in REDUCED and out is None and where is True:
             return reduced(REDUCED[ufunc], inputs[0], options.get("axis", 0), options.get("keepdims", False))
-        if method != "__call__" or out is not None or where is not True:
-            raise TypeError(f"numpy.{ufunc.__name__} is used in a way that cannot be compiled (out, where or {method})")
+        if out is not None:
+            raise TypeError("arrays cannot be changed in place: write z = z + 1 in place of z += 1")
+        if method != "__call__" or where is not True:
+            raise TypeError(f"numpy.{ufunc.__name__} is used in a way that cannot be compiled (where or {method})")
         function = FUNCTIONS.get(ufunc.__name__)
         if function is None:
             raise TypeError(refusal(ufunc.__name__))
@@ -136,6 +138,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         wanted = column if column >= 0 else count(self.recorder) + column
         return np.where(place == wanted, self, 0.0).sum(axis=1)
 
+    def __setitem__(self, key, value):
+        raise TypeError("arrays cannot be changed in place: write numpy.where(condition, yes, no)")
+
     def __bool__(self):
         raise TypeError("a condition is of many numbers at once: write numpy.where(condition, yes, no) in place of if")
 
@@ -160,7 +165,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 def refusal(name):
     """Says that a function is none of those that can be compiled."""
     known = sorted({*FUNCTIONS, *ARRAY_FUNCTIONS})
-    close = difflib.get_close_matches(name.removeprefix("numpy."), known, n=1)
+    close = difflib.get_close_matches(name.removeprefix("numpy."), known, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "docs/custom.md says which can"
     return f"{name} cannot be compiled; {hint}"
 

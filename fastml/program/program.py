@@ -14,6 +14,7 @@ from fastml.kernels.elementwise import named as function_named
 from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.operation import NUMBERED as OPERATIONS
 from fastml.kernels.operation import named as operation_named
+from fastml.layer import Weights
 from fastml.program.plan import Plan
 from fastml.program.random import Stream
 from fastml.regularizers import L1L2
@@ -137,7 +138,7 @@ def layout(layers, d_in, line):
     """The Parameters of a model in the order of its layers, and the size of each role's part, multiples of `line`."""
     wanted = []
     for position, layer in enumerate(layers):
-        wanted += [(position, weights) for weights in layer.parameters(d_in)]
+        wanted += [(position, weights) for weights in checked(layer, layer.parameters(d_in))]
         d_in = layer.units_out(d_in)
     places, end, groups = {}, 0, {}
     for role in ROLES:
@@ -154,6 +155,20 @@ def layout(layers, d_in, line):
         initializer = resolve_initializer(w.initializer, w.name)
         parameters.append(Parameter(position, w.name, place, w.shape, initializer, w.role, w.regularizer, frozen))
     return parameters, groups
+
+
+def checked(layer, weights):
+    """The Weights of a layer; TypeError or ValueError where a user's layer has listed something else."""
+    names = set()
+    for w in weights:
+        if not isinstance(w, Weights):
+            raise TypeError(f"parameters of {layer!r} must be Weights, got {type(w).__name__}")
+        if w.name in names:
+            raise ValueError(f"{layer!r}: two weights are called {w.name!r}")
+        if w.role not in ROLES:
+            raise ValueError(f"{layer!r}: the role of {w.name!r} must be one of {', '.join(ROLES)}, got {w.role!r}")
+        names.add(w.name)
+    return weights
 
 
 def spans_of(parameters, groups, line):
