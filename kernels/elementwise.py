@@ -5,6 +5,7 @@ each is compiled by itself. They are LLVM functions, not Numba's: there is nothi
 """
 
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -21,6 +22,7 @@ from fastml.kernels.tiling import VECTORS
 FUNCTIONS = {}  # fastml's, by name
 CUSTOM = {}  # users', by name
 NUMBERED = {}  # all of them, by number
+NUMBERS = count(1)  # which no two threads get alike
 
 
 class Function(NamedTuple):
@@ -37,10 +39,11 @@ class Function(NamedTuple):
 
 def function(name, formula, registry=FUNCTIONS, twin=None):
     """A new Function."""
-    if name in registry:
+    if name in registry and registry is FUNCTIONS:
         raise ValueError(f"there is an elementwise function {name!r} already")
-    registry[name] = NUMBERED[len(NUMBERED) + 1] = Function(name, len(NUMBERED) + 1, formula, twin)
-    return registry[name]
+    number = next(NUMBERS)
+    NUMBERED[number] = made = Function(name, number, formula, twin)
+    return registry.setdefault(name, made)  # another thread may have been there first
 
 
 def named(name):

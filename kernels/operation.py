@@ -7,6 +7,7 @@ executor calls it. So an operation is compiled by itself, and only where a progr
 
 import inspect
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ OTHERS = {"order": "0", "totals": "0.0"}  # and examples of what the others hold
 OPERATIONS = {}  # fastml's, by name
 CUSTOM = {}  # those of users' functions, by name
 NUMBERED = {}  # all of them, by number
+NUMBERS = count(1)  # which no two threads get alike
 
 
 class Operation(NamedTuple):
@@ -127,7 +129,7 @@ def named(name):
 
 def register(name, kernel, registry=OPERATIONS, twin=None, **instead):
     """An Operation of a kernel; `instead` has operands in place of those of its annotations."""
-    if name in registry:
+    if name in registry and registry is OPERATIONS:
         raise ValueError(f"there is an operation {name!r} already")
     declared = inspect.get_annotations(kernel.py_func) | instead
     parameters = inspect.signature(kernel.py_func).parameters
@@ -135,9 +137,9 @@ def register(name, kernel, registry=OPERATIONS, twin=None, **instead):
     if lacking:
         raise TypeError(f"operation {name!r}: the operand {lacking[0]!r} has no annotation that says where it stands")
     operands = {parameter: declared[parameter].named(parameter) for parameter in parameters}
-    number = len(NUMBERED) + 1
-    registry[name] = NUMBERED[number] = Operation(name, number, kernel, operands, layout_of(name, operands), twin)
-    return registry[name]
+    number = next(NUMBERS)
+    NUMBERED[number] = made = Operation(name, number, kernel, operands, layout_of(name, operands), twin)
+    return registry.setdefault(name, made)  # another thread may have been there first
 
 
 def layout_of(name, operands):

@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from many_threads import LITTLE
 import fastml
 from fastml import Activation, Dense, GradientDescent, Layer, Sequential, Weights, gradient_check
 from fastml.custom.functions import ARRAY_FUNCTIONS, FUNCTIONS
+from fastml.kernels import elementwise, operation
 from fastml.optimizers import SGD, Adam
 from fastml.program import plan, threads
 from fastml.program.compiled import DTYPES
@@ -480,6 +482,24 @@ print(len(linking.compiled), sum(abs(w).sum() for w in model.get_weights()))
         found.append(run.stdout.split())
     assert int(found[0][0]) > 5 and found[1][0] == "0" and found[2][0] == "1"
     assert found[0][1] == found[1][1] == found[2][1]
+
+
+def test_functions_are_made_in_several_threads_at_once():
+    """No two have one number, by which programs know them, and the same one in two threads is one."""
+
+    def trained(k):
+        f = lambda z: z / (1 + np.abs(z)) + (k % 6)  # noqa: E731 two threads have the same
+        model = Sequential([Dense(7, f), Dense(3, f)], dtype="float64", seed=1)
+        model.compile(Descent(), lambda y, a: (y - a) ** 2 + (k % 6))
+        model.fit(X, Y, verbose=0)
+        return model.get_weights()
+
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(trained, range(12)))
+    for k, weights in enumerate(found):
+        assert same_bits(weights, trained(k)), k
+    for numbered in (operation.NUMBERED, elementwise.NUMBERED):
+        assert all(made.number == number for number, made in numbered.items())
 
 
 PAGES = sorted((Path(__file__).parent.parent / "docs" / "custom").glob("*.md"))
