@@ -131,7 +131,7 @@ class LossOfWeights:
     def __init__(self, engine, x, y, weights):
         program = lower(engine.layers, engine.d_in, len(x), "float64", **engine.aim, weighted=weights is not None)
         self.execute, self.seed = EXECUTORS[engine.executor], engine.seed
-        self.table = program.value
+        self.instructions = program.value
         weights = np.zeros((0, 1)) if weights is None else weights
         self.real = Buffers.for_program(program, np.float64), (x, y, weights)
         self.complex = Buffers.for_program(program, np.complex128), tuple(a.astype(complex) for a in (x, y, weights))
@@ -157,6 +157,6 @@ class LossOfWeights:
         value = buffers.params[place]
         buffers.params[place] = value + step
         nothing = np.zeros(0, np.int64), totals, np.zeros((0, 1), buffers.params.dtype)
-        execute(self.table, job, np.zeros(1), *buffers, *data, *nothing)
+        execute(self.instructions, job, np.zeros(1), *buffers, *data, *nothing)
         buffers.params[place] = value
         return totals[0, 0] / len(data[0])

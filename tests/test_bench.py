@@ -9,28 +9,28 @@ from fastml.kernels.operation import NOTHING
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
 from fastml.program.compiled import run as compiled_run
-from fastml.program.program import table, unpacked
+from fastml.program.program import assembled, disassembled
 from fastml.training.engine import EXECUTORS
 
 NET = "21-37-18-10", 29  # nothing is a multiple of a vector
-TABLE = agreement.Net.of(*NET).program("float64").training
+TRAINING = agreement.Net.of(*NET).program("float64").training
 DRIFTS = "784-512-512-10", 128  # whose weights in float32 are never the same twice
 PASSIVE = {None, "barrier", "stop_unless_finite"}
-NAMES = [s["op"] for s in unpacked(TABLE)]
+NAMES = [s["op"] for s in disassembled(TRAINING)]
 PLACES = [k for k, op in enumerate(NAMES) if op not in PASSIVE]
 CONSTANTS = {"beta_1": 0.9001, "beta_2": 0.99901, "epsilon": 2e-6}
 
 
 def without(place):
-    """The compiled executor, but for one instruction of the training table, which it passes over."""
+    """The compiled executor, but for one instruction of training, which it passes over."""
 
     def run(program, *arguments):
-        table = program.copy()
-        begin = 0 if table["op"][0] == TABLE["op"][0] else len(TABLE) - len(table)  # updates alone
-        if 0 <= place - begin < len(table):
-            assert table["op"][place - begin] == TABLE["op"][place]
-            table["op"][place - begin] = table["kernel"][place - begin] = NOTHING
-        return compiled_run(table, *arguments)
+        instructions = program.copy()
+        begin = 0 if instructions["op"][0] == TRAINING["op"][0] else len(TRAINING) - len(instructions)  # updates alone
+        if 0 <= place - begin < len(instructions):
+            assert instructions["op"][place - begin] == TRAINING["op"][place]
+            instructions["op"][place - begin] = instructions["kernel"][place - begin] = NOTHING
+        return compiled_run(instructions, *arguments)
 
     return run
 
@@ -39,16 +39,16 @@ def with_constant(name):
     """The compiled executor with another constant in its updates."""
 
     def run(program, *arguments):
-        changed = [s | ({name: CONSTANTS[name]} if s["op"] == "adam_update" else {}) for s in unpacked(program)]
-        return compiled_run(table(changed), *arguments)
+        changed = [s | ({name: CONSTANTS[name]} if s["op"] == "adam_update" else {}) for s in disassembled(program)]
+        return compiled_run(assembled(changed), *arguments)
 
     return run
 
 
-def with_one_gradient_off(table, jobs, rates, params, grads, *rest):
+def with_one_gradient_off(instructions, jobs, rates, params, grads, *rest):
     """The compiled executor, but for one element of the gradient, which is a thousandth too large."""
-    updates = np.flatnonzero([s["op"] == "begin_update" for s in unpacked(table)])
-    before, after = np.split(table, updates)[:2] if updates.size else (table, table[:0])
+    updates = np.flatnonzero([s["op"] == "begin_update" for s in disassembled(instructions)])
+    before, after = np.split(instructions, updates)[:2] if updates.size else (instructions, instructions[:0])
     for step in range(int(jobs["step"][0]), int(jobs["stop"][0])):
         for part in (before, after):
             if len(part):
@@ -58,10 +58,10 @@ def with_one_gradient_off(table, jobs, rates, params, grads, *rest):
                 grads[np.abs(grads).argmax()] *= 1.001
 
 
-def with_other_rounding(table, jobs, rates, params, grads, state, work, x, *rest):
+def with_other_rounding(instructions, jobs, rates, params, grads, state, work, x, *rest):
     """The reference, from data whose last bits are others: about what another order of the sums makes."""
     noise = np.random.default_rng(0).choice([-0.5, 0.5], x.shape) * np.finfo(x.dtype).eps
-    return reference.run(table, jobs, rates, params, grads, state, work, x + (x * noise).astype(x.dtype), *rest)
+    return reference.run(instructions, jobs, rates, params, grads, state, work, x + (x * noise).astype(x.dtype), *rest)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

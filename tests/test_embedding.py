@@ -25,7 +25,7 @@ from fastml import (
 )
 from fastml.embedding import usual_width
 from fastml.program.compiled import DTYPES
-from fastml.program.program import unpacked
+from fastml.program.program import disassembled
 from fastml.program.random import Stream
 from fastml.training.engine import EXECUTORS
 
@@ -434,7 +434,7 @@ def test_a_step_copies_runs_of_columns_at_once():
     model.build()
 
     def fields(op, *names):
-        found = [s for s in unpacked(model._engine.program.training) if s["op"] == op]
+        found = [s for s in disassembled(model._engine.program.training) if s["op"] == op]
         return [tuple(s[name] for name in names) for s in found]
 
     assert fields("copy_columns", "column", "width", "place") == [(0, 1, 0), (2, 2, 1), (6, 3, 3)]

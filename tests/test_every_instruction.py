@@ -35,7 +35,7 @@ from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operations import OPERATIONS
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
-from fastml.program.program import Program, unpacked
+from fastml.program.program import Program, disassembled
 
 ROWS, D_IN, BATCH = 37, 5, 16  # the last batch is short
 MANY_ROWS = 1024 + 1077  # as a full batch they go in blocks, of which the last is short
@@ -171,10 +171,10 @@ def instructions():
     names = [name for name, kind in Program.__annotations__.items() if kind is np.ndarray]
     assert names == ["training", "gradient", "value", "evaluation", "prediction"]
     programs = [ran(name, "compiled", "float64")[0] for name in CASES]
-    return [s for program in programs for name in names for s in unpacked(getattr(program, name)) if s["op"]]
+    return [s for program in programs for name in names for s in disassembled(getattr(program, name)) if s["op"]]
 
 
-def test_every_operation_is_in_a_table():
+def test_every_operation_is_in_a_program():
     assert len(OPERATIONS) > 50
     unreached = set(OPERATIONS) - {s["op"] for s in instructions()}
     assert not unreached, f"no case has a model, loss or optimizer that lowers to {unreached}"

@@ -20,8 +20,7 @@ from fastml import (
 )
 from fastml.kernels.operations import OPERATIONS
 from fastml.optimizers import UPDATES
-from fastml.program.program import table as packed
-from fastml.program.program import unpacked
+from fastml.program.program import assembled, disassembled
 from fastml.training.engine import EXECUTORS
 
 COMPLEX, CENTRAL = 1e-12, 1e-6  # of the largest gradient
@@ -113,12 +112,14 @@ def test_at_the_kinks_of_a_penalty_and_of_the_absolute_error(start, regularizer)
     assert_right(gradient_check(model, x, y, verbose=False), kinks=True)
 
 
-def without_instruction(table):
-    return packed([s for s in unpacked(table) if s["op"] != "softmax_backward"])
+def without_instruction(instructions):
+    return assembled([s for s in disassembled(instructions) if s["op"] != "softmax_backward"])
 
 
-def without_slopes_in_products(table):
-    return packed([s | ({"function": None} if s["op"] == "dense_backward_inputs" else {}) for s in unpacked(table)])
+def without_slopes_in_products(instructions):
+    return assembled(
+        [s | ({"function": None} if s["op"] == "dense_backward_inputs" else {}) for s in disassembled(instructions)]
+    )
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -128,7 +129,7 @@ def test_a_wrong_gradient_is_found(activation, spoil, executor, monkeypatch):
     stack = STACKS["batch normalization"]
     right = checked(stack(activation), LOSSES["mean_squared_error"](), executor=executor)
     run = EXECUTORS[executor]
-    monkeypatch.setitem(EXECUTORS, executor, lambda table, *arguments: run(spoil(table), *arguments))
+    monkeypatch.setitem(EXECUTORS, executor, lambda instructions, *arguments: run(spoil(instructions), *arguments))
     wrong = checked(stack(activation), LOSSES["mean_squared_error"](), executor=executor)
     assert right.complex_error <= COMPLEX < 1e-3 < min(wrong.complex_error, wrong.central_error)
     assert wrong.gradient != pytest.approx(wrong.complex_step, rel=1e-3)

@@ -1,4 +1,4 @@
-"""Lowering: the tables of instructions that a model becomes."""
+"""Lowering: the instructions that a model becomes."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ from fastml.program import linking
 from fastml.program.compiled import DTYPES
 from fastml.program.lowering import lower
 from fastml.program.plan import WHOLE, Plan
-from fastml.program.program import Buffers, aligned_zeros, table, unpacked
+from fastml.program.program import Buffers, aligned_zeros, assembled, disassembled
 
-TABLES = ("training", "gradient", "value", "evaluation", "prediction")
+PARTS = ("training", "gradient", "value", "evaluation", "prediction")
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # applied by the matrix products
 
 
@@ -25,13 +25,13 @@ def lowered(
     return lower(layers, d_in, batch, dtype, LOSSES[loss](), metrics, OPTIMIZERS[optimizer](), **arguments)
 
 
-def ops(table):
-    return [s["op"] for s in unpacked(table)]
+def ops(instructions):
+    return [s["op"] for s in disassembled(instructions)]
 
 
-def of(table, op):
+def of(instructions, op):
     """The instructions of an operation."""
-    return [s for s in unpacked(table) if s["op"] == op]
+    return [s for s in disassembled(instructions) if s["op"] == op]
 
 
 FORWARD = ["gather_inputs", "dense_forward", "dense_forward"]
@@ -42,7 +42,7 @@ CLIPPING, OTHERS = [None] * 6, [None]  # the second update is for what does not 
 UPDATE = [*CLIPPING, "begin_update", "sgd_update", *OTHERS, "barrier"]
 
 
-def test_the_tables_of_a_small_net():
+def test_the_instructions_of_a_small_net():
     """Rows first, then sums over them, each when all threads have met: of losses and scores, of gradients."""
     program = lowered([Dense(4, "gelu"), Dense(3)], metrics=["mean_absolute_error"])
     backward, sums = ["mean_squared_error_backward", INPUTS], [WEIGHTS] * 2
@@ -54,7 +54,7 @@ def test_the_tables_of_a_small_net():
     assert ops(program.prediction) == [*FORWARD, "store_outputs", "barrier"]
 
 
-def test_the_tables_of_a_batch_in_blocks():
+def test_the_instructions_of_a_batch_in_blocks():
     """Gradients are summed up block by block, in shards; evaluation and prediction go in small batches instead."""
     metrics, plan = ["mean_absolute_error"], Plan(16, 2, 2)
     program = lowered([Dense(4, "gelu"), Dense(3)], batch=48, metrics=metrics, height=32, plan=plan)
@@ -92,9 +92,9 @@ def test_threads_meet_around_what_couples_rows(op):
     assert names[place - 1] == names[place + 1] == "barrier"
 
 
-def fused(table, op):
-    """The elementwise functions that products or activations of a table apply."""
-    return [s.get("function") for s in of(table, op)]
+def fused(instructions, op):
+    """The elementwise functions that products or activations apply."""
+    return [s.get("function") for s in of(instructions, op)]
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -118,7 +118,7 @@ def test_an_activation_that_the_product_applies(name):
 @pytest.mark.parametrize("first", FUSED)
 @pytest.mark.parametrize("second", FUSED)
 def test_a_product_applies_one_activation(first, second):
-    """Another one behind it is an instruction, in every table, and there and back."""
+    """Another one behind it is an instruction, in every part, and there and back."""
     program = lowered([Dense(4, first), Activation(second), Dense(3)])
     for part in (program.training, program.evaluation, program.prediction):
         assert fused(part, "dense_forward") == [first, None] and fused(part, "activation_forward") == [second]
@@ -151,7 +151,7 @@ def test_the_losss_own_activation_is_fused(loss):
     applied += fused(program.prediction, "activation_forward").count(link)
     assert applied == 1
     separate = lowered([Dense(3), Activation(link)], loss)
-    for name in TABLES:
+    for name in PARTS:
         assert np.array_equal(getattr(program, name), getattr(separate, name))
 
 
@@ -204,7 +204,7 @@ def test_an_instruction_has_all_its_operands_and_no_others():
     with pytest.raises(TypeError, match="has no operand 'function'"):
         instruction("softmax_forward", z=0, a=0, function="relu", **sizes)
     whole = instruction("softmax_forward", z=16, a=32, **sizes)
-    assert unpacked(table([whole, {"op": None}])) == [whole, {"op": None}]
+    assert disassembled(assembled([whole, {"op": None}])) == [whole, {"op": None}]
 
 
 def test_metrics_of_a_whole_set_store_the_predictions_of_an_evaluation():
@@ -227,7 +227,7 @@ def test_everything_starts_at_a_multiple_of_64_bytes(dtype):
     size = np.dtype(dtype).itemsize
     assert all(parameter.offset * size % 64 == 0 for parameter in program.parameters)
     assert program.params_size * size % 64 == 0 and program.work_size * size % 64 == 0
-    for s in [s for name in TABLES for s in unpacked(getattr(program, name)) if s["op"]]:
+    for s in [s for name in PARTS for s in disassembled(getattr(program, name)) if s["op"]]:
         operands = OPERATIONS[s["op"]].operands.values()
         assert all(s[operand.place] * size % 64 == 0 for operand in operands if operand.buffer)
     assert SCRATCH * size % 64 == 0  # those of the threads stand side by side
@@ -244,7 +244,7 @@ def test_operands_stand_within_their_buffers(plan):
     arguments = {"batch": 48, "height": rows["height"], "plan": plan, "metrics": ["mean_absolute_error"]}
     program = lowered(layers, optimizer="adam", weighted=True, **arguments)
     ends, buffers = {"work": program.work_size, "params": program.params_size}, set()
-    for s in [s for name in TABLES for s in unpacked(getattr(program, name)) if s["op"]]:
+    for s in [s for name in PARTS for s in disassembled(getattr(program, name)) if s["op"]]:
         for operand in OPERATIONS[s["op"]].operands.values():
             if operand.buffer:
                 shape = [(s | rows)[size] if isinstance(size, str) else size for size in operand.shape]
@@ -257,16 +257,16 @@ def test_kernels_are_linked_last():
     """A thread that finds the addresses of all kernels goes on, though another may still be linking the program."""
     fields = []
 
-    class Table(dict):
+    class Fields(dict):
         def __setitem__(self, field, values):
             fields.append(field)
             super().__setitem__(field, np.array(values))
 
     program = lowered([Dense(4, "relu"), Dense(3)]).prediction
-    table = Table({name: program[name].copy() for name in ("op", "function", "kernel", "apply")})
-    linking.link(table, "float32")
-    assert fields == ["apply", "kernel"] and (table["kernel"] != 0).all()
-    assert ((table["apply"] != 0) == (table["function"] != 0)).all() and table["apply"].any()
+    instructions = Fields({name: program[name].copy() for name in ("op", "function", "kernel", "apply")})
+    linking.link(instructions, "float32")
+    assert fields == ["apply", "kernel"] and (instructions["kernel"] != 0).all()
+    assert ((instructions["apply"] != 0) == (instructions["function"] != 0)).all() and instructions["apply"].any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -323,7 +323,7 @@ def test_every_thread_has_room_for_copies():
     assert three.work_size == one.work_size + 2 * SCRATCH
     assert three.row_size == one.row_size and three.parameters == one.parameters
     for program, threads in ((one, 1), (three, 3)):
-        products = [s for s in unpacked(program.training) if "scratch" in s]
+        products = [s for s in disassembled(program.training) if "scratch" in s]
         assert len(products) == 5
         for s in products:
             for place in {"x", "z", "dz", "dx"} & set(s):
@@ -353,9 +353,9 @@ def test_each_metric_has_a_column_of_the_totals():
     assert [s["scores"] for s in totals] == scored and len({*scored, loss["losses"]}) == 3
 
 
-def test_without_a_loss_only_prediction_has_a_table():
+def test_without_a_loss_only_prediction_has_instructions():
     program = lower([Dense(4, "relu"), Dense(3)], 5, 16, "float32")
-    for name in TABLES[:-1]:
+    for name in PARTS[:-1]:
         assert getattr(program, name).size == 0
     assert program.state_size == 0
     assert ops(program.prediction)[-2:] == ["store_outputs", "barrier"]

@@ -7,7 +7,7 @@ from helpers import make_data, make_model, same_bits
 import fastml
 from fastml import SGD, Activation, Callback, Dense, DivergenceError, Dropout, Normalization, Schedule, Sequential
 from fastml.program.compiled import DTYPES
-from fastml.program.program import table
+from fastml.program.program import assembled
 from fastml.training.engine import EXECUTORS
 
 
@@ -120,7 +120,7 @@ def test_the_reference_refuses_an_instruction_that_there_is_not():
     for name in ("stop", "steps_per_epoch", "batch_size", "rows", "shards", "threads"):
         job[name] = 1
     arguments = [np.zeros(1), *(buffer,) * 4, *(rows,) * 3, np.zeros(0, np.int64), np.zeros((1, 1)), rows]
-    unknown = table([{"op": None}])
+    unknown = assembled([{"op": None}])
     unknown["op"] = 999
     with pytest.raises(ValueError, match="there is no operation 999"):
         EXECUTORS["numpy"](unknown, job, *arguments)

@@ -119,8 +119,8 @@ def compare_step(net, dtype, run):
     for execute in EXECUTORS.values():
         buffers = Buffers.for_program(program, dtype)
         buffers.params[:], buffers.state[:] = run.buffers.params, run.buffers.state
-        table, data = program.training[: program.updates], Data(dtype, x, y, shuffle=True)
-        steps.append(Run(execute, table, buffers, data, 1, net.batch, run.rates, seed=1, t=run.t))
+        before, data = program.training[: program.updates], Data(dtype, x, y, shuffle=True)
+        steps.append(Run(execute, before, buffers, data, 1, net.batch, run.rates, seed=1, t=run.t))
         steps[-1].advance(1)
     worst = within("loss", *(step.data.totals for step in steps), bound)
     for parameter in program.parameters:
@@ -134,7 +134,7 @@ def compare_update(program, steps):
     """Lets both executors update by the gradients of the first, and compares weights and state to the last bits."""
     for step in steps:
         step.buffers.grads[:] = steps[0].buffers.grads
-        step.table, step.jobs["step"] = program.training[program.updates :], 0
+        step.instructions, step.jobs["step"] = program.training[program.updates :], 0
         step.advance(1)
     compiled, reference = (step.buffers for step in steps)
     eps = np.finfo(reference.params.dtype).eps  # a weight that is rounded twice differs by so much, relatively

@@ -169,27 +169,27 @@ def everything(dtype):
     return [(EXECUTOR, None), *((name, dtype) for name in (*OPERATIONS, *FUNCTIONS))]
 
 
-def needed_by(table, dtype):
+def needed_by(instructions, dtype):
     """What a program needs, as pairs of name and dtype."""
-    found = {operation.NUMBERED[op].name for op in table["op"].tolist() if op != NOTHING}
-    found |= {elementwise.NUMBERED[number].name for number in table["function"].tolist() if number}
+    found = {operation.NUMBERED[op].name for op in instructions["op"].tolist() if op != NOTHING}
+    found |= {elementwise.NUMBERED[number].name for number in instructions["function"].tolist() if number}
     return [(EXECUTOR, None), *((name, dtype) for name in sorted(found))]
 
 
-def link(table, dtype):
+def link(instructions, dtype):
     """Writes addresses into the instructions of a program, if one has none.
 
     Those of kernels last: another thread that finds them all there goes on with the program at once.
     """
-    op = table["op"]
-    if not ((table["kernel"] == 0) & (op != NOTHING)).any():
+    op = instructions["op"]
+    if not ((instructions["kernel"] == 0) & (op != NOTHING)).any():
         return
-    ready(needed_by(table, dtype))
+    ready(needed_by(instructions, dtype))
     for field, numbers, known in (
-        ("apply", table["function"], elementwise.NUMBERED),
+        ("apply", instructions["function"], elementwise.NUMBERED),
         ("kernel", op, operation.NUMBERED),
     ):
-        table[field] = [_addresses[known[number].name, dtype] if number else 0 for number in numbers.tolist()]
+        instructions[field] = [_addresses[known[number].name, dtype] if number else 0 for number in numbers.tolist()]
 
 
 def address(name, dtype):

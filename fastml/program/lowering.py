@@ -8,7 +8,7 @@ from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
 from fastml.program.plan import WHOLE
-from fastml.program.program import ALIGNMENT, Program, joined, layout, padded, spans_of, table, update_instructions
+from fastml.program.program import ALIGNMENT, Program, assembled, joined, layout, padded, spans_of, update_instructions
 
 
 class Lowering:
@@ -67,8 +67,8 @@ class Lowering:
         return last if last["op"] == op and last[operand] == place and "function" not in last else None
 
     def take(self):
-        """The instructions emitted since the last call, as a table."""
-        taken, self.instructions = table(self.instructions), []
+        """The instructions emitted since the last call."""
+        taken, self.instructions = assembled(self.instructions), []
         return taken
 
     def chain(self, parts, x, d_in):
@@ -164,7 +164,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     `layers` are Layer objects, `d_in` the width of the data, `batch` the most rows that a step takes, `loss` a Loss,
     `metrics` what `resolve_metric` gives, `optimizer` an Optimizer, `weighted` whether the rows have weights, `height`
     the rows that the workspace is for if they are not `batch`, `plan` the Plan of training. Without a loss, only
-    prediction has a table; without a layer that is trained, neither training has one.
+    prediction has instructions; without a layer that is trained, neither training has any.
     """
     line = ALIGNMENT // np.dtype(dtype).itemsize
     parameters, groups = layout(layers, d_in, line)
@@ -182,22 +182,22 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
 
     objective = Objective(to, loss, means_over_rows(metrics), width, batch, weighted) if loss else None
     shared = end = to.work_size
-    tables = dict.fromkeys(("training", "gradient", "value", "evaluation"), table([]))
+    parts = dict.fromkeys(("training", "gradient", "value", "evaluation"), assembled([]))
     updates, spans, row_size = 0, spans_of(parameters, groups, line), to.row_size
     if loss:
         if not spans["each"] and not any(p.frozen for p in parameters):
             raise ValueError("the model has no weights to train: add a Dense layer")
-        found, updates = training_tables(to, objective, chain, gather, x, d_in)
+        found, updates = training_parts(to, objective, chain, gather, x, d_in)
         if any(p.trained for p in parameters):
-            found["training"] = joined(found["training"], table(update_instructions(optimizer, spans)))
+            found["training"] = joined(found["training"], assembled(update_instructions(optimizer, spans)))
         else:
-            found["training"] = table([])
-        tables, end, row_size = tables | found, to.work_size, to.row_size
+            found["training"] = assembled([])
+        parts, end, row_size = parts | found, to.work_size, to.row_size
 
     to.training, to.kept, to.work_size = False, set(), shared  # inference has the same room for its rows
-    tables |= inference_tables(to, objective, chain, link, gather, x, d_in, width, len(metrics))
+    parts |= inference_parts(to, objective, chain, link, gather, x, d_in, width, len(metrics))
     return Program(
-        **tables,
+        **parts,
         updates=updates,
         spans=spans,
         parameters=[p for p in parameters if p.role != "constant"],
@@ -215,9 +215,9 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     )
 
 
-def training_tables(to, objective, chain, gather, x, d_in):
-    """The tables of training, without its updates, of its gradient and of its loss; and how long the first is."""
-    barrier, again, shards = table([{"op": "barrier"}]), table([]), table([])
+def training_parts(to, objective, chain, gather, x, d_in):
+    """The instructions of training, without its updates, of its gradient and of its loss; and how long the first is."""
+    barrier, again, shards = assembled([{"op": "barrier"}]), assembled([]), assembled([])
     trained = {p.layer for p in to.parameters if p.trained}
     a, backwards = to.chain(chain, x, d_in)
     forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
@@ -225,19 +225,19 @@ def training_tables(to, objective, chain, gather, x, d_in):
     first = next(found, len(chain))  # below, nobody asks
     backward = objective.backward(backwards, first)
     if to.plan.block:
-        again = table([{"op": "next_block"}])
-        shards = joined(table([{"op": "add_shards", "W": 0, "size": to.trained}]), barrier)
+        again = assembled([{"op": "next_block"}])
+        shards = joined(assembled([{"op": "add_shards", "W": 0, "size": to.trained}]), barrier)
     total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
-    guard = table([{"op": "stop_unless_finite"}])
-    rows, summed = joined(backward, again, barrier, total), joined(table(to.sums), barrier)
-    step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, table(to.tracking))
+    guard = assembled([{"op": "stop_unless_finite"}])
+    rows, summed = joined(backward, again, barrier, total), joined(assembled(to.sums), barrier)
+    step = joined(forward, scoring, rows, scores, summed, guard, shards, penalties, assembled(to.tracking))
     gradient, value = joined(forward, rows, summed, shards, penalties), joined(forward, again, barrier, total)
     return {"training": step, "gradient": gradient, "value": value}, len(step)
 
 
-def inference_tables(to, objective, chain, link, gather, x, d_in, width, metrics):
-    """The tables of prediction and, where there is an objective, of evaluation."""
-    tables, barrier = {}, table([{"op": "barrier"}])
+def inference_parts(to, objective, chain, link, gather, x, d_in, width, metrics):
+    """The instructions of prediction and, where there is an objective, of evaluation."""
+    parts, barrier = {}, assembled([{"op": "barrier"}])
     a, _ = to.chain(chain, x, d_in)
     forward = joined(gather, to.take())
     if objective:
@@ -246,10 +246,10 @@ def inference_tables(to, objective, chain, link, gather, x, d_in, width, metrics
             to.emit("store_outputs", a=objective.a, d_out=width)
             loss_and_scores = joined(loss_and_scores, to.take())
         totals = joined(barrier, objective.total(), objective.scores_total(), barrier)
-        tables["evaluation"] = joined(forward, loss_and_scores, totals)
+        parts["evaluation"] = joined(forward, loss_and_scores, totals)
     a, _ = to.chain(link, a, width)
     to.emit("store_outputs", a=a, d_out=width)
-    return tables | {"prediction": joined(forward, to.take(), barrier)}  # before anyone takes the next batch
+    return parts | {"prediction": joined(forward, to.take(), barrier)}  # before anyone takes the next batch
 
 
 def elementary(layers):

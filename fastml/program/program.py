@@ -1,4 +1,4 @@
-"""Programs: a model as tables of instructions over flat buffers, which both executors run."""
+"""Programs: a model as arrays of instructions over flat buffers, which both executors run."""
 
 import math
 from collections.abc import Callable
@@ -49,9 +49,9 @@ class Parameter(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A model as data. Tables hold instructions in the order of execution; sizes are in elements.
+    """A model as data. Each array holds instructions in the order of execution; sizes are in elements.
 
-    A table is run once for each batch of at most `batch` rows, in blocks or as a whole of at most `height` rows. One
+    It is run once for each batch of at most `batch` rows, in blocks or as a whole of at most `height` rows. One
     model's parameters and state stand at the same offsets in all its programs, whatever their batch.
     """
 
@@ -60,7 +60,7 @@ class Program(NamedTuple):
     value: np.ndarray  # forward as in training, loss
     evaluation: np.ndarray  # forward, loss, metrics
     prediction: np.ndarray  # forward, outputs
-    updates: int  # where in the training table the instructions of the optimizer start
+    updates: int  # where in those of training the instructions of the optimizer start
     spans: dict  # of the parameters that are trained, see `spans_of`
     parameters: list
     groups: dict  # size of the parameters of each role
@@ -85,7 +85,7 @@ class Program(NamedTuple):
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")
 
     def refresh(self, optimizer, buffers):
-        """Writes the optimizer's constants, as they are now, into the training table.
+        """Writes the optimizer's constants, as they are now, into the instructions of training.
 
         ValueError where they do not go together, RuntimeError where it would need more state than the buffers have.
         """
@@ -192,13 +192,13 @@ def padded(size, line):
 
 
 def write(array, instructions):
-    """Writes instructions, dicts, into the table that executors read."""
+    """Writes instructions, dicts, into the array that executors read."""
     for k, row in enumerate(instructions):
-        array[k : k + 1] = packed(row)
+        array[k : k + 1] = encoded(row)
 
 
-def packed(row):
-    """An instruction as a table of one, without addresses: those are of a process, and depend on the dtype."""
+def encoded(row):
+    """An instruction as an array of one, without addresses: those are of a process, and depend on the dtype."""
     array = np.zeros(1, INSTRUCTION)
     if row["op"] is None:
         return array
@@ -210,17 +210,17 @@ def packed(row):
     return array
 
 
-def table(instructions):
-    """Instructions, dicts, as the table that executors read."""
+def assembled(instructions):
+    """Instructions, dicts, as the array that executors read."""
     array = np.zeros(len(instructions), INSTRUCTION)
     write(array, instructions)
     return array
 
 
-def unpacked(table):
-    """The instructions of a table as dicts: its operation, and what operands it has."""
+def disassembled(instructions):
+    """Instructions as dicts: its operation, and what operands it has."""
     found = []
-    for number, row in zip(table["op"].tolist(), table.reshape(-1, 1), strict=True):
+    for number, row in zip(instructions["op"].tolist(), instructions.reshape(-1, 1), strict=True):
         if number and number not in OPERATIONS:
             raise ValueError(f"there is no operation {number}")
         if number:
@@ -235,9 +235,9 @@ def unpacked(table):
     return found
 
 
-def joined(*tables):
-    """The instructions of several tables, one after the other."""
-    words = np.concatenate([part.view(np.int64) for part in tables])  # NumPy takes longer to join records
+def joined(*parts):
+    """Several arrays of instructions, one after the other."""
+    words = np.concatenate([part.view(np.int64) for part in parts])  # NumPy takes longer to join records
     return words.view(INSTRUCTION)
 
 

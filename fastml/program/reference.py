@@ -16,7 +16,7 @@ from fastml.kernels.operation import named as operation_named
 from fastml.kernels.operations import OPERATIONS
 from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
-from fastml.program.program import unpacked
+from fastml.program.program import disassembled
 from fastml.program.random import dropout_mask, permutation
 from fastml.program.registered import REGISTERED, elementwise
 
@@ -26,7 +26,7 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     record, arrays = jobs[0], (params, grads, state, work, x, y, weights, outputs, order, totals.reshape(-1))
     job = SimpleNamespace(**{name: record[name].item() for name in record.dtype.names})
     job.params_size, job.columns = params.size, totals.shape[1]
-    instructions = [bound(s) for s in unpacked(program) if s["op"]]
+    instructions = [bound(s) for s in disassembled(program) if s["op"]]
     here = SimpleNamespace(thread=0, threads=1, at=0, source=0, step=job.step, t=job.t, loss=job.loss, worse=0.0)
     while here.step < job.stop:
         begin_step(job, here, rates, order)

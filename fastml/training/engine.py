@@ -43,7 +43,7 @@ class Engine(WeightAccess):
         self.loss = math.inf  # before the last update
         self.fitted = not method_of(self.layers)  # whether the statistics of the data are known
         self.run = None  # the training under way
-        self.written = None  # the optimizer's numbers when its table was written
+        self.written = None  # the optimizer's numbers when its instructions were written
         self.inference = None  # what predictions and evaluations need, from the first one on
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
@@ -141,12 +141,12 @@ class Engine(WeightAccess):
         self.epochs, self.updates, self.loss = self.progress()
         self.run = None
 
-    def _chunk(self, table, jobs, rates, _, *arrays):
+    def _chunk(self, instructions, jobs, rates, _, *arrays):
         """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
         if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
             self._write_constants()
         self.own()
-        return EXECUTORS[self.executor](table, jobs, rates, self.buffers.params, *arrays)
+        return EXECUTORS[self.executor](instructions, jobs, rates, self.buffers.params, *arrays)
 
     def inference_for(self, weighted, threads):
         """The Inference of the model as it is, for so many threads, and for rows that have weights or have none."""
@@ -195,13 +195,13 @@ class Engine(WeightAccess):
         self._infer(inference, inference.program.prediction, Data(self.dtype, x, outputs=outputs), plan)
         return outputs
 
-    def _infer(self, inference, table, data, plan):
-        """Runs a table of the inference's program over all rows."""
+    def _infer(self, inference, instructions, data, plan):
+        """Runs instructions of the inference's program over all rows."""
         work = inference.workspace(self.dtype)
         try:
             with self.reading() as params:
                 buffers = self.buffers._replace(params=params, work=work)
-                return self._once(table, data, min(BLOCK, data.rows), buffers, plan)
+                return self._once(instructions, data, min(BLOCK, data.rows), buffers, plan)
         finally:
             inference.workspaces.append(work)
 
@@ -273,15 +273,15 @@ class Engine(WeightAccess):
         self.program, self.buffers = program, buffers
 
     def _write_constants(self):
-        """Brings the training table up to the optimizer's constants."""
+        """Brings the instructions of training up to the optimizer's constants."""
         self.program.refresh(self.aim["optimizer"], self.buffers)
         self.written = numbers_of(self.aim["optimizer"])
 
-    def _once(self, table, data, batch_size, buffers, plan):
-        """Runs a table over all rows, batch by batch."""
+    def _once(self, instructions, data, batch_size, buffers, plan):
+        """Runs instructions over all rows, batch by batch."""
         steps = -(-data.rows // batch_size)
         execute = EXECUTORS[self.executor]
-        run = Run(execute, table, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
+        run = Run(execute, instructions, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
         for _ in run.chunks(steps):
             pass
         return run

@@ -12,7 +12,7 @@ from fastml.program.threads import ThreadCount
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
 GROWTH = 64  # times the chunk before, at most: the first one is a single step, which tells how long they take
-NO_RATES = np.zeros(1)  # for tables without an update
+NO_RATES = np.zeros(1)  # for instructions without an update
 
 
 class Data:
@@ -35,13 +35,15 @@ class Data:
 
 
 class Run:
-    """One job: a table of a program over data, in epochs of batches. Steps are counted from its start.
+    """One job: instructions of a program over data, in epochs of batches. Steps are counted from its start.
 
     `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
     """
 
-    def __init__(self, execute, table, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters):
-        self.execute, self.table, self.buffers, self.data = execute, table, buffers, data
+    def __init__(
+        self, execute, instructions, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters
+    ):
+        self.execute, self.instructions, self.buffers, self.data = execute, instructions, buffers, data
         self.steps_per_epoch = steps_per_epoch
         self.rates = rates or (lambda t, count: NO_RATES)
         self.jobs = np.zeros(1, JOB)
@@ -98,7 +100,7 @@ class Run:
         self.jobs["start"], self.jobs["stop"] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
         self.jobs["threads"] = self.thread_count.threads
-        return self.execute(self.table, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
+        return self.execute(self.instructions, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
