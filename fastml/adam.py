@@ -1,4 +1,4 @@
-"""Adam, and AdamW, which decays weights."""
+"""Adam, with decoupled weight decay AdamW, and with the largest gradient Adamax."""
 
 import math
 
@@ -76,3 +76,47 @@ class AdamW(Adam):
     ) -> None:
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
         self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
+
+
+class Adamax(GradientDescent):
+    """Adam with the largest gradient of late in place of the root of a mean: W -= learning_rate · m̂ / u.
+
+    m = beta_1 · m + (1 - beta_1) · dW, whose start from zero m̂ = m / (1 - beta_1ᵗ) corrects, and
+    u = max(beta_2 · u, |dW| + epsilon): epsilon stands where PyTorch has it, Keras adds it to u. Source: Kingma & Ba,
+    "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 2. See `fastml.optimizers` for weight_decay,
+    decay_all and clipping.
+    """
+
+    beta_1 = Constant(0, 1)
+    beta_2 = Constant(0, 1)
+    epsilon = Constant(0, open_low=True)
+
+    op = "adamax_update"
+    start = (0.0, 0.0)
+    bounds = ((-math.inf, math.inf), (0.0, math.inf))
+    powers = (1, 1)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.002,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.0,
+        decay_all: bool = False,
+        clipvalue: float | None = None,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+        self._set(learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **own)
+
+    @staticmethod
+    def update(s, W, dW, state, t, rate, worse):
+        real = W.dtype.type
+        m, u = state
+        m += real(1 - s["beta_1"]) * (dW - m)
+        np.maximum(real(s["beta_2"]) * u, np.abs(dW) + real(s["epsilon"]), out=u)
+        decay(s, W, rate)
+        W -= real(rate / (1 - s["beta_1"] ** t)) * m / u

@@ -82,7 +82,7 @@ MISSING = {
     "Rescaling": "the nearest is Normalization, the first layer, or scale x before fit",
     "InputLayer": "use Input(shape=(features,)), or Sequential(…, input_dim=features)",
     "Variable": "weights are NumPy arrays: model.get_weights() and model.set_weights(…)",
-    **dict.fromkeys(("Nadam", "Lion", "Lamb", "Adamax", "Ftrl", "Adafactor"), "the nearest are Adam and AdamW"),
+    **dict.fromkeys(("Nadam", "Lion", "Lamb", "Ftrl", "Adafactor"), "the nearest are Adam and AdamW"),
     "Adadelta": "the nearest is RMSprop",
     "LossScaleOptimizer": "arithmetic is float32 or float64 as a whole: Sequential(…, dtype='float64')",
     **dict.fromkeys(("KLDivergence", "kl_divergence"), "CategoricalCrossentropy has the same gradient"),

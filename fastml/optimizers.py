@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from fastml.adam import Adam, AdamW
+from fastml.adam import Adam, Adamax, AdamW
 from fastml.attributes import Constant, Flag
 from fastml.keras_names import MISSING
 from fastml.optimizer import GradientDescent, Optimizer, decay
@@ -34,7 +34,7 @@ from fastml.schedules import Schedule
 from fastml.telling import missing
 
 __all__ = [  # what fastml itself gives of this file
-    "OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "GradientDescent", "Optimizer", "RMSprop", "Rprop",
+    "OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Adamax", "GradientDescent", "Optimizer", "RMSprop", "Rprop",
 ]  # fmt: skip
 
 
@@ -180,6 +180,7 @@ OPTIMIZERS = {
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
+    "adamax": Adamax,
     "rmsprop": RMSprop,
     "adagrad": Adagrad,
     "rprop": Rprop,
@@ -190,6 +191,7 @@ UPDATES = {
     "momentum_update": SGD.update,
     "nesterov_update": SGD.update,
     "adam_update": Adam.update,
+    "adamax_update": Adamax.update,
     "rmsprop_update": RMSprop.update,
     "adagrad_update": Adagrad.update,
     "rprop_update": Rprop.update,

@@ -10,6 +10,7 @@ from fastml import (
     SGD,
     Adagrad,
     Adam,
+    Adamax,
     AdamW,
     CosineDecay,
     ExponentialDecay,
@@ -67,6 +68,15 @@ def adam(memory, w, g, rate, loss, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
     m_hat = moving_average(history, beta_1) / (1 - beta_1**t)
     v_hat = moving_average([value**2 for value in history], beta_2) / (1 - beta_2**t)
     return w - rate * m_hat / (math.sqrt(v_hat) + epsilon)
+
+
+def adamax(memory, w, g, rate, loss, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    """Kingma & Ba, algorithm 2, with the infinity norm over the whole past, and epsilon in each of its terms."""
+    history = memory.setdefault("g", [])
+    history.append(g)
+    m_hat = moving_average(history, beta_1) / (1 - beta_1 ** len(history))
+    u = max(beta_2**age * (abs(value) + epsilon) for age, value in enumerate(reversed(history)))
+    return w - rate * m_hat / u
 
 
 def rmsprop(memory, w, g, rate, loss, rho=0.9, epsilon=1e-8):
@@ -161,7 +171,7 @@ RATES = {
     OneCycle: one_cycle,
     PiecewiseConstantDecay: pieces,
 }
-MOVES = {SGD: sgd, Adam: adam, AdamW: adam, RMSprop: rmsprop, Adagrad: adagrad, Rprop: rprop}
+MOVES = {SGD: sgd, Adam: adam, AdamW: adam, Adamax: adamax, RMSprop: rmsprop, Adagrad: adagrad, Rprop: rprop}
 
 
 def strengths(regularizer):

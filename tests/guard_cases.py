@@ -336,6 +336,9 @@ class Cases:
     def of_adam_update(self):
         return self.updates(3, 3, RATE, 0.1, 0.9, 0.999, 1e-7)
 
+    def of_adamax_update(self):
+        return self.updates(3, 3, RATE, 0.1, 0.9, 0.999, 1e-7)
+
     def of_rmsprop_update(self):
         return self.updates(2, RATE, 0.1, 0.9, 1e-7)
 

@@ -19,6 +19,7 @@ from fastml import (
     SGD,
     Adagrad,
     Adam,
+    Adamax,
     AdamW,
     BatchNormalization,
     Callback,
@@ -46,6 +47,8 @@ TRAININGS = {
     "adam of no memory": (Adam, {"learning_rate": 0.1, "beta_1": 0.0, "beta_2": 0.0}),
     "adamw": (AdamW, {"learning_rate": 0.1}),
     "adamw of other constants": (AdamW, {"learning_rate": 0.1, "beta_1": 0.6, "beta_2": 0.8, "epsilon": 1e-3}),
+    "adamax": (Adamax, {"learning_rate": 0.1}),
+    "adamax of other constants": (Adamax, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.7, "epsilon": 1e-2}),
     "rmsprop": (RMSprop, {"learning_rate": 0.02}),
     "rmsprop of other constants": (RMSprop, {"learning_rate": 0.02, "rho": 0.4, "epsilon": 1e-2}),
     "adagrad": (Adagrad, {"learning_rate": 0.5}),
@@ -62,7 +65,7 @@ TRAININGS = {
         {"backtrack": True, "initial_step": 0.2, "eta_minus": 0.6, "eta_plus": 1.7, "step_min": 0.05, "step_max": 0.3},
     ),
 }
-for name in ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad"):
+for name in ("sgd", "momentum", "nesterov", "adam", "adamw", "adamax", "rmsprop", "adagrad"):
     kind, arguments = TRAININGS[name]
     for option, value in OPTIONS.items():
         TRAININGS[f"{name}, {option}"] = (kind, {**arguments, option: value})
@@ -90,6 +93,7 @@ for name, schedule in SCHEDULED.items():
 for name, (kind, arguments) in {
     "momentum": (SGD, {"momentum": 0.9}),
     "nesterov": (SGD, {"momentum": 0.8, "nesterov": True}),
+    "adamax": (Adamax, {}),
     "rmsprop": (RMSprop, {}),
     "adagrad": (Adagrad, {}),
 }.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import same_bits
 
-from fastml import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop, Sequential
+from fastml import OPTIMIZERS, SGD, Adagrad, Adam, Adamax, AdamW, Dense, RMSprop, Rprop, Sequential
 from fastml.optimizer import Number
 from fastml.optimizers import resolve_optimizer
 from fastml.training.engine import EXECUTORS
@@ -30,6 +30,7 @@ def test_defaults():
     assert SGD().constants() == none | {"learning_rate": 0.01, "momentum": 0.0}
     assert Adam().constants() == none | {"learning_rate": 0.001} | moments
     assert AdamW().constants() == Adam().constants() | {"weight_decay": 0.01}
+    assert Adamax().constants() == Adam().constants() | {"learning_rate": 0.002}
     assert RMSprop().constants() == none | {"learning_rate": 0.001, "rho": 0.9, "epsilon": 1e-8}
     accumulator = {"initial_accumulator_value": 0.0, "epsilon": 1e-10}
     assert Adagrad().constants() == none | {"learning_rate": 0.01} | accumulator

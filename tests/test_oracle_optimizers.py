@@ -8,7 +8,7 @@ from helpers import make_data
 from torch_oracle import agree, distance, each_dtype, each_executor, make_model, objective, torch, twin
 from torch_paths import batches, both_paths, our_path, their_path, torch_optimizer
 
-from fastml import L1L2, L2, OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Rprop
+from fastml import L1L2, L2, OPTIMIZERS, SGD, Adagrad, Adam, Adamax, AdamW, Dense, RMSprop, Rprop
 from fastml.optimizers import GradientDescent
 from fastml.program.compiled import DTYPES
 
@@ -20,6 +20,7 @@ OWN = {
     ],
     "adam": [{}, {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3}],
     "adamw": [{}, {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3}],
+    "adamax": [{}, {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3}],
     "rmsprop": [{"learning_rate": 0.005}, {"learning_rate": 0.01, "rho": 0.99, "epsilon": 1e-3}],
     "adagrad": [{}, {"learning_rate": 0.1, "initial_accumulator_value": 0.1, "epsilon": 1e-3}],
     "rprop": [
@@ -91,6 +92,7 @@ def test_path_with_decay_or_clipping(plain, optimizer, dtype, executor):
 COUPLED = [  # optimizers, and PyTorch's, whose weight_decay is the penalty
     (SGD(0.1, 0.9, True), lambda groups: torch.optim.SGD(groups, 0.1, momentum=0.9, nesterov=True)),
     (Adam(0.01), lambda groups: torch.optim.Adam(groups, 0.01)),
+    (Adamax(0.01), lambda groups: torch.optim.Adamax(groups, 0.01)),
     (RMSprop(0.01), lambda groups: torch.optim.RMSprop(groups, 0.01, alpha=0.9)),
     (Adagrad(0.1), lambda groups: torch.optim.Adagrad(groups, 0.1)),
 ]

@@ -134,7 +134,7 @@ def test_parameters_of_scikit_learn_have_its_defaults():
 
 
 @pytest.mark.parametrize(
-    "solver", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "rprop", "lbfgs", fastml.SGD(0.1, 0.9)]
+    "solver", ["sgd", "adam", "adamw", "adamax", "rmsprop", "adagrad", "rprop", "lbfgs", fastml.SGD(0.1, 0.9)]
 )
 def test_every_solver_learns(solver):
     rate = {"sgd": 0.1, "adagrad": 0.05}.get(solver if isinstance(solver, str) else "", 0.01)

@@ -73,6 +73,8 @@ def torch_optimizer(optimizer, net, learning_rate=None):
             kind = torch.optim.AdamW if isinstance(o, AdamW) or o.weight_decay else torch.optim.Adam
             groups = [group | {"weight_decay": decay} for group, decay in zip(groups, decays, strict=True)]
             made, ours = kind(groups, rate, betas=(o.beta_1, o.beta_2), eps=o.epsilon), False
+        case "Adamax":
+            made = torch.optim.Adamax(groups, rate, betas=(o.beta_1, o.beta_2), eps=o.epsilon)
         case "RMSprop":
             made = torch.optim.RMSprop(groups, rate, alpha=o.rho, eps=o.epsilon)
         case "Adagrad":

@@ -25,7 +25,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str, Activation, or list
         scikit-learn's names and those of `fastml.ACTIVATIONS`; a list has one for each hidden layer.
     solver : str or Optimizer
-        Also "adamw", "rmsprop", "adagrad" and "rprop", whose batches are all rows, or an optimizer of fastml.
+        Also "adamw", "adamax", "rmsprop", "adagrad" and "rprop", whose batches are all rows, or an optimizer of fastml.
     learning_rate_init : float or Schedule
         A schedule of fastml counts updates.
     loss : "log_loss" or CrossEntropy

@@ -16,7 +16,7 @@ from fastml.schedules import Schedule
 from fastml.sequential import Sequential
 
 NAMES = {"identity": "linear", "logistic": "sigmoid"}  # scikit-learn's, where they are not ours
-SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad", "rprop")
+SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "adamax", "rmsprop", "adagrad", "rprop")
 
 
 class Aim(NamedTuple):
