@@ -16,6 +16,7 @@ from fastml.files import saving
 from fastml.files.description import check_known, custom_objects, describe, restore
 from fastml.keras_names import MODEL
 from fastml.layer import Input, Layer, check_name
+from fastml.profiling import Profile, profile
 from fastml.summary import format_summary, html_summary
 
 
@@ -166,6 +167,18 @@ class Contents:
         are no nested models, and a frozen layer always says trainable=False.
         """
         (print_fn or print)(format_summary(self._built_layers(), self.input_dim, self.dtype))
+
+    def profile(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        sample_weight: ArrayLike | None = None,
+        class_weight: dict[int, float] | str | None = None,
+        seconds: float = 1.0,
+    ) -> Profile:
+        """Where the time of a training step goes, instruction by instruction: print it. See `fastml.profiling`."""
+        return profile(self, x, y, batch_size, sample_weight, class_weight, seconds)
 
     def get_config(self) -> dict:
         """What makes a model like this one, without weights and `compile`, as plain data; `from_config` takes it."""

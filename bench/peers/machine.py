@@ -6,41 +6,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
 from bench.peers.worker import pin, usable_cores
-from fastml.kernels.simd import BITS, Vec, fold, lanes, real_type, splat
+from fastml.kernels.peak import CHAINS, chains
+from fastml.kernels.simd import BITS
 
-CHAINS = 24 if BITS == 512 else 12  # sums that fit into the registers; each multiply-add waits for its own sum only
 TURNS = 1_000_000
 BURSTS = 15
-
-
-@intrinsic
-def _chains(typingctx, start, factor, turns):
-    """The sum of CHAINS vectors after `turns` multiply-adds each, v = v·factor + start."""
-
-    def codegen(context, builder, signature, args):
-        real = real_type(start)
-        first, times = (splat(builder, scalar, lanes(real)) for scalar in args[:2])
-        vectors = [(first * (k + 1.0)).value for k in range(CHAINS)]
-
-        def body(index, values):
-            return [Vec(builder, value).fma(times, first).value for value in values]
-
-        total, *others = (Vec(builder, value) for value in fold(builder, args[2], vectors, body))
-        for other in others:
-            total = total + other
-        return builder.extract_element(total.value, ir.IntType(32)(0))
-
-    return start(start, factor, types.intp), codegen
-
-
-@njit
-def chains(start, factor, turns):
-    return _chains(start, factor, turns)
 
 
 def gflops(dtype, core):
