@@ -13,9 +13,9 @@ from numba.np.arrayobj import make_array
 
 from fastml.kernels.elementwise import call
 from fastml.kernels.matrix import Matrix, private_function, smaller
-from fastml.kernels.packing import pack_block, pack_group
+from fastml.kernels.packing import pack_block, pack_panel
 from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
-from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, MASKS, PANEL, ROWS, TERMS, VECTORS, panels
+from fastml.kernels.tiling import HEIGHT, LARGE, MASKS, PANEL, ROWS, TERMS, UNROLL, VECTORS, panels
 
 
 def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
@@ -42,7 +42,7 @@ def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, 
         return results
 
     starts = [vec.value for number in numbers for vec in read(start.at(number).pointer)]
-    sums = fold(builder, terms, starts, multiply_add)
+    sums = fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)
     for r, number in enumerate(numbers):
         for v in range(vectors):
             place = builder.gep(c.at(number).pointer, [INDEX(v * width)])
@@ -165,7 +165,7 @@ class Blocks:
         large = builder.icmp_signed(">=", size, INDEX(LARGE))
         self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
         self.packs = cgutils.true_bit if b_transposed else large
-        self.copies = builder.gep(self.scratch, [INDEX(GROUP * PANEL)])
+        self.copies = builder.gep(self.scratch, [INDEX(PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
         self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))
 
@@ -173,22 +173,19 @@ class Blocks:
         """The loops."""
         b = self.builder
         depth = b.select(self.packs, INDEX(TERMS), self.terms)
-        across = b.select(self.packs, INDEX(GROUP * VECTORS * self.width), self.columns)
         with (
-            cgutils.for_range_slice(b, INDEX(0), self.columns, across) as (j, _),
+            cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _),
             cgutils.for_range_slice(b, INDEX(0), self.terms, depth) as (p, _),
         ):
-            wide = smaller(b, b.sub(self.columns, j), across)
+            rows = smaller(b, b.sub(self.n, i), INDEX(HEIGHT))
             some = smaller(b, b.sub(self.terms, p), depth)
-            with b.if_then(self.packs):
-                group = self.b.at(j, p) if self.b_transposed else self.b.at(p, j)
-                pack = pack_group(b.module, self.real, self.b_transposed)
-                b.call(pack, [group.pointer, self.b.row, some, wide, self.scratch])
-            with cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _):
-                rows = smaller(b, b.sub(self.n, i), INDEX(HEIGHT))
-                a_block = self.block_of_a(i, p, rows, some)
-                with panels(b, wide, self.width) as (k, left, number):
-                    self.multiply_panel(i, p, b.add(j, k), rows, some, left, number, *a_block)
+            a_block = self.block_of_a(i, p, rows, some)
+            with panels(b, self.columns, self.width) as (j, left):
+                with b.if_then(self.packs):
+                    panel = self.b.at(j, p) if self.b_transposed else self.b.at(p, j)
+                    pack = pack_panel(b.module, self.real, self.b_transposed)
+                    b.call(pack, [panel.pointer, self.b.row, some, left, self.scratch])
+                self.multiply_panel(i, p, j, rows, some, left, *a_block)
 
     def block_of_a(self, i, p, rows, some):
         """The block that begins at element (i, p), or its copy, and the way from one strip to the next, by row."""
@@ -200,10 +197,10 @@ class Blocks:
         copy = Matrix(b, self.copies, INDEX(1), INDEX(ROWS))
         return copy.where(self.reused, block), b.select(self.reused, some, self.a.row)
 
-    def multiply_panel(self, i, p, j, rows, some, left, number, a_block, a_tile):
+    def multiply_panel(self, i, p, j, rows, some, left, a_block, a_tile):
         """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""
         b, strips = self.builder, self.a_is != "rows"
-        copy = Matrix(b, b.gep(self.scratch, [b.mul(number, INDEX(PANEL))]), INDEX(VECTORS * self.width))
+        copy = Matrix(b, self.scratch, INDEX(VECTORS * self.width))
         b_panel, c_panel = copy.where(self.packs, self.b.at(p, j)), self.c.at(i, j)
         first = Matrix(b, b.gep(self.bias, [b.select(self.biased, j, INDEX(0))]), INDEX(0))
         start_panel = c_panel.where(b.or_(self.accumulate, b.icmp_signed(">", p, INDEX(0))), first)

@@ -5,22 +5,22 @@ from numba.core import cgutils
 
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, store
-from fastml.kernels.tiling import PANEL, ROWS, VECTORS, panels
+from fastml.kernels.tiling import ROWS, VECTORS
 
 CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
 
 
-def pack_panel(builder, real, b, terms, left, panel):
-    """panel[p, :] = b[p, :] for all its `left` columns, the last vector filled up with 0."""
+def copy_panel(builder, real, b, terms, left, panel):
+    """panel[p, :] = b[p, :] for all its `left` columns, filled up with 0: whole rows, as they stand together."""
     width = lanes(real)
-    with cgutils.for_range_slice(builder, INDEX(0), left, INDEX(width)) as (j, _):
-        mask = mask_for(builder, builder.sub(left, j), width)
-        with cgutils.for_range(builder, terms) as loop:
-            vec = load(builder, b.at(loop.index, j).pointer, real, mask)
-            store(builder, vec, panel.at(loop.index, j).pointer)
+    masks = [mask_for(builder, builder.sub(left, INDEX(v * width)), width) for v in range(VECTORS)]
+    with cgutils.for_range(builder, terms) as loop:
+        for v, mask in enumerate(masks):
+            vec = load(builder, b.at(loop.index, INDEX(v * width)).pointer, real, mask)
+            store(builder, vec, panel.at(loop.index, INDEX(v * width)).pointer)
 
 
-def pack_transposed_panel(builder, real, b, terms, left, panel):
+def copy_transposed_panel(builder, real, b, terms, left, panel):
     """panel[p, j] = b[j, p] for the `left` rows of b, the last of which is repeated up to a whole vector.
 
     It goes in blocks as high as a vector is wide; rows of the panel up to the next whole block are overwritten.
@@ -83,27 +83,16 @@ def pack_strips(builder, real, a, rows, terms, height, strips):
             builder.store(builder.load(a.at(i, p).pointer), target)
 
 
-def pack_group(module, real, transposed):
-    """The LLVM function that copies a group of panels of b.
-
-    Panel by panel if `transposed`, else, as b stands row by row, a few rows at a time for all panels.
-    """
-    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "scratch": real.as_pointer()}
+def pack_panel(module, real, transposed):
+    """The LLVM function that copies a panel of b, or of bᵀ if `transposed`."""
+    kinds = {"b": real.as_pointer(), "b_row": INDEX, "terms": INDEX, "columns": INDEX, "panel": real.as_pointer()}
     function, builder = private_function(module, f"fastml_pack_{'transposed' if transposed else 'rows'}_{real}", kinds)
     if builder is None:
         return function
-    b_, b_row, terms, columns, scratch = function.args
-    b, width = Matrix(builder, b_, b_row), lanes(real)
-    step = terms if transposed else INDEX(CHUNK)
-    with (
-        cgutils.for_range_slice(builder, INDEX(0), terms, step) as (p, _),
-        panels(builder, columns, width) as (j, left, number),
-    ):
-        panel = Matrix(builder, builder.gep(scratch, [builder.mul(number, INDEX(PANEL))]), INDEX(VECTORS * width))
-        if transposed:
-            pack_transposed_panel(builder, real, b.at(j, p), terms, left, panel)
-        else:
-            pack_panel(builder, real, b.at(p, j), smaller(builder, builder.sub(terms, p), step), left, panel.at(p))
+    b_, b_row, terms, columns, panel = function.args
+    copy = copy_transposed_panel if transposed else copy_panel
+    b, panel = Matrix(builder, b_, b_row), Matrix(builder, panel, INDEX(VECTORS * lanes(real)))
+    copy(builder, real, b, terms, columns, panel)
     builder.ret_void()
     return function
 

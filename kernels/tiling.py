@@ -18,17 +18,18 @@ MASKS = (True,) if BITS == 512 else (False, True)
 
 # A packed panel of b, TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
 # takes it: what costs is to read and write c anew for each block of terms, so that blocks are long. A block of a,
-# HEIGHT x TERMS, fits into the second level, too, a group of panels into the third. Copies pay from LARGE on.
-TERMS, HEIGHT, GROUP, LARGE = (512, 256, 8, 16_000_000) if BITS == 512 else (1024, 96, 16, 2_000_000)
-PANEL = (TERMS + 16) * VECTORS * (BITS // 32)  # not a power of 2, which would crowd a few places of the cache
-SCRATCH = GROUP * PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+# HEIGHT x TERMS, is read so slowly that the third level serves as well. Copies pay from LARGE on.
+TERMS, HEIGHT, LARGE = (512, 1024, 16_000_000) if BITS == 512 else (1024, 512, 2_000_000)
+PANEL = TERMS * VECTORS * (BITS // 32)
+SCRATCH = PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+UNROLL = 4  # terms that a turn of a tile's loop takes
 
 
 @contextmanager
 def panels(builder, columns, width):
     """A loop over c's columns, a panel at a time; a panel less wide where one vector would be left, as that is slow.
 
-    Gives the first column of the panel, how many it has, and its number.
+    Gives the first column of the panel, and how many it has.
     """
     place = cgutils.alloca_once_value(builder, INDEX(0))
     test, body, end = (builder.append_basic_block(name) for name in ("panels", "panel", "panels.end"))
@@ -44,8 +45,7 @@ def panels(builder, columns, width):
         alone = builder.and_(above, builder.icmp_signed("<=", left, INDEX((VECTORS + 1) * width)))
         size = builder.select(alone, INDEX((VECTORS - 1) * width), size)
     size = smaller(builder, left, size)
-    number = builder.udiv(builder.add(j, INDEX(VECTORS * width - 1)), INDEX(VECTORS * width))
-    yield j, size, number
+    yield j, size
     builder.store(builder.add(j, size), place)
     builder.branch(test)
     builder.position_at_end(end)
