@@ -14,9 +14,9 @@ from fastml.attributes import Constant
 from fastml.kernels.operation import named
 from fastml.kernels.peak import CHAINS, chains
 from fastml.kernels.simd import BITS
-from fastml.program.compiled import run
 from fastml.program.plan import batches
 from fastml.program.program import assembled, disassembled
+from fastml.training.engine import EXECUTORS
 
 MOST_EPOCHS = 10_000  # at a time
 TURNS, BURSTS = 200_000, 9  # of the multiply-adds that measure the peak, some milliseconds
@@ -80,18 +80,21 @@ class _Clocks:
 
     def __call__(self, instructions, jobs, rates, _, *arrays):
         if self.marks is None:
-            self.instructions, self.threads = disassembled(instructions), int(jobs["threads"][0])
+            self.instructions, self.threads = disassembled(instructions), self.threads_of(jobs)
             self.marks = np.zeros((self.threads, len(instructions) + 3), np.int64)
             self.clocked = self.with_clocks()
         elif self.runs == 1:
             self.marks[:], self.seconds, self.steps = 0, 0.0, 0
         self.marks[:, 0] = 0  # what Python does in between is not the step's
         first, begin = int(jobs["step"][0]), time.perf_counter()
-        offers = run(self.clocked, jobs, rates, self.engine.buffers.params, *arrays)
+        offers = EXECUTORS[self.engine.executor](self.clocked, jobs, rates, self.engine.buffers.params, *arrays)
         self.seconds += time.perf_counter() - begin
         self.steps += int(jobs["step"][0]) - first
         self.runs += 1
         return offers
+
+    def threads_of(self, jobs):
+        return 1 if self.engine.executor == "numpy" else int(jobs["threads"][0])
 
     def with_clocks(self):
         found, place = [], {"op": "clock", "marks": self.marks.ctypes.data, "marks_size": self.marks.shape[1]}
@@ -101,7 +104,7 @@ class _Clocks:
 
     def times(self):
         """Seconds of a step that go to what lies between steps, and to each instruction: means of the threads."""
-        sums = self.marks[:, 1:].mean(axis=0)
+        sums = self.marks[: self.threads, 1:].mean(axis=0)
         ticks = sums[:-1] - min(sums[-1], sums.min())
         return ticks * (self.seconds / self.steps / sums.sum())
 
@@ -128,12 +131,9 @@ def profile(
 
     The arguments are those of `fit`. Times are those within a step, where caches hold what the instruction before has
     left there; what a clock takes, some nanoseconds, is subtracted. The peak is measured too, by multiply-adds that
-    stay in registers. The model is left as it is. Raises ValueError for executor="numpy", whose time is Python's, and
-    as `fit` does.
+    stay in registers. The model is left as it is. Raises as `fit` does.
     """
     model._check_compiled("profile")
-    if model.executor != "compiled":
-        raise ValueError("profile is of compiled models: compile(…, executor='compiled')")
     _Seconds(seconds)
     model = copy.deepcopy(model)
     arguments = {"sample_weight": sample_weight, "class_weight": class_weight, "batch_size": batch_size, "verbose": 0}
@@ -151,22 +151,18 @@ def profile(
 def report(engine, clocks, batch):
     """The Profile of what clocks have shown."""
     between, *times = clocks.times().tolist()
-    whole, flop, lines = (
-        between + sum(times),
-        0.0,
-        [Line(BETWEEN, "", "", between, between / (between + sum(times)), 0.0, 0.0)],
-    )
+    times = [(s, seconds) for s, seconds in zip(clocks.instructions, times, strict=True) if s["op"]]
+    whole, flop = between + sum(seconds for _, seconds in times), 0.0
+    lines = [Line(BETWEEN, "", "", between, between / whole, 0.0, 0.0)]
     names = {p.offset: f"{p.layer}. {type(engine.layers[p.layer]).__name__}" for p in engine.program.parameters}
-    for s, seconds in zip(clocks.instructions, times, strict=True):
-        if s["op"]:
-            op, of_layer = s["op"], names.get(s.get("W"), "") if "size" not in s or "d_in" in s else ""
-            work = 2.0 * batch * s["d_in"] * s["d_out"] if op in PRODUCTS else 0.0
-            rates = (
-                (work / seconds / 1e9, bytes_of(s, batch, engine.dtype) / seconds / 1e9) if seconds > 0 else (0.0, 0.0)
-            )
-            title = f"{op}, {s['function']}" if s.get("function") else op
-            lines.append(Line(title, of_layer, sizes(s, batch), seconds, seconds / whole, *rates))
-            flop += work
+    for s, seconds in times:
+        op, of_layer = s["op"], names.get(s.get("W"), "") if "size" not in s or "d_in" in s else ""
+        work = 2.0 * batch * s["d_in"] * s["d_out"] if op in PRODUCTS else 0.0
+        nanoseconds = 1e9 * clocks.threads * max(seconds, 1e-9)
+        rates = work / nanoseconds, bytes_of(s, batch, engine.dtype) / nanoseconds
+        title = f"{op}, {s['function']}" if s.get("function") else op
+        lines.append(Line(title, of_layer, sizes(s, batch), seconds, seconds / whole, *rates))
+        flop += work
     return Profile(lines, whole, clocks.steps, clocks.threads, batch, peak(engine.dtype), flop)
 
 
@@ -176,8 +172,8 @@ def bytes_of(s, batch, dtype):
     found = {}
     for operand in named(s["op"]).operands.values():
         if operand.buffer:
-            place = operand.source.split(",")[0], s[operand.place]  # the array that it is a view of, and where
-            found[place] = prod(known[size] if isinstance(size, str) else size for size in operand.shape)
+            view = operand.source.replace(f"s.{operand.place}", str(s[operand.place]))  # the same where they overlap
+            found[view] = prod(known[size] if isinstance(size, str) else size for size in operand.shape)
     return np.dtype(dtype).itemsize * sum(found.values())
 
 

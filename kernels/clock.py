@@ -1,7 +1,7 @@
 """The time that instructions take: an operation between them, which adds up what has passed since the last."""
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from fastml.kernels.operands import Size, Slice
@@ -21,12 +21,6 @@ def ticks(typingctx):
         return builder.call(declare(builder, "llvm.readcyclecounter", INDEX, []), [])
 
     return types.int64(), codegen
-
-
-@njit
-def now():
-    """The counter, for Python."""
-    return ticks()
 
 
 @operation

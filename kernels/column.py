@@ -7,8 +7,9 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels import elementwise
+from fastml.kernels.fold import fold
 from fastml.kernels.matrix import Matrix, private_function, smaller
-from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
+from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, splat, store
 
 ROWS = 8  # side by side, so that an addition need not wait for the one before
 

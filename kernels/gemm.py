@@ -1,8 +1,8 @@
 """Matrix products from one tile: some rows by a few vectors of the result stay in registers over the whole sum.
 
 Nothing is padded: the last vector of a row is masked, and a tile that reaches past the last row computes that row
-again. Small products read their operands where they stand. Large ones first copy the block that they are about to read
-many times into the order in which they read it (`packing.py`).
+again. Products read their operands where they stand. Where that would be slow, they first copy what they are about to
+read many times into the order in which they read it (`packing.py`).
 """
 
 from llvmlite import ir
@@ -12,10 +12,11 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.elementwise import call
+from fastml.kernels.fold import fold
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.packing import pack_block, pack_panel
-from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
-from fastml.kernels.tiling import HEIGHT, LARGE, MASKS, PANEL, ROWS, TERMS, UNROLL, VECTORS, panels
+from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, size_of, splat, store
+from fastml.kernels.tiling import CROWD, HEIGHT, LARGE, MASKS, PAD, PANEL, ROWS, TERMS, UNROLL, VECTORS, panels
 
 
 def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
@@ -134,9 +135,10 @@ def constants(builder, real, number, count):
 
 
 def blocks(module, real, a_is, b_transposed):
-    """The LLVM function with the loops of a product: groups of columns, blocks of terms and of rows, panels.
+    """The LLVM function with the loops of a product: blocks of rows and of terms, panels of columns.
 
-    b is packed if it is transposed or all is large, and a if its columns are the rows and are used more than once.
+    b is copied if it is transposed, or if all is large and its rows crowd into few places of the cache; a if its
+    columns are the rows and are used more than once.
     """
     pointer = real.as_pointer()
     kinds = {"a": pointer, "a_row": INDEX, "b": pointer, "start": pointer, "start_size": INDEX}
@@ -148,6 +150,12 @@ def blocks(module, real, a_is, b_transposed):
         Blocks(builder, real, a_is, b_transposed, function.args).emit()
         builder.ret_void()
     return function
+
+
+def power_of_2(builder, number):
+    """The largest power of 2 that divides a number, up to CROWD."""
+    number = builder.or_(number, INDEX(CROWD))
+    return builder.and_(number, builder.sub(INDEX(0), number))
 
 
 class Blocks:
@@ -164,7 +172,9 @@ class Blocks:
         size = builder.mul(self.n, builder.mul(self.terms, columns))
         large = builder.icmp_signed(">=", size, INDEX(LARGE))
         self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
-        self.packs = cgutils.true_bit if b_transposed else large
+        self.depth = builder.udiv(INDEX(CROWD), power_of_2(builder, builder.mul(self.b.row, INDEX(size_of(real)))))
+        crowds = builder.icmp_signed("<", self.depth, INDEX(TERMS))
+        self.packs = cgutils.true_bit if b_transposed else builder.and_(large, crowds)
         self.copies = builder.gep(self.scratch, [INDEX(PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
         self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))
@@ -172,7 +182,7 @@ class Blocks:
     def emit(self):
         """The loops."""
         b = self.builder
-        depth = b.select(self.packs, INDEX(TERMS), self.terms)
+        depth = b.select(self.packs, INDEX(TERMS), smaller(b, self.depth, INDEX(TERMS)))
         with (
             cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _),
             cgutils.for_range_slice(b, INDEX(0), self.terms, depth) as (p, _),
@@ -195,7 +205,7 @@ class Blocks:
         with b.if_then(self.reused):
             b.call(pack_block(b.module, self.real), [block.pointer, block.column, rows, some, self.copies])
         copy = Matrix(b, self.copies, INDEX(1), INDEX(ROWS))
-        return copy.where(self.reused, block), b.select(self.reused, some, self.a.row)
+        return copy.where(self.reused, block), b.select(self.reused, b.add(some, INDEX(PAD)), self.a.row)
 
     def multiply_panel(self, i, p, j, rows, some, left, a_block, a_tile):
         """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""

@@ -4,8 +4,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from fastml.kernels.matrix import Matrix, private_function, smaller
-from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, store
-from fastml.kernels.tiling import ROWS, VECTORS
+from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, size_of, store
+from fastml.kernels.tiling import PAD, ROWS, VECTORS
 
 CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
 
@@ -56,14 +56,15 @@ def transpose_block(builder, rows):
 
 
 def pack_strips(builder, real, a, rows, terms, height, strips):
-    """strips[i·terms + p·height + r] = a[i + r, p] for i = 0, height, …; the rows of a stand side by side.
+    """strips[i·(terms + PAD) + p·height + r] = a[i + r, p] for i = 0, height, …; the rows of a stand side by side.
 
     A few terms at a time for all rows, in the order in which they stand in memory. Places for rows behind the last stay
     as they are: no tile uses them.
     """
     kind = ir.VectorType(real, height)
-    size = 4 if isinstance(real, ir.FloatType) else 8
+    size = size_of(real)
     whole = builder.mul(builder.udiv(rows, INDEX(height)), INDEX(height))
+    step = builder.add(terms, INDEX(PAD))
     with cgutils.for_range_slice(builder, INDEX(0), terms, INDEX(CHUNK)) as (first, _):
         end = smaller(builder, builder.add(first, INDEX(CHUNK)), terms)
         with (
@@ -71,7 +72,7 @@ def pack_strips(builder, real, a, rows, terms, height, strips):
             cgutils.for_range_slice(builder, first, end, INDEX(1)) as (p, _),
         ):
             source = builder.bitcast(a.at(i, p).pointer, kind.as_pointer())
-            place = builder.add(builder.mul(i, terms), builder.mul(p, INDEX(height)))
+            place = builder.add(builder.mul(i, step), builder.mul(p, INDEX(height)))
             target = builder.bitcast(builder.gep(strips, [place]), kind.as_pointer())
             builder.store(builder.load(source, align=size), target, align=size)
         with (
@@ -79,7 +80,7 @@ def pack_strips(builder, real, a, rows, terms, height, strips):
             cgutils.for_range_slice(builder, first, end, INDEX(1)) as (p, _),
         ):
             place = builder.add(builder.mul(p, INDEX(height)), builder.sub(i, whole))
-            target = builder.gep(strips, [builder.add(builder.mul(whole, terms), place)])
+            target = builder.gep(strips, [builder.add(builder.mul(whole, step), place)])
             builder.store(builder.load(a.at(i, p).pointer), target)
 
 

@@ -4,7 +4,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastml.kernels.simd import BITS, Vec, fold, lanes, real_type, splat
+from fastml.kernels.fold import fold
+from fastml.kernels.simd import BITS, Vec, lanes, real_type, splat
 
 CHAINS = 24 if BITS == 512 else 12  # sums that fit into the registers; each multiply-add waits for its own sum only
 
@@ -27,7 +28,7 @@ def _chains(typingctx, start, factor, turns):
     return start(start, factor, types.intp), codegen
 
 
-@njit
+@njit(error_model="numpy")
 def chains(start, factor, turns):
     """The sum of CHAINS vectors of BITS bits after `turns` multiply-adds each, v = v·factor + start."""
     return _chains(start, factor, turns)

@@ -194,10 +194,15 @@ def mask_for(builder, count, width):
     return builder.icmp_signed("<", lane_numbers, broadcast(builder, count, width))
 
 
+def size_of(real):
+    """Bytes of a number of this LLVM type."""
+    return 4 if isinstance(real, ir.FloatType) else 8
+
+
 def load(builder, pointer, real, mask=None, width=None):
     """The Vec at a pointer to its first element; 0 in lanes outside the mask, which are not read."""
     kind = ir.VectorType(real, width or lanes(real))
-    size = 4 if isinstance(real, ir.FloatType) else 8
+    size = size_of(real)
     if mask is None:
         return Vec(builder, builder.load(builder.bitcast(pointer, kind.as_pointer()), align=size))
     name = f"llvm.masked.load.v{kind.count}f{8 * size}.p0"
@@ -220,7 +225,7 @@ def settled(vec):
 def store(builder, vec, pointer, mask=None):
     """Writes a Vec at a pointer to its first element; lanes outside the mask are not written."""
     kind = vec.value.type
-    size = 4 if isinstance(vec.real, ir.FloatType) else 8
+    size = size_of(vec.real)
     target = builder.bitcast(pointer, kind.as_pointer())
     if mask is None:
         builder.store(vec.value, target, align=size)
@@ -272,42 +277,3 @@ def elementwise(formula, constants_of=None):
         return types.void(inputs, outputs, scalars), codegen
 
     return run
-
-
-def fold(builder, count, start, body, unroll=1):
-    """Repeats ``values = body(index, values)`` for index 0 … count - 1; returns the last values, kept in registers.
-
-    A turn of the loop is `unroll` of them; those that are left are turns of their own.
-    """
-    index = INDEX(0)
-    if unroll > 1:
-        whole = builder.and_(count, INDEX(-unroll))
-        index, start = counted(builder, index, whole, start, body, unroll)
-    return counted(builder, index, count, start, body, 1)[1]
-
-
-def counted(builder, begin, end, start, body, unroll):
-    """The loop of `fold` from one index to another: the index where it ends, and the last values."""
-    before = builder.block
-    loop, after = builder.append_basic_block("fold"), builder.append_basic_block("folded")
-    builder.cbranch(builder.icmp_signed("<", begin, end), loop, after)
-    builder.position_at_end(loop)
-    index = builder.phi(INDEX)
-    carried = [builder.phi(value.type) for value in start]
-    results = carried
-    for k in range(unroll):
-        results = body(builder.add(index, INDEX(k)) if k else index, results)
-    following = builder.add(index, INDEX(unroll))
-    last = builder.block
-    for phi, first, value in zip([index, *carried], [begin, *start], [following, *results], strict=True):
-        phi.add_incoming(first, before)
-        phi.add_incoming(value, last)
-    builder.cbranch(builder.icmp_signed("<", following, end), loop, after)
-    builder.position_at_end(after)
-    finals = []
-    for first, value in zip([begin, *start], [following, *results], strict=True):
-        phi = builder.phi(value.type)
-        phi.add_incoming(first, before)
-        phi.add_incoming(value, last)
-        finals.append(phi)
-    return finals[0], finals[1:]

@@ -7,9 +7,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.fold import fold
 from fastml.kernels.matrix import smaller
 from fastml.kernels.packing import transpose_block
-from fastml.kernels.simd import INDEX, Vec, fold, lanes, load, mask_for, real_type, splat, store
+from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, splat, store
 
 
 class Sweep:

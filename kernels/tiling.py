@@ -16,12 +16,14 @@ from fastml.kernels.simd import BITS, INDEX
 ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
 MASKS = (True,) if BITS == 512 else (False, True)
 
-# A packed panel of b, TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
-# takes it: what costs is to read and write c anew for each block of terms, so that blocks are long. A block of a,
-# HEIGHT x TERMS, is read so slowly that the third level serves as well. Copies pay from LARGE on.
-TERMS, HEIGHT, LARGE = (512, 1024, 16_000_000) if BITS == 512 else (1024, 512, 2_000_000)
-PANEL = TERMS * VECTORS * (BITS // 32)
-SCRATCH = PANEL + HEIGHT * TERMS  # elements that a product may use for its copies
+# A panel of b, up to TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
+# takes it. It is read where it stands, unless its rows are so far apart, in powers of 2, that fewer than TERMS of them
+# fit into the same few places of the cache: CROWD bytes over the power is how many do. What costs is to read and write
+# c anew for each block of terms, so that blocks are long. A block of a, HEIGHT x TERMS, is read so slowly that the
+# third level serves as well; PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
+TERMS, HEIGHT, LARGE, CROWD = (512, 1024, 16_000_000, 2**20) if BITS == 512 else (1024, 510, 2_000_000, 2**19)
+PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
+SCRATCH = PANEL + HEIGHT * (TERMS + PAD)  # elements that a product may use for its copies
 UNROLL = 4  # terms that a turn of a tile's loop takes
 
 

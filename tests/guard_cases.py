@@ -14,14 +14,16 @@ from test_kernel_gemm import PACKED, PRODUCTS, shapes_of
 
 from fastml import LOSSES, METRICS
 from fastml.kernels import regularization, rows, sums
+from fastml.kernels.clock import clock
 from fastml.kernels.dense import NONE
+from fastml.kernels.job import SLICE
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.packing import CHUNK
 from fastml.kernels.random import shuffle
 from fastml.kernels.simd import BITS
 from fastml.kernels.sums import SUMS
 from fastml.kernels.team import wait_for_all
-from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS
+from fastml.kernels.tiling import HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS
 
 # Operations that know no arrays, or put together others that have cases of their own
 NO_ARRAYS = {"next_block", "stop_unless_finite", "begin_update", "barrier"}
@@ -302,6 +304,10 @@ class Cases:
         """Of two threads, the other of which is there."""
         yield "two", np.array([1, 0])
 
+    def of_clock(self):
+        yield "first", np.array([0, 5, 7])
+        yield "later", np.array([1, 5, 7])
+
     # What works on parameters
 
     def updates(self, others, *scalars):
@@ -357,27 +363,28 @@ def _wait_for_all(address):
     wait_for_all(address, 2, 1)
 
 
+@njit
+def _clock(slices, marks, marks_size, number):
+    clock(slices[0], marks, marks_size, number)
+
+
 def kernel(name):
     """The function that takes the arguments of a case."""
     if name == "wait_for_all":
         return lambda arrived: _wait_for_all(arrived.ctypes.data)
+    if name == "clock":
+        return lambda marks: _clock(np.zeros(1, SLICE), marks.ctypes.data, marks.size, marks.size - 1)
     return PARTS[name] if name in PARTS else OPERATIONS[name].kernel
 
 
 def product_cases(dtype, few, room):
     """The products of `gemm.py` themselves, with columns of a on both sides of those that count."""
     rng, width = np.random.default_rng(1), BITS // (8 * np.dtype(dtype).itemsize)
-    across = GROUP * VECTORS * width  # columns of a group of panels
     shapes = [(1, 1, 1), (ROWS + 1, 3, width + 1), (0, 2, 3), (2, 3, 0)]
     if not few:
         heights = (1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1)
         shapes += product(heights, (1, CHUNK + 1, width + 1), (1, width, VECTORS * width - 1, (VECTORS + 1) * width))
-        shapes += [
-            *PACKED,
-            (1, 2, across - 1),
-            (1, 2, across + 1),
-            (LARGE // (100 * (across + 1)) + 1, 100, across + 1),
-        ]
+        shapes += PACKED
     for kind, (n, k, d) in product(PRODUCTS, shapes):
         sizes = *shapes_of(kind, n, k, d), (d,), (n, d), (n, d)
         a, b, bias, u, c = (rng.uniform(0.1, 0.9, size).astype(dtype) for size in sizes)

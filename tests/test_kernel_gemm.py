@@ -12,7 +12,7 @@ from numba import njit
 from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
 from fastml.kernels.simd import BITS
-from fastml.kernels.tiling import GROUP, HEIGHT, LARGE, PANEL, ROWS, SCRATCH, TERMS, VECTORS
+from fastml.kernels.tiling import CROWD, HEIGHT, LARGE, PAD, PANEL, ROWS, SCRATCH, TERMS, VECTORS
 from fastml.program.compiled import DTYPES
 
 rows = product()
@@ -53,6 +53,10 @@ WIDE = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 81, 95, 
 SHAPES = [*combinations([1, 3, 4, 5, 8, 9], [1, 2, 17], WIDE), *combinations(SIDES, [1, 5, 8, 16, 23], [1, 3, 16, 50])]
 SHAPES += [(n, k, d) for n in (1, 7, 16) for k in (127, TERMS - 1, TERMS, TERMS + 1, 2 * TERMS + 3) for d in (5, 49)]
 
+# Rows of b that crowd in the cache, read in blocks of TERMS or more where they stand
+CROWDED = CROWD // TERMS // 4  # columns, of which rows of float32 are as far apart as is just not too far
+SHAPES += [(n, 2 * TERMS + 3, d) for n in (1, 9) for d in (CROWDED // 2, CROWDED)]
+
 # Beyond LARGE multiplications, with several blocks of rows and of terms, and rests of each
 PACKED = [(2 * HEIGHT + 13, TERMS + 9, 61), (HEIGHT + 4, 2 * TERMS + 1, 65), (40, 4 * TERMS, 203)]
 PACKED += [
@@ -61,6 +65,8 @@ PACKED += [
     (LARGE // 300 + 1, 100, 3),
     (HEIGHT, TERMS, 128),
     (3 * HEIGHT + 1, 157, 149),
+    (LARGE // (CROWDED * TERMS) + 1, TERMS + 9, 2 * CROWDED),
+    (LARGE // (CROWDED * TERMS) + 1, 2 * TERMS + 9, 4 * CROWDED),
 ]
 
 
@@ -113,7 +119,7 @@ def test_every_edge(kind, start, dtype):
 @pytest.mark.parametrize("shape", PACKED)
 @pytest.mark.parametrize("kind", PRODUCTS)
 def test_large_products(kind, shape, dtype):
-    """They pack their operands, in several blocks; what is packed is not read behind its end."""
+    """They copy their operands where these crowd, in several blocks; what is copied is not read behind its end."""
     n, k, d = shape
     assert n * k * d >= LARGE
     for start in ("bias", "c"):
@@ -239,4 +245,4 @@ def test_there_is_room_for_every_copy(dtype):
     width = WIDTH[dtype]
     deepest = -(-TERMS // width) * width
     assert deepest * VECTORS * width <= PANEL
-    assert HEIGHT % ROWS == 0 and GROUP * PANEL + HEIGHT * TERMS <= SCRATCH
+    assert HEIGHT % ROWS == 0 and PANEL + HEIGHT * (TERMS + PAD) <= SCRATCH

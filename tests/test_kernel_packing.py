@@ -11,9 +11,9 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.matrix import Matrix, smaller
-from fastml.kernels.packing import pack_panel, pack_strips, pack_transposed_panel, transpose_block
+from fastml.kernels.packing import copy_panel, copy_transposed_panel, pack_strips, transpose_block
 from fastml.kernels.simd import BITS, INDEX, Vec, lanes, load, real_type, store
-from fastml.kernels.tiling import ROWS, VECTORS
+from fastml.kernels.tiling import PAD, ROWS, VECTORS
 from fastml.program.compiled import DTYPES
 
 WIDTH = {"float32": BITS // 32, "float64": BITS // 64}
@@ -42,12 +42,12 @@ def panel_of(builder, real, packed):
 
 @copied
 def panel(builder, real, b, packed, terms, left):
-    pack_panel(builder, real, b, terms, left, panel_of(builder, real, packed))
+    copy_panel(builder, real, b, terms, left, panel_of(builder, real, packed))
 
 
 @copied
 def transposed_panel(builder, real, b, packed, terms, left):
-    pack_transposed_panel(builder, real, b, terms, left, panel_of(builder, real, packed))
+    copy_transposed_panel(builder, real, b, terms, left, panel_of(builder, real, packed))
 
 
 @copied
@@ -127,13 +127,12 @@ def packed(run, source, size, part, terms, count):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("terms", TERMS)
 def test_a_panel(terms, dtype):
-    """Rows of b side by side, the last vector filled up with 0."""
+    """Rows of b side by side, filled up with 0."""
     width = WIDTH[dtype]
     panel = VECTORS * width
     source = 1 + np.arange((terms + 3) * (panel + 7), dtype=dtype).reshape(terms + 3, -1)
     for left, (i, j) in product((1, width - 1, width, width + 1, 2 * width, panel - 1, panel), [(0, 0), (2, 5)]):
-        expected = np.full((terms, panel), np.nan, dtype)
-        expected[:, : -(-left // width) * width] = 0
+        expected = np.zeros((terms, panel), dtype)
         expected[:, :left] = source[i : i + terms, j : j + left]
         got = packed(run_panel, source, terms * panel, (i, j), terms, left)
         assert np.array_equal(got.reshape(terms, panel), expected, equal_nan=True)
@@ -170,7 +169,9 @@ def test_strips(terms, dtype):
     source = 1 + np.arange((terms + 2) * (5 * ROWS), dtype=dtype).reshape(terms + 2, -1)
     for rows, (p, i) in product((0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS, 4 * ROWS - 1), [(0, 0), (2, 3)]):
         count = -(-rows // ROWS)
-        got = packed(run_strips, source, count * ROWS * terms, (p, i), terms, rows).reshape(count, terms, ROWS)
+        got = packed(run_strips, source, count * ROWS * (terms + PAD), (p, i), terms, rows)
+        got = got.reshape(count, terms + PAD, ROWS)
+        assert np.isnan(got[:, terms:]).all()
         expected = np.full((count * ROWS, terms), np.nan, dtype)
         expected[:rows] = source[p : p + terms, i : i + rows].T
-        assert np.array_equal(got, expected.reshape(count, ROWS, terms).transpose(0, 2, 1), equal_nan=True)
+        assert np.array_equal(got[:, :terms], expected.reshape(count, ROWS, terms).transpose(0, 2, 1), equal_nan=True)
