@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from fastml.attributes import positive_integer
 from fastml.kernels.job import JOB
 from fastml.program import reference
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
 from fastml.program.program import Buffers
 from fastml.sequential import Sequential
-from fastml.training.engine import EXECUTORS
 
 STEP = 1e-5  # of the central difference, relative to a weight of size 1: its error is about STEP² and 1e-16 / STEP
 KINK = 1e-3  # a difference of the slopes on both sides, over the largest gradient, that no curvature explains

@@ -14,9 +14,9 @@ from fastml.attributes import Constant
 from fastml.kernels.operation import named
 from fastml.kernels.peak import CHAINS, chains
 from fastml.kernels.simd import BITS
+from fastml.program.executors import EXECUTORS
 from fastml.program.plan import batches
 from fastml.program.program import assembled, disassembled
-from fastml.training.engine import EXECUTORS
 
 MOST_EPOCHS = 10_000  # at a time
 TURNS, BURSTS = 200_000, 9  # of the multiply-adds that measure the peak, some milliseconds

@@ -19,11 +19,11 @@ from fastml.metrics import named_metric, resolve_metric
 from fastml.model import BaseModel
 from fastml.optimizers import Optimizer, resolve_optimizer
 from fastml.program.compiled import check_dtype
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import check_output
 from fastml.program.random import check_seed, draw_seed
 from fastml.registry import lookup
 from fastml.telling import told
-from fastml.training.engine import EXECUTORS
 from fastml.training.feeding import collected, holds_batches
 from fastml.training.fitting import Fit, fit
 from fastml.training.predictor import Predictor
@@ -280,20 +280,3 @@ class Sequential(Contents, Stepwise, BaseModel):
         if output is None:
             output = put(self.predict(as_row(x, "x"))[0], out, "out")
         return output
-
-    def gradients(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float, list[NDArray]]:
-        """The loss over all rows at once and its gradients: a float and arrays shaped like those of `get_weights`.
-
-        Loss and gradients are those of training: penalties count, dropout layers drop (always the same units), batch
-        normalization takes the statistics of these rows. Statistics, which are not trained, have the gradient 0.
-        """
-        self._check_compiled("gradients")
-
-        def rows(adapter):
-            found = adapter.weighted(*adapter.rows(x, y, sample_weight))
-            adapter.check_batches(len(found[0]), len(found[0]), self.optimizer)
-            return *found, adapter.loss
-
-        return self._on_rows("gradients", rows, lambda *rows: self._engine.gradients(*rows))

@@ -14,8 +14,8 @@ from many_threads import use
 from fastml.program import compiled, lowering, program
 from fastml.program.lowering import Lowering
 from fastml.program.program import ALIGNMENT
-from fastml.training import engine, inference, predictor
-from fastml.training.predictor import Predictor
+from fastml.training import engine, inference, predictor, serving, stepping
+from fastml.training.ready import Ready
 
 THREADS = 1, 3
 FEW = (
@@ -66,18 +66,26 @@ class Spaced(Lowering):
         return start + pages - size if self.side == "end" else start + page
 
 
-class AtPages(Predictor):
-    """A predictor whose rows and outputs, too, are at guard pages."""
+class AtPages(Ready):
+    """A job that is ready, whose arrays, too, are at guard pages; outputs come back where they were wanted."""
 
-    side = "end"
+    side, wanted = "end", None
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        buffers = range(2, 6)
-        self.arrays = tuple(a if k in buffers else at(self.side, a) for k, a in enumerate(self.arrays))
-        self.x, self.outputs = self.arrays[6], self.arrays[11]
-        self.row, self.output = self.x[0], self.outputs[0]
-        compiled.point_to(self.jobs, self.arrays)
+    def __init__(self, instructions, dtype, arrays, *arguments, **counters):
+        arrays = {name: at(self.side, array) if name in ("x", "outputs") else array for name, array in arrays.items()}
+        super().__init__(instructions, dtype, arrays, *arguments, **counters)
+        self.totals, self.rates = (at(self.side, array) for array in (self.totals, self.rates))
+        super().place("totals", self.totals)
+        super().place("rates", self.rates)
+
+    def place(self, name, array):
+        self.wanted = array if name == "outputs" else self.wanted
+        super().place(name, at(self.side, array) if name in ("x", "y", "weights", "outputs") else array)
+
+    def run(self, rows, batch):
+        super().run(rows, batch)
+        if self.wanted is not None:
+            self.wanted[...], self.wanted = self.arrays["outputs"], None
 
 
 def at(side, array):
@@ -98,19 +106,20 @@ def everything_at(side):
             protect(array.ctypes.data + place * array.itemsize, PAGE)
         return array
 
-    def run(table, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
+    def run(instructions, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
         written = jobs, order, totals, outputs
         job, numbers, sums, results = (at(side, array) for array in written)
-        read = [at(side, array) for array in (table, rates, x, y, weights)]
+        read = [at(side, array) for array in (instructions, rates, x, y, weights)]
         buffers = params, grads, state, work
         offers = compiled.run(read[0], job, read[1], *buffers, *read[2:], numbers, sums, results)
         for array, copy in zip(written, (job, numbers, sums, results), strict=True):
             array[...] = copy
         return offers
 
-    replaced = [(module, "aligned_zeros", zeros) for module in (program, engine, inference, predictor)]
+    replaced = [(module, "aligned_zeros", zeros) for module in (program, engine, inference, predictor, serving)]
     replaced += [(lowering, "Lowering", type("Spaced", (Spaced,), {"side": side}))]
-    replaced += [(inference, "Predictor", type("AtPages", (AtPages,), {"side": side}))]
+    ready = type("AtPages", (AtPages,), {"side": side})
+    replaced += [(module, "Ready", ready) for module in (inference, predictor, serving, stepping)]
     before = [getattr(module, name) for module, name, _ in replaced]
     for module, name, value in replaced:
         setattr(module, name, value)

@@ -14,7 +14,7 @@ from helpers import same_bits
 
 import fastml
 from fastml import LOSSES, SGD, Dense, DivergenceError, Normalization, Sequential
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 ROWS, D_IN, UNITS = 20, 3, 2
 SQUARES, SPARSE = "mean_squared_error", "sparse_categorical_crossentropy"

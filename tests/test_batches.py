@@ -17,7 +17,7 @@ from fastml import (
     Normalization,
     Sequential,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=48)
 W = np.random.default_rng(1).uniform(0.5, 2, size=48)

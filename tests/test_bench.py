@@ -9,8 +9,8 @@ from fastml.kernels.operation import NOTHING
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
 from fastml.program.compiled import run as compiled_run
+from fastml.program.executors import EXECUTORS
 from fastml.program.program import assembled, disassembled
-from fastml.training.engine import EXECUTORS
 
 NET = "21-37-18-10", 29  # nothing is a multiple of a vector
 TRAINING = agreement.Net.of(*NET).program("float64").training

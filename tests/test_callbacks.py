@@ -5,7 +5,7 @@ import pytest
 from helpers import make_data, make_model, same_bits
 
 from fastml import SGD, Callback
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 
 class Recorder(Callback):

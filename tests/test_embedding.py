@@ -25,9 +25,9 @@ from fastml import (
 )
 from fastml.embedding import usual_width
 from fastml.program.compiled import DTYPES
+from fastml.program.executors import EXECUTORS
 from fastml.program.program import disassembled
 from fastml.program.random import Stream
-from fastml.training.engine import EXECUTORS
 
 COLUMNS, WIDTHS = {1: 4, 3: 30}, {1: 2, 3: 9}
 LAYERS = [Embedding(COLUMNS, WIDTHS), Dense(6, "tanh"), Dense(3)]

@@ -16,7 +16,7 @@ from fastml import (
     Rprop,
     Sequential,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 DTYPES = ["float32", "float64"]
 ONE_TO_ONE = np.eye(3)

@@ -6,7 +6,7 @@ from helpers import make_data, make_model
 
 from fastml import LOSSES, OPTIMIZERS, SGD, BatchNormalization, CosineDecay, Dense, Normalization, Sequential
 from fastml.program.compiled import DTYPES
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 
 def gradients_by_hand(twin, x, y, batches, rate, epochs):

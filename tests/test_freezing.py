@@ -10,7 +10,7 @@ from helpers import TOLERANCE, batch_for, deviation, make_data, make_model, same
 import fastml
 from fastml import L2, OPTIMIZERS, BatchNormalization, Callback, Dense, Dropout, Embedding, Normalization, Sequential
 from fastml.files.saving import states
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=60)
 

@@ -33,7 +33,7 @@ from fastml import (
     Sequential,
     StepDecay,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 # What is trained: a class and its arguments, and those of the penalties
 

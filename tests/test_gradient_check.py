@@ -20,8 +20,8 @@ from fastml import (
 )
 from fastml.kernels.operations import OPERATIONS
 from fastml.optimizers import UPDATES
+from fastml.program.executors import EXECUTORS
 from fastml.program.program import assembled, disassembled
-from fastml.training.engine import EXECUTORS
 
 COMPLEX, CENTRAL = 1e-12, 1e-6  # of the largest gradient
 ROWS = 9

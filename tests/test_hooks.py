@@ -19,7 +19,7 @@ from fastml import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_test_begin")

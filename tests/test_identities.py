@@ -27,7 +27,7 @@ from fastml import (
     SparseCategoricalCrossentropy,
     StepDecay,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 ROWS = 20
 DTYPES = ["float32", "float64"]

@@ -12,7 +12,7 @@ from fastml import Activation, Dense, Dropout, Embedding, Input, Sequential
 from fastml.keras_names import ALIASES, LAYER, MISSING, MODEL, canonical
 from fastml.losses import LOSSES
 from fastml.metrics import NAMES, more_is_better
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
 PUBLIC = {name: getattr(fastml, name) for name in fastml.__all__}

@@ -7,7 +7,7 @@ import pytest
 from helpers import make_data, make_model, same_bits
 
 from fastml import L2, LOSSES, OPTIMIZERS, SGD, BatchNormalization, Dense, Huber, Normalization, Rprop, Sequential
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 CLOSE = 1e-12  # float64: only the order of sums differs
 ROWS = 20

@@ -13,7 +13,7 @@ import fastml
 from fastml import LOSSES, METRICS, SET_METRICS, SGD, Dense, EarlyStopping, Sequential, set_metrics, set_num_threads
 from fastml.metrics import more_is_better
 from fastml.program.compiled import DTYPES
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 CLASSES = [name for name, metric in SET_METRICS.items() if metric.classes]
 OF_CLASSES = [name for name, loss in LOSSES.items() if loss.targets in ("labels", "distributions", "probabilities")]

@@ -29,7 +29,7 @@ from fastml import (
 )
 from fastml.attributes import Constant
 from fastml.optimizer import Number
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 X, Y = make_data("mean_squared_error")
 

@@ -12,7 +12,7 @@ from helpers import same_bits
 
 import fastml
 from fastml import SGD, Adam, Dense, Normalization, Sequential
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 SECONDS = 1_700_000_000  # since 1970; float32 has every 128th
 RNG = np.random.default_rng(0)

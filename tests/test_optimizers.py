@@ -9,7 +9,7 @@ from helpers import same_bits
 from fastml import OPTIMIZERS, SGD, Adagrad, Adam, Adamax, AdamW, Dense, RMSprop, Rprop, Sequential
 from fastml.optimizer import Number
 from fastml.optimizers import resolve_optimizer
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 WITH_RATE = [name for name, cls in OPTIMIZERS.items() if hasattr(cls, "learning_rate")]
 

@@ -35,7 +35,7 @@ from fastml import (
 from fastml.optimizers import UPDATES
 from fastml.program import plan, reference, threads
 from fastml.program.compiled import DTYPES
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 SIZES = some.sampled_from([1, 2, 3, 7, 8, 13, 16, 17, 31, 33, 48, 49, 65])
 ROWS = some.one_of(SIZES, some.sampled_from([130, 200, 333]))  # the last go in blocks, where the model is small

@@ -7,8 +7,8 @@ from helpers import make_data, make_model, same_bits
 import fastml
 from fastml import SGD, Activation, Callback, Dense, DivergenceError, Dropout, Normalization, Schedule, Sequential
 from fastml.program.compiled import DTYPES
+from fastml.program.executors import EXECUTORS
 from fastml.program.program import assembled
-from fastml.training.engine import EXECUTORS
 
 
 def test_an_integer_beyond_float64():

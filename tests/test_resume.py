@@ -29,8 +29,8 @@ from fastml import (
     Rprop,
     Sequential,
 )
+from fastml.program.executors import EXECUTORS
 from fastml.training import run as training
-from fastml.training.engine import EXECUTORS
 
 X, Y = make_data("mean_squared_error", rows=47)
 X[:, 2] = np.arange(47) % 4  # codes, for the embedding

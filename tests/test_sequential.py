@@ -22,7 +22,7 @@ from fastml import (
     Dense,
     Sequential,
 )
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 # Building
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import same_bits
 
 from fastml import INITIALIZERS, SGD, Activation, Callback, Dense, Dropout, Sequential
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 SHAPES = [(300, 200), (40, 900), (900, 40)]
 SEEDS = [0, 1, 2**64 - 1]

@@ -9,8 +9,8 @@ from helpers import make_data, make_model, same_bits
 
 from fastml import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, EarlyStopping, ReduceLROnPlateau, Sequential
 from fastml.callbacks import Limit
+from fastml.program.executors import EXECUTORS
 from fastml.training import run as training
-from fastml.training.engine import EXECUTORS
 from fastml.training.loop import DivergenceError
 
 X, Y = make_data("mean_squared_error")

@@ -16,9 +16,9 @@ from helpers import make_data, make_model, same_bits
 from fastml import LOSSES, OPTIMIZERS, SGD, Adam, Callback, Dense, DivergenceError, Embedding, Schedule, Sequential
 from fastml.program import reference
 from fastml.program.compiled import DTYPES
+from fastml.program.executors import EXECUTORS
 from fastml.training import run as training
 from fastml.training import snapshots
-from fastml.training.engine import EXECUTORS
 
 # Determinism
 

@@ -6,9 +6,9 @@ import fastml
 from bench.peers.nets import CLASSES
 from bench.peers.session import Session
 from fastml.losses import resolve_loss
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
 from fastml.program.program import Buffers
-from fastml.training.engine import EXECUTORS
 from fastml.training.run import Data, Run
 
 LINKS = {"mean_squared_error": "linear", "binary_crossentropy": "sigmoid", CLASSES: "softmax"}

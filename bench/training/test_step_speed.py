@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from fastml.commands.agreement import STEPS_PER_EPOCH, Net, compare
-from fastml.training.engine import EXECUTORS
+from fastml.program.executors import EXECUTORS
 
 CASES = [  # net, batch, dtype, epochs in a round
     ("4-16-3", 16, "float32", 30),

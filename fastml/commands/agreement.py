@@ -15,9 +15,9 @@ from fastml.commands import CommandError
 from fastml.layers import Dense
 from fastml.losses import MeanSquaredError, SparseCategoricalCrossentropy
 from fastml.optimizers import Adam
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
 from fastml.program.program import Buffers
-from fastml.training.engine import EXECUTORS
 from fastml.training.run import Data, Run
 
 STEPS_PER_EPOCH, CHECKED = 32, 20  # steps that are compared

@@ -10,8 +10,8 @@ import numpy as np
 from fastml.commands.agreement import CHECKED, STEPS_PER_EPOCH, Net, compare
 from fastml.commands.demo import table
 from fastml.program.compiled import warmup
+from fastml.program.executors import EXECUTORS
 from fastml.program.threads import get_num_threads
-from fastml.training.engine import EXECUTORS
 
 NETS = (("4-16-3", 16), ("64-32-10", 32), ("32-64-64-1", 64), ("784-128-10", 128), ("784-512-512-10", 128))
 SECONDS, ROUNDS = 1.6, 8  # for each net, and how many turns they are shared among

@@ -1,6 +1,7 @@
 """The user's data: converted where that is exact, refused by name where it is not."""
 
 import numbers
+from math import isfinite
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class _Alias:
 
 def as_array(values, name):
     """The values as a numeric NumPy array of any shape; TypeError or ValueError that says what came instead."""
+    if type(values) is np.ndarray and values.dtype.kind in "biuf":
+        return values
     if type(values).__module__.startswith("scipy.sparse"):
         raise TypeError(f"{name} is a sparse matrix; fastml takes dense arrays: pass {name}.toarray()")
     check_unmasked(values, name)
@@ -78,10 +81,18 @@ def convert(array, name, dtype, shift=None):
     """
     if shift is not None:
         return shifted(array, name, dtype, shift)
+    if is_ready(array, dtype):
+        return array
     with np.errstate(over="ignore", invalid="ignore"):
         converted = np.require(array, dtype=dtype, requirements=["C", "A"])
     check_converted(array, converted, name)
     return converted if converted.flags.writeable else np.asarray(_Alias(converted))
+
+
+def is_ready(array, dtype):
+    """Whether an array is as `convert` would make it, told soon: a sum of squares that is finite has finite terms."""
+    flags = array.flags
+    return array.dtype == dtype and flags.carray and isfinite(np.vdot(array, array))
 
 
 def shifted(array, name, dtype, shift):

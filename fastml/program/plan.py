@@ -43,8 +43,8 @@ def make_plan(rows, row_bytes, params_bytes, row_flops, alone):
     else:
         shards = 1
     parts = shards if block else rows // LINE
-    threads = min(get_num_threads(), int(rows * row_flops / SHARED), parts)
-    return Plan(block, shards, max(1, threads))
+    threads = min(int(rows * row_flops / SHARED), parts)
+    return Plan(block, shards, min(get_num_threads(), threads) if threads > 1 else 1)  # to ask takes its time
 
 
 def batches(rows, batch_size, alone):

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
-from fastml.training.engine import EXECUTORS
 from fastml.training.run import Data, Run
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -11,20 +10,21 @@ from fastml.attributes import Constant, check_range
 from fastml.layers import method_of
 from fastml.metrics import columns_of
 from fastml.process.signals import hold_interrupts
-from fastml.program import compiled, linking, reference
+from fastml.program import linking
+from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
-from fastml.program.plan import WHOLE, batches, make_plan
+from fastml.program.plan import batches, make_plan
 from fastml.program.program import Buffers, aligned_zeros
-from fastml.training.inference import BLOCK, Inference, fits
+from fastml.training.inference import BLOCK
 from fastml.training.loop import train
 from fastml.training.rest import Rest
-from fastml.training.run import Data, Run, TrainingRun
+from fastml.training.run import Data, TrainingRun
+from fastml.training.serving import Serving
+from fastml.training.stepping import Stepping
 from fastml.training.weight_access import WeightAccess
 
-EXECUTORS = {"compiled": compiled.run, "numpy": reference.run}
 
-
-class Engine(WeightAccess):
+class Engine(WeightAccess, Serving, Stepping):
     """Runs a model of layers over data of width d_in. What comes in has been checked and converted.
 
     One thread trains at a time, as `rest.turn` says. Others may predict and evaluate beside it, with the weights that
@@ -56,6 +56,7 @@ class Engine(WeightAccess):
         """Without what can be made again; the copy of a model in training goes on where that rests."""
         epochs, updates, loss = self.progress()
         kept = {"program": None, "run": None, "rest": None, "inference": None}
+        kept |= {"backward": None, "stepper": None}
         kept["buffers"] = self.buffers.params.copy(), self.buffers.state.copy()
         return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
 
@@ -143,99 +144,9 @@ class Engine(WeightAccess):
 
     def _chunk(self, instructions, jobs, rates, _, *arrays):
         """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
-        if numbers_of(self.aim["optimizer"]) != self.written:  # by a callback
-            self._write_constants()
+        self._refresh()  # as a callback may have changed them
         self.own()
         return EXECUTORS[self.executor](instructions, jobs, rates, self.buffers.params, *arrays)
-
-    def inference_for(self, weighted, threads):
-        """The Inference of the model as it is, for so many threads, and for rows that have weights or have none."""
-        with self.rest.lock:
-            if not (self.inference and self.inference.serves(weighted, threads)):
-                program = self.program
-                if not fits(program, weighted, threads):
-                    aim = {**self.aim, "weighted": bool(weighted), "plan": WHOLE._replace(threads=threads)}
-                    program = lower(self.layers, self.d_in, BLOCK, self.dtype, **aim)
-                self.inference = Inference(program, self.aim)
-            return self.inference
-
-    @contextmanager
-    def reading(self):
-        """Parameters that nobody changes in the ``with`` block; during a training, those of its last chunk."""
-        params = self.rest.read(self)
-        try:
-            yield params
-        finally:
-            self.rest.give_back(params)
-
-    def evaluate(self, x, y, weights, loss):
-        """The metrics, means of loss and scores over the rows, and the predictions if a metric needs them all, or None.
-
-        None instead where another thread has compiled the model since these rows were checked for a loss.
-        """
-        plan = self._plan_inference(len(x))
-        inference = self.inference
-        if weights is None and inference and inference.program.weighted:
-            weights = np.ones((len(x), 1), self.dtype)  # rather than another program
-        inference = self.inference_for(weights is not None, plan.threads)
-        if inference.aim["loss"] is not loss:
-            return None
-        metrics = inference.aim["metrics"]
-        columns = columns_of(metrics)
-        whole = columns <= len(metrics)
-        outputs = np.empty((len(x), inference.program.d_out), self.dtype) if whole else None
-        data = Data(self.dtype, x, y, weights, outputs, columns=columns)
-        return metrics, self._infer(inference, inference.program.evaluation, data, plan).means(0, 1)[0], outputs
-
-    def predict(self, x):
-        """The outputs for the rows of x."""
-        plan = self._plan_inference(len(x))
-        inference = self.inference_for(None, plan.threads)
-        outputs = np.empty((len(x), inference.program.d_out), self.dtype)
-        self._infer(inference, inference.program.prediction, Data(self.dtype, x, outputs=outputs), plan)
-        return outputs
-
-    def _infer(self, inference, instructions, data, plan):
-        """Runs instructions of the inference's program over all rows."""
-        work = inference.workspace(self.dtype)
-        try:
-            with self.reading() as params:
-                buffers = self.buffers._replace(params=params, work=work)
-                return self._once(instructions, data, min(BLOCK, data.rows), buffers, plan)
-        finally:
-            inference.workspaces.append(work)
-
-    def few(self, method, *arguments):
-        """What a Predictor's method returns, or None where it cannot be used."""
-        inference = self.inference
-        if not (inference and inference.predictors):  # there is none that waits
-            if self.executor != "compiled" or not self.fitted:
-                return None
-            linking.ready(linking.needed_by(self.program.prediction, self.dtype))
-            inference = self.inference_for(None, 1)
-        predictor = inference.predictor(self)
-        params = self.rest.read(self)
-        try:
-            if predictor.shift is not self.shift:  # another thread has just changed it
-                return None
-            predictor.use(params)
-            return method(predictor, *arguments)
-        finally:
-            self.rest.give_back(params)
-            inference.predictors.append(predictor)
-
-    def gradients(self, x, y, weights, loss):
-        """Loss over all rows, as training sees it, and gradients, shaped like the weights; or None as in `evaluate`."""
-        plan, aim = self._plan(len(x)), self.aim
-        if aim["loss"] is not loss:
-            return None
-        height = plan.block * plan.threads or len(x)
-        aim = {**aim, "weighted": weights is not None, "height": height, "plan": plan}
-        program = lower(self.layers, self.d_in, len(x), self.dtype, **aim)
-        with self.reading() as params:
-            buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
-            run = self._once(program.gradient, Data(self.dtype, x, y, weights), len(x), buffers, plan)
-        return run.means(0, 1)[0][0], [p.view(buffers.grads).copy() for p in program.parameters]
 
     def _alone(self):
         return all(layer.alone for layer in self.layers)
@@ -244,11 +155,6 @@ class Engine(WeightAccess):
         """The Plan of a training step."""
         row_bytes = self.program.row_size * self.buffers.params.itemsize
         return make_plan(rows, row_bytes, self.buffers.params.nbytes, self.program.flops, self._alone())
-
-    def _plan_inference(self, rows):
-        """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
-        rows = min(rows, BLOCK)
-        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
 
     def progress(self):
         """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""
@@ -270,21 +176,19 @@ class Engine(WeightAccess):
         self._take(program, self.buffers.with_work(program))
 
     def _take(self, program, buffers):
-        self.program, self.buffers = program, buffers
+        self.program, self.buffers, self.written = program, buffers, None
+
+    def _refresh(self):
+        """`_write_constants` where they are not those any more that were written; whether it did."""
+        changed = numbers_of(self.aim["optimizer"]) != self.written
+        if changed:
+            self._write_constants()
+        return changed
 
     def _write_constants(self):
         """Brings the instructions of training up to the optimizer's constants."""
         self.program.refresh(self.aim["optimizer"], self.buffers)
         self.written = numbers_of(self.aim["optimizer"])
-
-    def _once(self, instructions, data, batch_size, buffers, plan):
-        """Runs instructions over all rows, batch by batch."""
-        steps = -(-data.rows // batch_size)
-        execute = EXECUTORS[self.executor]
-        run = Run(execute, instructions, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
-        for _ in run.chunks(steps):
-            pass
-        return run
 
 
 def numbers_of(optimizer):

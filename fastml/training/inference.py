@@ -2,6 +2,7 @@
 
 from fastml.program.program import aligned_zeros
 from fastml.training.predictor import Predictor
+from fastml.training.ready import Ready
 
 BLOCK = 256  # rows at a time, as they do not influence each other
 
@@ -15,6 +16,7 @@ class Inference:
     def __init__(self, program, aim):
         self.program, self.aim = program, aim
         self.workspaces, self.predictors = [], []
+        self.jobs = {"evaluation": [], "prediction": []}  # those that are ready
 
     def serves(self, weighted, threads):
         """Whether it is for so many threads, and for rows that have weights or have none; None if that is the same."""
@@ -26,6 +28,14 @@ class Inference:
             return self.workspaces.pop()
         except IndexError:
             return aligned_zeros(self.program.work_size, dtype)
+
+    def job(self, name, engine, columns):
+        """A Ready of these instructions, to be given back to `jobs`."""
+        try:
+            return self.jobs[name].pop()
+        except IndexError:
+            work = aligned_zeros(self.program.work_size, engine.dtype)
+            return Ready(getattr(self.program, name), engine.dtype, {"work": work}, columns, seed=engine.seed)
 
     def predictor(self, engine):
         """A Predictor for the program, to be given back to `predictors`."""

@@ -11,6 +11,12 @@ class DivergenceError(ArithmeticError):
     """The loss or a weight became NaN or infinite. The model keeps the last finite weights."""
 
 
+DIVERGED = (
+    "the loss or a weight became NaN or infinite{}; the model keeps its last finite weights. Usual causes: a "
+    "learning_rate that is too high, or features or targets that are not scaled"
+)
+
+
 def limit_of(callbacks):
     """The Limit up to which epochs may pass before a callback must look at them, or None where one looks at each."""
     if not callbacks:
@@ -106,11 +112,7 @@ class Loop:
             self.tell_epochs(limit)
         self.progress.update(run.rows)
         if broken:
-            raise DivergenceError(
-                f"the loss or a weight became NaN or infinite in epoch {self.done + 1} of {self.epochs}; the model "
-                "keeps its last finite weights. Usual causes: a learning_rate that is too high, or features or targets "
-                "that are not scaled"
-            )
+            raise DivergenceError(DIVERGED.format(f" in epoch {self.done + 1} of {self.epochs}"))
         self.complete = not cut
         if self.watchers:
             with run.resting(self.hold):

@@ -4,12 +4,13 @@ from math import isfinite
 
 import numpy as np
 
-from fastml.kernels.job import JOB
 from fastml.layers import codes_of
-from fastml.program import compiled, linking
 from fastml.program.program import aligned_zeros
+from fastml.training.ready import PLACES, STEP, Ready
 
-FEW = 16  # rows
+FEW = 256  # rows
+LEAST = 16  # rows, of however large a model
+WORK = 2e6  # floating-point operations, for which one thread is enough
 
 
 class Predictor:
@@ -20,39 +21,34 @@ class Predictor:
         self.dtype = np.dtype(engine.dtype if self.shift is None else np.float64)  # of rows; others take longer
         self.codes = codes_of(engine.layers)
         self.columns, self.categories = np.array(list(self.codes), np.int64), list(self.codes.values())
-        self.x, self.outputs = np.zeros((FEW, engine.d_in), engine.dtype), np.zeros((FEW, program.d_out), engine.dtype)
-        self.row, self.output, self.shape = self.x[0], self.outputs[0], (engine.d_in,)
-        empty = np.zeros((0, 1), engine.dtype)
+        self.most = max(LEAST, min(FEW, int(3 * WORK / max(1, program.flops))))  # rows
+        x, outputs = (np.zeros((self.most, width), engine.dtype) for width in (engine.d_in, program.d_out))
         self.params = np.zeros(0, engine.dtype)  # until `use` gives others
         work = aligned_zeros(program.work_size, engine.dtype)
-        linking.link(program.prediction, engine.dtype)
-        arrays = program.prediction, np.zeros(1), self.params, self.params, self.params, work, self.x, empty, empty
-        self.arrays = *arrays, np.zeros(0, np.int64), np.zeros((1, 1)), self.outputs  # the job has their addresses only
-        self.jobs = np.zeros(1, JOB)
-        compiled.point_to(self.jobs, self.arrays)
-        for name in ("shards", "threads", "steps_per_epoch", "batch_size", "rows", "stop"):
-            self.jobs[name] = 1
-        numbers = self.jobs.view(np.int64)
-        places = (numbers[JOB.fields[name][1] // 8 :][:1] for name in ("step", "rows", "params", "params_size"))
-        self.step, self.rows, self.place, self.size = places
-        self.slices = compiled.new_slices(self.jobs, 1)
-        self.enter, self.address = linking.executor(), self.jobs.ctypes.data
+        arrays = {"params": self.params, "work": work, "x": x, "outputs": outputs}
+        self.job = Ready(program.prediction, engine.dtype, arrays, stop=1, steps_per_epoch=1, batch_size=self.most)
+        self.x, self.outputs, self.shape = self.job.arrays["x"], self.job.arrays["outputs"], (engine.d_in,)
+        self.row, self.output, numbers = self.x[0], self.outputs[0], self.job.numbers
+        self.step, self.rows = numbers[STEP:][:1], numbers[PLACES["rows"] :][:1]
+        self.enter, self.address = self.job.enter, self.job.address
 
     def use(self, params):
         """Takes these parameters from now on."""
         if self.params is not params:
-            self.params, self.place[0], self.size[0] = params, params.ctypes.data, params.size
+            self.params = params
+            self.job.place("params", params)
 
     def predict(self, x):
         """The outputs for rows of shape (n, d_in) and of dtype, or None where they need a closer look."""
         n, d = x.shape if x.ndim == 2 else (0, 0)
-        if d != self.d_in or x.dtype != self.dtype or not 0 < n <= FEW:
+        if d != self.d_in or x.dtype != self.dtype or not 0 < n <= self.most:
             return None
         rows = self.x[:n]
         if self.shift is None:
             rows[...] = x
         else:
-            np.subtract(x, self.shift, out=rows, casting="same_kind")
+            with np.errstate(over="ignore"):  # what becomes infinite is found out below
+                np.subtract(x, self.shift, out=rows, casting="same_kind")
         if self.codes and not self.known(rows):  # let others say why
             return None
         if not isfinite(np.vdot(rows, rows)):  # NaN, infinite, or so large that the sum is: likewise
@@ -71,7 +67,8 @@ class Predictor:
         if self.shift is None:
             row[...] = x
         else:
-            np.subtract(x, self.shift, out=row, casting="same_kind")
+            with np.errstate(over="ignore"):
+                np.subtract(x, self.shift, out=row, casting="same_kind")
         if self.codes and not self.known(self.x[:1]):
             return None
         if not isfinite(np.vdot(row, row)):  # which, unlike a method, does not warn of an overflow

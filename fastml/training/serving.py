@@ -1,0 +1,203 @@
+"""What of a model's engine serves others, also while it trains: predictions, evaluations and gradients."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastml.data.arrays import put
+from fastml.metrics import columns_of
+from fastml.program import linking
+from fastml.program.executors import EXECUTORS
+from fastml.program.lowering import lower
+from fastml.program.plan import WHOLE, make_plan
+from fastml.program.program import aligned_zeros
+from fastml.training.inference import BLOCK, Inference, fits
+from fastml.training.ready import SHORT, Ready
+from fastml.training.run import Data, Run
+
+
+class Backward:
+    """The program of the gradients for so many rows at once, and jobs of it that are ready."""
+
+    def __init__(self, base, key, program):
+        self.base, self.key, self.program, self.jobs = base, key, program, []
+
+
+class Serving:
+    """The part of an `Engine` that reads its parameters, as `rest` gives them."""
+
+    backward = None  # a Backward, from the first gradients on
+
+    def inference_for(self, weighted, threads):
+        """The Inference of the model as it is, for so many threads, and for rows that have weights or have none."""
+        with self.rest.lock:
+            if not (self.inference and self.inference.serves(weighted, threads)):
+                program = self.program
+                if not fits(program, weighted, threads):
+                    aim = {**self.aim, "weighted": bool(weighted), "plan": WHOLE._replace(threads=threads)}
+                    program = lower(self.layers, self.d_in, BLOCK, self.dtype, **aim)
+                self.inference = Inference(program, self.aim)
+            return self.inference
+
+    @contextmanager
+    def reading(self):
+        """Parameters that nobody changes in the ``with`` block; during a training, those of its last chunk."""
+        params = self.rest.read(self)
+        try:
+            yield params
+        finally:
+            self.rest.give_back(params)
+
+    def evaluate(self, x, y, weights, loss):
+        """The metrics, means of loss and scores over the rows, and the predictions if a metric needs them all, or None.
+
+        None instead where another thread has compiled the model since these rows were checked for a loss.
+        """
+        plan = self._plan_inference(len(x))
+        inference = self.inference
+        if weights is None and inference and inference.program.weighted:
+            weights = np.ones((len(x), 1), self.dtype)  # rather than another program
+        inference = self.inference_for(weights is not None, plan.threads)
+        if inference.aim["loss"] is not loss:
+            return None
+        metrics = inference.aim["metrics"]
+        columns = columns_of(metrics)
+        whole = columns <= len(metrics)
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype) if whole else None
+        means = self._infer(inference, "evaluation", plan, columns, x, y, weights, outputs)
+        return metrics, means, outputs
+
+    def predict(self, x):
+        """The outputs for the rows of x."""
+        plan = self._plan_inference(len(x))
+        inference = self.inference_for(None, plan.threads)
+        outputs = np.empty((len(x), inference.program.d_out), self.dtype)
+        self._infer(inference, "prediction", plan, 1, x, outputs=outputs)
+        return outputs
+
+    def _infer(self, inference, name, plan, columns, x, y=None, weights=None, outputs=None):
+        """Runs instructions of the inference's program over all rows; returns the means of loss and scores."""
+        work = len(x) * self.program.flops / 3
+        if plan.threads == 1 and work <= SHORT and self.executor == "compiled":
+            return self._infer_at_once(
+                inference, name, columns, {"x": x, "y": y, "weights": weights, "outputs": outputs}
+            )
+        work = inference.workspace(self.dtype)
+        data = Data(self.dtype, x, y, weights, outputs, columns=columns)
+        try:
+            with self.reading() as params:
+                buffers = self.buffers._replace(params=params, work=work)
+                run = self._once(getattr(inference.program, name), data, min(BLOCK, data.rows), buffers, plan)
+                return run.means(0, 1)[0]
+        finally:
+            inference.workspaces.append(work)
+
+    def _infer_at_once(self, inference, name, columns, arrays):
+        """`_infer` for so few rows that nobody looks in before all are done."""
+        job, arrays = inference.job(name, self, columns), {k: array for k, array in arrays.items() if array is not None}
+        params, rows = self.rest.read(self), len(arrays["x"])
+        try:
+            for key, array in ("params", params), *arrays.items():
+                job.place(key, array)
+            job.run(rows, min(BLOCK, rows))
+            return (job.totals[0] / rows).tolist()
+        finally:
+            self.rest.give_back(params)
+            job.let_go("params", *arrays)
+            inference.jobs[name].append(job)
+
+    def few(self, method, *arguments):
+        """What a Predictor's method returns, or None where it cannot be used."""
+        inference = self.inference
+        if not (inference and inference.predictors):  # there is none that waits
+            if self.executor != "compiled" or not self.fitted:
+                return None
+            linking.ready(linking.needed_by(self.program.prediction, self.dtype))
+            inference = self.inference_for(None, 1)
+        predictor = inference.predictor(self)
+        params = self.rest.read(self)
+        try:
+            if predictor.shift is not self.shift:  # another thread has just changed it
+                return None
+            predictor.use(params)
+            return method(predictor, *arguments)
+        finally:
+            self.rest.give_back(params)
+            inference.predictors.append(predictor)
+
+    def gradients(self, x, y, weights, loss, out=None):
+        """Loss over all rows, as training sees it, and gradients, shaped like the weights; or None as in `evaluate`.
+
+        `out`, arrays of these shapes, is written to where it is given.
+        """
+        plan, aim, rows = self._plan(len(x)), self.aim, len(x)
+        if aim["loss"] is not loss:
+            return None
+        backward = self._backward(rows, weights is not None, plan)
+        program, arrays = backward.program, {"x": x, "y": y, "weights": weights}
+        if plan.threads == 1 and rows * program.flops <= SHORT and self.executor == "compiled":
+            job = self._gradients_at_once(backward, {name: a for name, a in arrays.items() if a is not None})
+            mean, grads = job.totals[0, 0].item() / rows, job.arrays["grads"]
+        else:
+            job = None
+            with self.reading() as params:
+                buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
+                run = self._once(program.gradient, Data(self.dtype, x, y, weights), rows, buffers, plan)
+            mean, grads = run.means(0, 1)[0][0], buffers.grads
+        found = [p.view(grads) for p in program.parameters]
+        if out is None:
+            out = [gradient.copy() for gradient in found]
+        else:
+            fill(out, found)
+        if job:
+            backward.jobs.append(job)
+        return mean, out
+
+    def _backward(self, rows, weighted, plan):
+        """The Backward for so many rows; that of the last call serves as long as the model is the same."""
+        backward, key = self.backward, (rows, weighted, plan)
+        if not backward or backward.base is not self.program or backward.key != key:
+            base, height = self.program, plan.block * plan.threads or rows
+            aim = {**self.aim, "weighted": weighted, "height": height, "plan": plan}
+            backward = Backward(base, key, lower(self.layers, self.d_in, rows, self.dtype, **aim))
+            self.backward = backward
+        return backward
+
+    def _gradients_at_once(self, backward, arrays):
+        """A job that has run, which has the gradients; to be given back once they are taken."""
+        program, rows = backward.program, len(arrays["x"])
+        try:
+            job = backward.jobs.pop()
+        except IndexError:
+            size = program.params_size * program.plan.shards
+            own = {"grads": aligned_zeros(size, self.dtype), "work": aligned_zeros(program.work_size, self.dtype)}
+            job = Ready(program.gradient, self.dtype, own, plan=program.plan, seed=self.seed)
+        with self.reading() as params:
+            for name, array in ("params", params), *arrays.items():
+                job.place(name, array)
+            job.run(rows, rows)
+            job.let_go("params", *arrays)
+        return job
+
+    def _plan_inference(self, rows):
+        """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
+        rows = min(rows, BLOCK)
+        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
+
+    def _once(self, instructions, data, batch_size, buffers, plan):
+        """Runs instructions over all rows, batch by batch."""
+        steps = -(-data.rows // batch_size)
+        execute = EXECUTORS[self.executor]
+        run = Run(execute, instructions, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
+        for _ in run.chunks(steps):
+            pass
+        return run
+
+
+def fill(out, arrays):
+    """Writes arrays into those of the list `out`; ValueError where it has others."""
+    if not isinstance(out, list) or len(out) != len(arrays):
+        got = f"a list of {len(out)}" if isinstance(out, list) else type(out).__name__
+        raise ValueError(f"out must be a list of {len(arrays)} arrays, one for each of get_weights, got {got}")
+    for k, (target, array) in enumerate(zip(out, arrays, strict=True)):
+        put(array, target, f"out[{k}]")

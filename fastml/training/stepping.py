@@ -1,0 +1,86 @@
+"""A single step of a model's engine, without the set-up of a training: what batch by batch training calls."""
+
+from math import isfinite
+
+import numpy as np
+
+from fastml.metrics import columns_of
+from fastml.program import linking
+from fastml.training import loop
+from fastml.training.loop import DivergenceError
+from fastml.training.ready import PLACES, SHORT, STEP, Ready
+
+EPOCH, UPDATES, LOSS, DIVERGED = (PLACES[name] for name in ("epoch", "t", "loss", "diverged"))
+
+
+class Step:
+    """The training instructions of an engine as a job that stays ready, and room to go back to."""
+
+    def __init__(self, engine, plan):
+        self.program, self.buffers, self.plan = engine.program, engine.buffers, plan
+        arrays, columns = engine.buffers._asdict(), columns_of(engine.aim["metrics"])
+        self.job = Ready(engine.program.training, engine.dtype, arrays, columns, plan, seed=engine.seed)
+        self.params, self.state = np.empty_like(engine.buffers.params), np.empty_like(engine.buffers.state)
+
+    def serves(self, engine, plan):
+        """Whether it is of the engine's program and buffers as they are now, but for the parameters."""
+        same = self.program is engine.program and self.plan == plan
+        return same and all(ours is theirs for ours, theirs in zip(self.buffers[1:], engine.buffers[1:], strict=True))
+
+
+class Stepping:
+    """The part of an `Engine` that makes single steps."""
+
+    stepper = None  # a Step, from the first one on
+
+    def step(self, x, y, weights):
+        """One step on all rows at once, as `fit` makes it: the means of loss and scores before it, or None.
+
+        None where it needs a training's set-up: threads, or so much work that a Ctrl-C should not wait for it. A loss
+        or weight that is not finite is a DivergenceError, and leaves the model as it was.
+        """
+        rows, optimizer = len(x), self.aim["optimizer"]
+        plan = self._plan(rows)
+        if self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
+            return None
+        with self.rest.lock:  # so that nobody reads the parameters meanwhile
+            if weights is None and self.program.weighted:
+                weights = np.ones((rows, 1), self.dtype)
+            self._room_for(rows, weights is not None, plan)
+            if self._refresh():  # which leaves the addresses of kernels to be found
+                linking.link(self.program.training, self.dtype)
+            if not (self.stepper and self.stepper.serves(self, plan)):
+                self.stepper = Step(self, plan)
+            self.own()
+            rate = optimizer.rates(self.updates, 1, first=self.updates, total=1)
+            self._advance(self.stepper, {"x": x, "y": y, "weights": weights}, rate[0], rows)
+            return (self.stepper.job.totals[0] / rows).tolist()
+
+    def _advance(self, step, arrays, rate, rows):
+        """Makes the step, or none where it leads to what is not finite."""
+        job, params, state = step.job, self.buffers.params, self.buffers.state
+        numbers, reals = job.numbers, job.reals  # the same memory
+        step.params[...], step.state[...] = params, state
+        before = self.epochs, self.updates, self.loss
+        job.place("params", params)
+        for name, array in arrays.items():
+            if array is not None:
+                job.place(name, array)
+        job.rates[0], (numbers[EPOCH], numbers[UPDATES], reals[LOSS]) = rate, before
+        numbers[DIVERGED] = numbers[STEP] = 0
+        try:
+            job.run(rows, rows)
+        finally:  # also where a signal comes right after it
+            job.let_go(*arrays)
+            if numbers[STEP]:
+                counters = self.epochs + 1, numbers[UPDATES].item(), reals[LOSS].item()
+                self.epochs, self.updates, self.loss = counters
+        if numbers[DIVERGED] or not (finite(params) and finite(state)):
+            params[...], state[...] = step.params, step.state
+            self.epochs, self.updates, self.loss = before
+            raise DivergenceError(loop.DIVERGED.format(""))
+
+
+def finite(array):
+    """Whether all is finite: soon, where the sum of squares is."""
+    return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
