@@ -82,8 +82,8 @@ class AtPages(Ready):
         self.wanted = array if name == "outputs" else self.wanted
         super().place(name, at(self.side, array) if name in ("x", "y", "weights", "outputs") else array)
 
-    def run(self, rows, batch):
-        super().run(rows, batch)
+    def run(self, *arguments):
+        super().run(*arguments)
         if self.wanted is not None:
             self.wanted[...], self.wanted = self.arrays["outputs"], None
 

@@ -46,9 +46,9 @@ def runs(monkeypatch):
     """How often a job that was ready has run."""
     count, run = [0], Ready.run
 
-    def counted(self, rows, batch):
+    def counted(self, *arguments):
         count[0] += 1
-        return run(self, rows, batch)
+        return run(self, *arguments)
 
     monkeypatch.setattr(Ready, "run", counted)
     return count

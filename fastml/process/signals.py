@@ -5,6 +5,7 @@ Python calls a handler in the main thread between any two lines, and what it rai
 
 import signal
 import threading
+from _signal import getsignal  # that of `signal` makes an enumeration of each answer, which takes thirty times as long
 from contextlib import contextmanager
 from threading import get_ident
 
@@ -29,7 +30,7 @@ class HeldSignals:
     def install(self):
         """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
         for number in SIGNALS:
-            handler = signal.getsignal(number)
+            handler = getsignal(number)
             if not callable(handler) or handler == self.keep:
                 continue
             if self.every or not getattr(handler, "ends_process", False):
@@ -72,7 +73,7 @@ class HeldSignals:
         self.holding = False
         try:
             for number, handler in self.handlers.items():
-                if signal.getsignal(number) == self.keep:
+                if getsignal(number) == self.keep:
                     signal.signal(number, handler)
         finally:  # what is not put back, as one of them has raised, passes signals on
             self.check()
@@ -103,7 +104,7 @@ def hold_interrupts(every=False):
     if threading.current_thread() is not threading.main_thread():
         yield NothingHeld()
         return
-    outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    outer = getattr(getsignal(signal.SIGINT), "__self__", None)
     if isinstance(outer, HeldSignals) and outer.here:  # this block is within another, whose signals count here as well
         yield outer
         outer.check()

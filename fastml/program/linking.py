@@ -137,13 +137,14 @@ def build(name, dtype):
 
 
 @cache
-def executor():
+def executor(alone=False):
     """The executor as a function of the address of a job, or of a worker, and of 0 or -1; see `run_job`.
 
-    It lets other threads of Python run meanwhile. The first arguments are room for a result and an error, of which a
-    compiled function of Numba's has none here.
+    Other threads of Python run meanwhile, unless it is to be alone: to change over to them takes longer than a short
+    job. The first arguments are room for a result and an error, of which a compiled function of Numba's has none here.
     """
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address(EXECUTOR, None))
+    kind = ctypes.PYFUNCTYPE if alone else ctypes.CFUNCTYPE
+    function = kind(ctypes.c_int32, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address(EXECUTOR, None))
     room = (ctypes.c_void_p * 2)()
     _kept.append(room)
     places = [ctypes.addressof(room) + 8 * k for k in range(2)]

@@ -5,12 +5,12 @@ from math import isfinite
 import numpy as np
 
 from fastml.layers import codes_of
+from fastml.program import linking
 from fastml.program.program import aligned_zeros
-from fastml.training.ready import PLACES, STEP, Ready
+from fastml.training.ready import ALONE, PLACES, STEP, Ready
 
 FEW = 256  # rows
 LEAST = 16  # rows, of however large a model
-WORK = 2e6  # floating-point operations, for which one thread is enough
 
 
 class Predictor:
@@ -21,7 +21,7 @@ class Predictor:
         self.dtype = np.dtype(engine.dtype if self.shift is None else np.float64)  # of rows; others take longer
         self.codes = codes_of(engine.layers)
         self.columns, self.categories = np.array(list(self.codes), np.int64), list(self.codes.values())
-        self.most = max(LEAST, min(FEW, int(3 * WORK / max(1, program.flops))))  # rows
+        self.most = max(LEAST, min(FEW, int(3 * ALONE / max(1, program.flops))))  # rows
         x, outputs = (np.zeros((self.most, width), engine.dtype) for width in (engine.d_in, program.d_out))
         self.params = np.zeros(0, engine.dtype)  # until `use` gives others
         work = aligned_zeros(program.work_size, engine.dtype)
@@ -30,7 +30,8 @@ class Predictor:
         self.x, self.outputs, self.shape = self.job.arrays["x"], self.job.arrays["outputs"], (engine.d_in,)
         self.row, self.output, numbers = self.x[0], self.outputs[0], self.job.numbers
         self.step, self.rows = numbers[STEP:][:1], numbers[PLACES["rows"] :][:1]
-        self.enter, self.address = self.job.enter, self.job.address
+        self.enter = linking.executor(alone=self.most * program.flops / 3 <= ALONE)
+        self.address = self.job.address
 
     def use(self, params):
         """Takes these parameters from now on."""

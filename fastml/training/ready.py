@@ -7,6 +7,7 @@ from fastml.program import compiled, linking
 from fastml.program.plan import WHOLE
 
 SHORT = 1e8  # floating-point operations, some milliseconds, for which a Ctrl-C may wait
+ALONE = 2e6  # some tens of microseconds, for which other threads of Python may wait
 
 
 class Ready:
@@ -27,7 +28,7 @@ class Ready:
         compiled.point_to(self.jobs, [*self.arrays.values()])
         self.numbers, self.reals = self.jobs.view(np.int64), self.jobs.view(np.float64)
         self.slices = compiled.new_slices(self.jobs, 1)
-        self.enter, self.address = linking.executor(), self.jobs.ctypes.data
+        self.address = self.jobs.ctypes.data
 
     def place(self, name, array):
         """Puts an array in the place of another; it must be C-contiguous."""
@@ -40,12 +41,12 @@ class Ready:
         for name in names:
             self.arrays[name] = None
 
-    def run(self, rows, batch):
-        """Runs over so many rows, in one epoch of batches; the totals are its sums."""
+    def run(self, rows, batch, work):
+        """Runs over so many rows, in one epoch of batches, which is so much work; the totals are its sums."""
         self.totals[...] = 0
         numbers, steps = self.numbers, -(-rows // batch)
         numbers[STEP], numbers[STOP], numbers[STEPS], numbers[BATCH], numbers[ROWS] = 0, steps, steps, batch, rows
-        self.enter(self.address, 0)
+        linking.executor(work <= ALONE)(self.address, 0)
 
 
 PLACES = {name: JOB.fields[name][1] // 8 for name in JOB.names}

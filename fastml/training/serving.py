@@ -99,7 +99,7 @@ class Serving:
         try:
             for key, array in ("params", params), *arrays.items():
                 job.place(key, array)
-            job.run(rows, min(BLOCK, rows))
+            job.run(rows, min(BLOCK, rows), rows * self.program.flops / 3)
             return (job.totals[0] / rows).tolist()
         finally:
             self.rest.give_back(params)
@@ -175,7 +175,7 @@ class Serving:
         with self.reading() as params:
             for name, array in ("params", params), *arrays.items():
                 job.place(name, array)
-            job.run(rows, rows)
+            job.run(rows, rows, rows * program.flops)
             job.let_go("params", *arrays)
         return job
 

@@ -69,7 +69,7 @@ class Stepping:
         job.rates[0], (numbers[EPOCH], numbers[UPDATES], reals[LOSS]) = rate, before
         numbers[DIVERGED] = numbers[STEP] = 0
         try:
-            job.run(rows, rows)
+            job.run(rows, rows, rows * self.program.flops)
         finally:  # also where a signal comes right after it
             job.let_go(*arrays)
             if numbers[STEP]:
