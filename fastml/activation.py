@@ -21,7 +21,7 @@ class Activation(Layer):
     ----------
     activation : str or function
         A name of `ACTIVATIONS`; softmax is over each row. Or a function of your own in functions of NumPy, of an array
-        z : (n, d) that gives a : (n, d); it is called once and compiled, see docs/custom.md.
+        z : (n, d) that gives a : (n, d); it is called once and compiled, see docs/custom/README.md.
     alpha : float, optional
         The slope of leaky_relu, or the scale of elu, for z < 0; from 0 on. If not given: 0.01 and 1.
     derivative : function, optional

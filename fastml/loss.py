@@ -27,6 +27,9 @@ class Loss(Told, Described, base=True):
         """The hyper-parameters by name."""
         return Constant.values(self)
 
+    def check_units(self, units):
+        """ValueError where the loss cannot be of so many outputs."""
+
     @staticmethod
     def forward(s, z, y):
         """Loss of each row, and predictions a, from what enters the loss, z : (n, d), and the targets y."""
@@ -54,6 +57,9 @@ class CustomLoss(Loss, base=True):
     @property
     def operation(self):
         return self.rows.operation()
+
+    def check_units(self, units):
+        self.rows.check(units)
 
     def forward(self, s, z, y):
         return self.rows.forward(z, y), z

@@ -121,7 +121,7 @@ class Optimizer(Told, Described, base=True):
 
 
 class GradientDescent(Optimizer, base=True):
-    """The optimizers with a learning rate, and the base of users' own, which have a method `step`; see docs/custom.md.
+    """The optimizers with a learning rate, and the base of users' own, which have a method `step`; see docs/custom.
 
     learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm : see `fastml.optimizers`.
     """

@@ -207,7 +207,9 @@ def resolve_optimizer(optimizer):
         optimizer.trace()
         return optimizer
     if isinstance(optimizer, Optimizer) and type(optimizer) not in (Optimizer, GradientDescent):
-        raise TypeError(f"optimizer {optimizer!r} needs the base GradientDescent and a method step; see docs/custom.md")
+        raise TypeError(
+            f"optimizer {optimizer!r} needs the base GradientDescent and a method step; see docs/custom/README.md"
+        )
     if isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer {optimizer!r} is none of {', '.join(cls.__name__ for cls in OPTIMIZERS.values())}")
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):

@@ -108,7 +108,7 @@ class Sequential(Contents, Stepwise, BaseModel):
             A name of `OPTIMIZERS`, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
         loss : name, Loss or function
             A name of `LOSSES`, such as "mse" for short, an instance such as ``Huber(delta=2.0)``, or a function of your
-            own of y_true and y_pred, see docs/custom.md.
+            own of y_true and y_pred, see docs/custom/README.md.
         metrics : list of names and functions
             accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error,
             root_mean_squared_error, mean_absolute_error; auc, precision, recall, f1, r2, which `fit` logs for

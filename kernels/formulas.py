@@ -11,7 +11,6 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from fastml.kernels import vmath
-from fastml.kernels.activations import greater
 from fastml.kernels.simd import Vec, declare
 
 COLUMNS = "d"  # in a step's axes, which are "", "n", "d" or "nd"
@@ -42,7 +41,8 @@ class Formula(NamedTuple):
 
     @property
     def reduces(self):
-        return any(step.op in REDUCTIONS for step in self.steps)
+        """Whether elements of a result need more of their row than their own place: a sum, or its length."""
+        return any(step.op in (*REDUCTIONS, "numbers") or step == Step("input", (COLUMNS,)) for step in self.steps)
 
 
 def evaluated(formula, table, inputs, constant):
@@ -77,6 +77,23 @@ def compared(sign):
     return lambda x, y: x.where(sign, y, 1.0, 0.0)
 
 
+def power_by_lane(x, y):
+    """x to the power of y as the C library has it, also of numbers below 0."""
+    b, value = x.builder, x.value
+    scalar = declare(b, "powf" if isinstance(x.real, ir.FloatType) else "pow", x.real, [x.real, x.real])
+    for k in range(value.type.count):
+        lane = ir.IntType(32)(k)
+        pair = [b.extract_element(vector, lane) for vector in (x.value, x.of(y))]
+        value = b.insert_element(value, b.call(scalar, pair), lane)
+    return Vec(b, value)
+
+
+def greater_or_nan(u, v):
+    """The greater of each pair of lanes, NaN where one of them is."""
+    larger = u.where("<", v, v, u)
+    return v.where("==", v, larger, v)
+
+
 LIBRARY = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "cbrt")
 
 VECTORS = {
@@ -101,6 +118,8 @@ VECTORS = {
     "softplus": vmath.softplus,
     "erf": vmath.erf,
     "normal": lambda x: vmath.normal(x)[0],
+    "power": power_by_lane,
+    "root_power": lambda x, y: vmath.exp(y * vmath.log(x)),  # y is no whole number
     "less": compared("<"),
     "less_equal": compared("<="),
     "greater": compared(">"),
@@ -110,7 +129,7 @@ VECTORS = {
     "where": lambda condition, yes, no: condition.where("==", 0.0, no, yes),
 } | {name: by_lane(name.replace("arc", "a")) for name in LIBRARY}
 
-REDUCTIONS = {"sum": (Vec.__add__, 0.0), "max": (greater, -math.inf)}  # and what changes nothing
+REDUCTIONS = {"sum": (Vec.__add__, 0.0), "max": (greater_or_nan, -math.inf)}  # and what changes nothing
 
 
 def elementwise_of(formula):
@@ -172,14 +191,20 @@ class RowFormula:
 
     def value(self, number, part, found):
         """The Vec of a step for a part of the row; `found` has those that are known there."""
-        if number not in found:
-            step = self.steps[number]
+        needed, open_ = set(), [number]
+        while open_:
+            k = open_.pop()
+            if k not in found and k not in needed:
+                needed.add(k)
+                open_ += operands(self.steps[k])
+        for k in sorted(needed):
+            step = self.steps[k]
             if step.op == "input":
-                found[number] = part.load(step.args[0])
+                found[k] = part.load(step.args[0])
             elif step.op == "numbers":
-                found[number] = part.numbers()
+                found[k] = part.numbers()
             else:
-                found[number] = VECTORS[step.op](*(self.value(k, part, found) for k in step.args))
+                found[k] = VECTORS[step.op](*(found[n] for n in step.args))
         return found[number]
 
     def store(self, row, known):

@@ -161,6 +161,7 @@ TWO |= {
     "not_equal",
     "logical_and",
     "logical_or",
+    "logical_xor",
     "heaviside",
 }
 SCIPY = {"erf", "expit", "ndtr", "xlogy"}
@@ -192,6 +193,143 @@ def test_each_function_gives_what_numpy_gives_and_its_slope(name):
             assert np.abs(found - expected).max() <= bound * max(1, np.abs(expected).max())
     check = gradient_check(behind_identity(f, 5), z, np.zeros((15, 5)), verbose=False)
     assert check.complex_error < 1e-12
+
+
+POWERS = {
+    "whole, large": lambda z: z**17 + np.power(z, 20),
+    "whole, negative": lambda z: (z + 3.0) ** -3,
+    "whole, of numbers below 0": lambda z: (-2.0) ** np.floor(z) * z,
+    "one and a half of what may be 0": lambda z: np.maximum(z, 0) ** 1.5 + np.abs(z) ** 2.5,
+    "an exponent that is computed": lambda z: np.abs(z) ** (1.0 + z * z) + np.exp(z) ** z,
+    "one and a half of numbers below 0": lambda z: np.where(z > 0, np.abs(z) ** 1.5, z),
+    "a base that is a number": lambda z: 2.0**z + 0.5 ** np.abs(z),
+    "0 to the power of 0": lambda z: z + (0.0 * z) ** (0.0 * z),
+}
+
+
+@pytest.mark.parametrize("f", POWERS.values(), ids=POWERS)
+def test_powers_are_numpys_and_have_slopes(f):
+    """Also at 0, whose logarithm is infinite, and of negative numbers, which have none."""
+    z = np.array([-1.75, -1.0, -0.3, 0.0, 0.2, 1.0, 1.3]).repeat(3).reshape(-1, 3)
+    for dtype, bound in (("float64", 1e-12), ("float32", 1e-5)):
+        expected = f(z.astype(dtype).astype(float))
+        for executor in ("compiled", "numpy"):
+            found = behind_identity(f, 3, dtype, executor).predict(z)
+            assert np.abs(found - expected).max() <= bound * max(1, np.abs(expected).max())
+    for executor in ("compiled", "numpy"):
+        model = behind_identity(f, 3, executor=executor)
+        for row in z[:, :1]:
+            left, right = (f(np.abs(row[0]) * np.sign(row[0]) + step) for step in (-1e-6, 1e-6))
+            _, (dW,) = model.gradients(np.full((1, 3), row[0]), np.full((1, 3), f(row[0]) - 0.5))
+            slopes = dW[0, 0] / (2 * 0.5 / 3) / row[0] if row[0] else None
+            if slopes is not None and "floor" not in f.__code__.co_names:
+                assert abs(slopes - (right - left) / 2e-6) < 1e-4 * max(1, abs(slopes))
+            assert np.isfinite(dW).all()
+
+
+def test_a_step_may_take_powers_of_hyperparameters():
+    class Power(GradientDescent):
+        def __init__(self, learning_rate=0.01, p=2, q=-0.5):
+            super().__init__(learning_rate)
+            self.p, self.q = p, q
+
+        def step(self, W, dW, learning_rate, t):
+            return W - learning_rate * np.sign(dW) * np.abs(dW) ** self.p * (1.5 + self.q**t) + 0.001 * dW**self.p
+
+    for executor in ("compiled", "numpy"):
+        model = Sequential([Dense(1, use_bias=False)], input_dim=2, dtype="float64", seed=1)
+        model.compile(Power(), "mse", executor=executor)
+        W = model.get_weights()[0]
+        for t in (1, 2, 3):
+            _, (dW,) = model.gradients(X[:, :2], Y[:, :1])
+            W = W - 0.01 * np.sign(dW) * dW**2 * (1.5 + (-0.5) ** t) + 0.001 * dW**2
+            model.train_on_batch(X[:, :2], Y[:, :1])
+            assert np.abs(model.get_weights()[0] - W).max() < 1e-12
+
+
+LIKE_NUMPY = {
+    "clip by its old names": lambda z: np.clip(z, a_min=-0.5, a_max=0.7),
+    "clip by its new names": lambda z: np.clip(z, min=-0.5, max=0.7),
+    "an axis by its place": lambda z: z * np.sum(z, -1, keepdims=True) - np.mean(z, 1, keepdims=True),
+    "an axis by its place, of methods": lambda z: z * z.max(1, keepdims=True) + z.sum(-1, keepdims=True),
+    "mean of a sum": lambda z: z * z.sum(axis=-1, keepdims=True).mean(axis=-1, keepdims=True),
+    "spread of a sum": lambda z: z + z.sum(axis=-1, keepdims=True).var(axis=-1, keepdims=True),
+    "conditions that are added": lambda z: z * ((z > 0) + (z > 0.5)),
+    "conditions that exclude": lambda z: z * ((z > 0) ^ (z > 0.5)),
+    "counting conditions": lambda z: z * (z > 0).sum(axis=-1, keepdims=True),
+    "how many columns": lambda z: z * np.ones_like(z).sum(axis=-1, keepdims=True),
+    "nothing to sum": lambda z: z + np.zeros_like(z).sum(axis=-1, keepdims=True),
+    "the largest of a number": lambda z: z + (3 * np.ones_like(z)).max(axis=-1, keepdims=True),
+    "filled by name": lambda z: z * np.full_like(z, fill_value=2.0, dtype=float),
+}
+
+
+@pytest.mark.parametrize("f", LIKE_NUMPY.values(), ids=LIKE_NUMPY)
+def test_what_people_write_means_what_numpy_makes_of_it(f):
+    z = np.random.default_rng(3).normal(size=(9, 5))
+    with np.errstate(all="ignore"):
+        expected = f(z)
+    for executor in ("compiled", "numpy"):
+        assert np.abs(behind_identity(f, 5, executor=executor).predict(z) - expected).max() < 1e-13
+    assert gradient_check(behind_identity(f, 5), z, z, verbose=False).complex_error < 1e-11
+
+
+def test_a_nan_reaches_the_maximum_of_its_row():
+    z = np.array([[1.0, -2.0, 3.0], [1.0, 2.0, 3.0]])
+    for executor in ("compiled", "numpy"):
+        for name in ("max", "min"):
+
+            def f(z, name=name):
+                return z * 0 + getattr(np.log(z), name)(axis=-1, keepdims=True)
+
+            found = behind_identity(f, 3, executor=executor).predict(z)
+            assert np.isnan(found).tolist() == [[True] * 3, [False] * 3]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinities_and_no_numbers(dtype):
+    """A sum of logarithms of nothing, a step at no number."""
+    z = np.array([[0.5, 2.0, -1.0]])
+    cases = {
+        "logaddexp": (lambda z: np.where(np.logaddexp(z * -np.inf, z * -np.inf) < 0, 1.0, 2.0), [[1.0, 1.0, 2.0]]),
+        "heaviside": (lambda z: np.heaviside(np.log(z), 0.5), [[0.0, 1.0, np.nan]]),
+    }
+    for f, expected in cases.values():
+        for executor in ("compiled", "numpy"):
+            found = behind_identity(f, 3, dtype, executor).predict(z)
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_long_formulas():
+    """More steps than Python calls functions in each other."""
+
+    def long(z):
+        for _ in range(400):
+            z = z * 0.999 + 0.001
+        return z
+
+    def long_rows(z):
+        return long(z) - long(z.sum(axis=-1, keepdims=True)) * 0.01
+
+    z = np.random.default_rng(0).normal(size=(4, 3))
+    for f in (long, long_rows):
+        model = behind_identity(f, 3, executor="numpy")
+        assert np.abs(model.predict(z) - f(z)).max() < 1e-12
+        assert gradient_check(model, z, z, verbose=False).complex_error < 1e-11
+    assert np.abs(behind_identity(long_rows, 3).predict(z) - long_rows(z)).max() < 1e-12
+
+
+def test_columns_that_are_not_there():
+    def third(y_true, y_pred):
+        return (y_true[:, 2] - y_pred[:, -1]) ** 2
+
+    model = Sequential([Dense(2)], input_dim=3)
+    with pytest.raises(ValueError, match="loss 'third' takes one of 3 columns by its number, but there are 2"):
+        model.compile("sgd", third)
+        model.fit(X[:, :3], Y[:, :2], verbose=0)
+    model = Sequential([Dense(3)], input_dim=3)
+    model.compile("sgd", third)
+    model.fit(X[:, :3], np.c_[Y, Y][:, :3], verbose=0)
 
 
 def behind_identity(f, wide, dtype="float64", executor="compiled"):
@@ -289,6 +427,16 @@ MISTAKES = {
     "element": (lambda: Dense(3, lambda z: z[0]), "whole columns"),
     "integers": (lambda: Dense(3, lambda z: z.astype(int)), "dtype of the model"),
     "in place": (lambda: Dense(3, lambda z: np.exp(z, out=z)), "changed in place"),
+    "a start of a sum": (
+        lambda: Dense(3, lambda z: np.add.reduce(z, axis=-1, keepdims=True, initial=5.0)),
+        "'initial'",
+    ),
+    "a start of a maximum": (lambda: Dense(3, lambda z: z.max(axis=-1, keepdims=True, initial=5.0)), "'initial'"),
+    "a dtype of a sum": (lambda: Dense(3, lambda z: np.sum(z, -1, dtype=int, keepdims=True)), "'dtype'"),
+    "a dtype of a function": (lambda: Dense(3, lambda z: np.add(z, 1, dtype="f4")), "takes no argument 'dtype' here"),
+    "a misspelt bound": (lambda: Dense(3, lambda z: np.clip(z, minimum=0, a_max=1)), "'minimum'"),
+    "whole numbers": (lambda: Dense(3, lambda z: np.ones_like(z, dtype=int)), "dtype of the model"),
+    "conditions subtracted": (lambda: Dense(3, lambda z: z * ((z > 0) - (z > 1))), "use numpy.logical_xor"),
     "elements in place": (lambda: Dense(3, zeroed), "changed in place: write numpy.where"),
     "weights of no kind": (lambda: with_weights(("w", (5,))), "must be Weights, got tuple"),
     "weights of one name": (lambda: with_weights(*[Weights("w", (5,), 0.0, "bias")] * 2), "two weights are called 'w'"),
@@ -525,7 +673,7 @@ def test_the_pages_name_all_functions():
     text = PAGES[0].read_text(encoding="utf-8")
     inverses = {"arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"}
     operators = {"add", "subtract", "multiply", "divide", "negative", "positive", "less", "less_equal", "greater"}
-    operators |= {"greater_equal", "equal", "not_equal", "bitwise_and", "bitwise_or", "invert"}
+    operators |= {"greater_equal", "equal", "not_equal", "bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
     others = {"absolute", "fabs", "float_power", "amax", "amin"}
     for name in {*FUNCTIONS, *ARRAY_FUNCTIONS} - inverses - operators - others:
         assert re.search(rf"\b{name}\b", text), name

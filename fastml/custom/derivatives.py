@@ -45,6 +45,11 @@ SLOPES = {
     "arccosh": (lambda f, x: 1 / np.sqrt(x * x - 1.0),),
     "arctanh": (lambda f, x: 1 / (1.0 - x * x),),
     "cbrt": (lambda f, x: 1 / (3.0 * f * f),),
+    "power": (
+        lambda f, x, y: np.where(np.equal(y, 0), 0.0, y * x ** (y - 1.0)),
+        lambda f, x, y: np.where(np.equal(x, 0), 0.0, f * np.log(x)),
+    ),
+    "root_power": (lambda f, x, y: y * x ** (y - 1.0),),  # whose y is a constant
 }
 
 
@@ -76,9 +81,20 @@ class Differentiation:
         step = self.recorder.steps[number]
         if step.op in REDUCTIONS or not operands(step):
             return None
-        if (number, leaf) not in self.found:
-            self.found[number, leaf] = self.chained(step, number, leaf)
+        for k in self.unknown(number, leaf):
+            self.found[k, leaf] = self.chained(self.recorder.steps[k], k, leaf)
         return self.found[number, leaf]
+
+    def unknown(self, number, leaf):
+        """The steps whose slopes are needed first, and the step itself, in the order in which they can be found."""
+        needed, open_ = set(), [number]
+        while open_:
+            k = open_.pop()
+            step = self.recorder.steps[k]
+            if k != leaf and k not in needed and (k, leaf) not in self.found and step.op not in REDUCTIONS:
+                needed.add(k)
+                open_ += operands(step)
+        return sorted(k for k in needed if operands(self.recorder.steps[k]))
 
     def chained(self, step, number, leaf):
         at = self.recorder.at
@@ -140,4 +156,4 @@ def derivative(result, leaf):
     return result.recorder.number(0.0) if slope is None else slope
 
 
-assert set(SLOPES) <= {*FUNCTIONS, "sigmoid", "softplus", "normal"}
+assert set(SLOPES) <= {*FUNCTIONS, "sigmoid", "softplus", "normal", "root_power"}

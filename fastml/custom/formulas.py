@@ -31,6 +31,17 @@ def cbrt(x):
     return value + 1j * np.imag(x) / (3 * value * value) if np.iscomplexobj(x) else value
 
 
+def power(x, y):
+    """x to the power of y; of complex numbers to first order in the imaginary parts."""
+    a, b = np.real(x), np.real(y)
+    value = np.power(a, b)
+    if np.iscomplexobj(x) or np.iscomplexobj(y):
+        slopes = b * np.power(a, b - 1), np.where(a == 0, 0, value * np.log(a))
+        terms = [np.where(im == 0, 0, im * slope) for im, slope in zip((np.imag(x), np.imag(y)), slopes, strict=True)]
+        return value + 1j * sum(terms)
+    return value
+
+
 def whole(round_):
     return lambda x: round_(np.real(x)).astype(x.dtype)
 
@@ -52,6 +63,8 @@ NUMPY |= {
     "erf": erf,
     "normal": normal_distribution,
     "cbrt": cbrt,
+    "power": power,
+    "root_power": power,
     "where": lambda condition, yes, no: np.where(np.real(condition) != 0, yes, no),
     "sum": lambda x: x.sum(axis=1, keepdims=True),
     "max": largest,

@@ -10,7 +10,7 @@ import numpy as np
 from fastml.custom.shapes import BY_AXES, COLUMNS, ROWS, together
 from fastml.kernels.formulas import LIBRARY
 
-INTEGER_POWERS = 16  # up to which a power is made of products
+LARGEST_POWER = 2**20  # up to which a power is made of products
 
 
 def count(recorder):
@@ -27,7 +27,7 @@ def elementary(op):
         values = [recorder.constant(number) for number in numbers_]
         if op in CONSTANT and None not in values:
             with np.errstate(all="ignore"):
-                return recorder.number(CONSTANT[op](*values))
+                return recorder.at(recorder.number(CONSTANT[op](*values)).number, shape)
         same = unchanged(op, values)
         if same is not None and args[same].shape == shape:
             return args[same]
@@ -68,13 +68,14 @@ def reduced(op, x, axis, keepdims):
 
 
 def mean(x, axis=None, keepdims=False):
-    return reduced("sum", x, axis, keepdims) / count(x.recorder)
+    total = reduced("sum", x, axis, keepdims)
+    return total / count(x.recorder) if x.shape[-1] == COLUMNS else total
 
 
-def clip(x, low=None, high=None, **bounds):
-    low, high = bounds.get("min", low), bounds.get("max", high)
-    x = x if low is None else np.maximum(x, low)
-    return x if high is None else np.minimum(x, high)
+def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+    low, high = a_min if min is None else min, a_max if max is None else max
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)
 
 
 def maximum(x, y):
@@ -86,14 +87,14 @@ def maximum(x, y):
 
 
 def power(x, y):
-    """x to the power of y: of products where y is a small whole number."""
+    """x to the power of y: of products where y is a whole number, by logarithms where it is another."""
     exponent = x.recorder.constant(y.number)
-    if exponent is None:
-        return np.exp(y * np.log(x))
+    if exponent is None or abs(exponent) > LARGEST_POWER:
+        return elementary("power")(x, y)
     if exponent in (0.5, -0.5):
         return np.sqrt(x) if exponent > 0 else 1 / np.sqrt(x)
-    if exponent != int(exponent) or abs(exponent) > INTEGER_POWERS:
-        return np.exp(exponent * np.log(x))
+    if exponent != int(exponent):
+        return elementary("root_power")(x, y)
     result, square, rest = None, x, abs(int(exponent))
     while rest:
         if rest % 2:
@@ -107,8 +108,41 @@ def xlogy(x, y):
     return np.where(np.equal(x, 0), 0.0, x * np.log(np.where(np.equal(x, 0), 1.0, y)))
 
 
-def full_like(x, value, **options):
-    return x.recorder.at(x._like(value).number, x.shape)
+def full_like(x, fill_value, dtype=None):
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype={dtype!r} cannot be compiled: all is computed in the dtype of the model")
+    return x.recorder.at(x._like(fill_value).number, x.shape)
+
+
+def heaviside(x, y):
+    """0 below 0, 1 above, y at 0, and NaN where x is."""
+    return np.where(x < 0, 0.0, np.where(x > 0, 1.0, np.where(np.equal(x, 0), y, x)))
+
+
+def logaddexp(x, y):
+    """log(eˣ + eʸ), also where both are the same infinity."""
+    infinite = np.equal(x, y) * np.equal(abs(x), math.inf)
+    return np.where(infinite, x, y + elementary("softplus")(x - y))
+
+
+def add(x, y):
+    """x + y; of two conditions, whether one of them holds, as NumPy has it."""
+    if holds(x) and holds(y):
+        return np.logical_or(x, y)
+    return elementary("add")(x, y)
+
+
+def holds(x):
+    """Whether it is a condition, 1 where it holds and 0 elsewhere."""
+    step = x.recorder.steps[x.number]
+    both = step.op == "multiply" and all(holds(x.recorder.at(k)) for k in step.args)
+    return step.op in COMPARISONS or both
+
+
+def subtract(x, y):
+    if holds(x) and holds(y):
+        raise TypeError("a condition cannot be subtracted from another: use numpy.logical_xor or where")
+    return elementary("subtract")(x, y)
 
 
 def where(condition, yes, no):
@@ -132,10 +166,13 @@ CONSTANT = {
 
 PLAIN = ("add", "subtract", "multiply", "divide", "negative", "abs", "sign", "floor", "ceil", "rint", "trunc", "sqrt")
 PLAIN += ("exp", "expm1", "log", "log1p", "tanh", "erf", *LIBRARY)
-PLAIN += ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+PLAIN += COMPARISONS
 
 # By the names of NumPy's and SciPy's universal functions.
 FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
+    "add": add,
+    "subtract": subtract,
     "divide": divide,
     "absolute": elementary("abs"),
     "fabs": elementary("abs"),
@@ -147,20 +184,21 @@ FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
     "exp2": lambda x: np.exp(x * math.log(2)),
     "log2": lambda x: np.log(x) / math.log(2),
     "log10": lambda x: np.log(x) / math.log(10),
-    "logaddexp": lambda x, y: y + elementary("softplus")(x - y),
+    "logaddexp": logaddexp,
     "maximum": maximum,
     "minimum": lambda x, y: -maximum(-x, -y),
     "clip": clip,
-    "heaviside": lambda x, y: np.where(x < 0, 0.0, np.where(x > 0, 1.0, y)),
+    "heaviside": heaviside,
     "logical_and": lambda x, y: np.not_equal(x, 0) * np.not_equal(y, 0),
-    "logical_or": lambda x, y: np.not_equal(np.not_equal(x, 0) + np.not_equal(y, 0), 0),
+    "logical_or": lambda x, y: np.not_equal(elementary("add")(np.not_equal(x, 0), np.not_equal(y, 0)), 0),
+    "logical_xor": lambda x, y: np.not_equal(np.not_equal(x, 0), np.not_equal(y, 0)),
     "logical_not": lambda x: np.equal(x, 0),
     "isnan": lambda x: np.not_equal(x, x),
     "expit": elementary("sigmoid"),
     "ndtr": elementary("normal"),
     "xlogy": xlogy,
 }
-FUNCTIONS |= {f"bitwise_{name}": FUNCTIONS[f"logical_{name}"] for name in ("and", "or")}
+FUNCTIONS |= {f"bitwise_{name}": FUNCTIONS[f"logical_{name}"] for name in ("and", "or", "xor")}
 FUNCTIONS |= {"invert": FUNCTIONS["logical_not"]}
 REDUCED = {np.add: "sum", np.maximum: "max"}
 
@@ -176,6 +214,6 @@ ARRAY_FUNCTIONS = {
     "std": method("std"),
     "clip": clip,
     "full_like": full_like,
-    "zeros_like": lambda x, **options: full_like(x, 0.0),
-    "ones_like": lambda x, **options: full_like(x, 1.0),
+    "zeros_like": lambda x, dtype=None: full_like(x, 0.0, dtype),
+    "ones_like": lambda x, dtype=None: full_like(x, 1.0, dtype),
 }

@@ -5,7 +5,7 @@ import numpy as np
 from fastml.custom.derivatives import Differentiation
 from fastml.custom.formulas import computed
 from fastml.custom.functions import mean
-from fastml.custom.shapes import COLUMNS, ROWS, shown
+from fastml.custom.shapes import COLUMNS, ROWS, check_columns, shown
 from fastml.custom.tracing import Recorder, traced
 from fastml.kernels.custom import loss_operations
 
@@ -27,6 +27,7 @@ class RowLoss:
         if len(value.shape) == 2 and value.shape[1] == COLUMNS:
             value = mean(value, axis=-1)
         (slope,) = Differentiation(recorder).gradients(value, recorder.input("scale", ()), [a])
+        self.what, self.columns = what, recorder.columns
         self.value, self.slope = recorder.formula(value), recorder.formula(slope)
 
     def operation(self):
@@ -34,6 +35,10 @@ class RowLoss:
         name = f"custom_{self.value.digest}{self.slope.digest}"
         loss_operations(name, self.value, self.slope, self._forward, self._backward)
         return name
+
+    def check(self, units):
+        """ValueError where there are fewer outputs than the function takes by their numbers."""
+        check_columns(self.what, self.columns, units)
 
     def forward(self, z, y):
         """The loss of each row in NumPy, in double precision."""

@@ -2,7 +2,7 @@
 
 from fastml.custom.derivatives import Differentiation
 from fastml.custom.formulas import computed
-from fastml.custom.shapes import COLUMNS, ROWS, shown
+from fastml.custom.shapes import COLUMNS, ROWS, check_columns, shown
 from fastml.custom.tracing import Recorder, traced
 from fastml.kernels.custom import layer_operations
 
@@ -15,7 +15,7 @@ def custom_rows(what, function, weights):
     a = whole(what, traced(what, function, recorder, x, *vectors))
     da = recorder.input(1 + len(weights), (ROWS, COLUMNS))
     gradients = Differentiation(recorder).gradients(a, da, [x, *vectors])
-    return Rows(what, recorder.formula(a), recorder.formula(*gradients), weights)
+    return Rows(what, recorder.formula(a), recorder.formula(*gradients), weights, recorder.columns)
 
 
 def whole(what, result):
@@ -29,11 +29,11 @@ def whole(what, result):
 class Rows:
     """A formula a = f(x, weights, …) of rows, and its gradient: dx, and what each row adds to that of each vector.
 
-    weights : the names of vectors (d,).
+    weights : the names of vectors (d,). columns : how many x must have at least.
     """
 
-    def __init__(self, what, value, slope, weights):
-        self.what, self.value, self.slope, self.weights = what, value, slope, weights
+    def __init__(self, what, value, slope, weights, columns):
+        self.what, self.value, self.slope, self.weights, self.columns = what, value, slope, weights, columns
 
     def operations(self):
         """The name of the operations forward and backward, without these words."""
@@ -57,6 +57,7 @@ class Rows:
 
     def lower(self, to, x, d_in, trainable):
         """Emits the instructions; see `Layer.lower`."""
+        check_columns(self.what, self.columns, d_in)
         name, places = self.operations(), [to.place(w) for w in self.weights]
         vectors = {f"w{k}": place for k, place in enumerate(places)}
         to.keep(x)

@@ -22,5 +22,11 @@ def together(*shapes):
     return tuple(found)
 
 
+def check_columns(what, least, there):
+    """ValueError where a function takes a column by its number that is not there."""
+    if there < least:
+        raise ValueError(f"{what} takes one of {least} columns by its number, but there are {there}")
+
+
 def shown(shape):
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"

@@ -20,6 +20,7 @@ class Recorder:
 
     def __init__(self):
         self.steps, self.known = [], {}
+        self.columns = 1  # that arrays must have at least, as one of them is taken by its number
 
     def input(self, number, shape):
         return self.step("input", (number,), shape)
@@ -72,7 +73,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, where=True, **options):
         if method == "reduce" and ufunc in REDUCED and out is None and where is True:
-            return reduced(REDUCED[ufunc], inputs[0], options.get("axis", 0), options.get("keepdims", False))
+            return sum_or_max(REDUCED[ufunc], *inputs, **options)
         if out is not None:
             raise TypeError("arrays cannot be changed in place: write z = z + 1 in place of z += 1")
         if method != "__call__" or where is not True:
@@ -80,15 +81,17 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         function = FUNCTIONS.get(ufunc.__name__)
         if function is None:
             raise TypeError(refusal(ufunc.__name__))
+        if options:
+            raise TypeError(f"numpy.{ufunc.__name__} takes no argument {next(iter(options))!r} here")
         return function(*(self._like(value) for value in inputs))
 
     def __array_function__(self, function, types, args, kwargs):
         made = ARRAY_FUNCTIONS.get(function.__name__)
         if made is None:
             raise TypeError(refusal(f"numpy.{function.__name__}"))
-        return made(*(self._like(a, exact=False) for a in args), **kwargs)
+        return made(*args, **kwargs)
 
-    def _like(self, value, exact=True):
+    def _like(self, value):
         """A number as the Traced of a constant."""
         if isinstance(value, Traced):
             if value.recorder is not self.recorder:
@@ -96,10 +99,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             return value
         if isinstance(value, (numbers.Real, np.bool_)) or (isinstance(value, np.ndarray) and value.ndim == 0):
             return self.recorder.number(value)
-        if exact:
-            kind = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-            raise TypeError(f"numbers are expected beside what is passed in, got {kind}")
-        return value
+        kind = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"numbers are expected beside what is passed in, got {kind}")
 
     def sum(self, axis=None, keepdims=False):
         return reduced("sum", self, axis, keepdims)
@@ -134,6 +135,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         whole = first is Ellipsis or (isinstance(first, slice) and first == slice(None))
         if self.shape != (ROWS, COLUMNS) or not whole or not isinstance(column, (int, np.integer)):
             raise TypeError(f"of what is passed in, whole columns can be taken, as in y[:, 0]; got [{key!r}]")
+        self.recorder.columns = max(self.recorder.columns, column + 1 if column >= 0 else -column)
         place = self.recorder.step("numbers", (), (1, COLUMNS))
         wanted = column if column >= 0 else count(self.recorder) + column
         return np.where(place == wanted, self, 0.0).sum(axis=1)
@@ -162,11 +164,16 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return f"Traced{shown(self.shape)}"
 
 
+def sum_or_max(op, x, axis=0, keepdims=False):
+    """What ``numpy.add.reduce`` and ``numpy.maximum.reduce`` give."""
+    return reduced(op, x, axis, keepdims)
+
+
 def refusal(name):
     """Says that a function is none of those that can be compiled."""
     known = sorted({*FUNCTIONS, *ARRAY_FUNCTIONS})
     close = difflib.get_close_matches(name.removeprefix("numpy."), known, n=1, cutoff=0.75)
-    hint = f"did you mean {close[0]}?" if close else "docs/custom.md says which can"
+    hint = f"did you mean {close[0]}?" if close else "docs/custom/README.md says which can"
     return f"{name} cannot be compiled; {hint}"
 
 

@@ -86,6 +86,7 @@ class Objective:
 
     def __init__(self, to, loss, metrics, width, batch, weighted):
         self.to, self.loss, self.metrics, self.width, self.weighted = to, loss, metrics, width, weighted
+        loss.check_units(width)
         self.d_y = 1 if loss.targets == "labels" else width
         self.y, self.a, self.dz = to.rows(self.d_y), to.rows(width), to.rows(width)
         self.losses, self.w = to.workspace(batch), to.rows(1) if weighted else 0
