@@ -7,14 +7,13 @@ Where an initializer is asked for, a number means that value everywhere, and an 
 """
 
 import inspect
-from functools import partial
 
 import numpy as np
 
 from fastml.custom import called
 from fastml.data.arrays import as_array
 from fastml.keras_names import MISSING
-from fastml.registry import lookup
+from fastml.registry import Wrapper, lookup
 from fastml.telling import constructors, missing
 
 
@@ -95,14 +94,19 @@ INITIALIZERS = {
 }
 
 
-def given(random, shape, values, argument):
+class Given:
     """The values that the user gave, for every element or as an array."""
-    if values.ndim and values.shape != shape:
-        raise ValueError(f"{argument} has shape {values.shape}, but the parameter has {shape}")
-    return np.broadcast_to(values, shape)
+
+    def __init__(self, values, argument):
+        self.values, self.argument = values, argument
+
+    def __call__(self, random, shape):
+        if self.values.ndim and self.values.shape != shape:
+            raise ValueError(f"{self.argument} has shape {self.values.shape}, but the parameter has {shape}")
+        return np.broadcast_to(self.values, shape)
 
 
-class CustomInitializer:
+class CustomInitializer(Wrapper):
     """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets."""
 
     def __init__(self, source, argument):
@@ -127,12 +131,11 @@ class CustomInitializer:
         return values
 
 
-RESOLVED = (CustomInitializer, partial)  # the latter of `given`
-
-
 def resolve_initializer(initializer, argument):
     """A function of a random stream and a shape, from a name, a number, an array or a user's function."""
-    if callable(initializer) and (initializer in INITIALIZERS.values() or isinstance(initializer, RESOLVED)):
+    if isinstance(initializer, (CustomInitializer, Given)):
+        return initializer
+    if callable(initializer) and any(initializer is known for known in INITIALIZERS.values()):
         return initializer
     if initializer is None or isinstance(initializer, type):
         raise TypeError(f"{argument} must be a name, a number, an array or a function, got {initializer!r}")
@@ -143,7 +146,7 @@ def resolve_initializer(initializer, argument):
     values = np.array(as_array(initializer, argument), dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{argument} holds a value that is not finite")
-    return partial(given, values=values, argument=argument)
+    return Given(values, argument)
 
 
 __getattr__ = missing("fastml.initializers", MISSING, constructors(INITIALIZERS, INITIALIZERS.get))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fastml.attributes import positive_integer
 from fastml.custom.rows import custom_rows, vectors
-from fastml.files.description import Described, restore
+from fastml.files.description import Described, remade, restore
 from fastml.files.description import arguments as plain
 from fastml.keras_names import LAYER, snake
 from fastml.regularizers import L1L2
@@ -95,6 +95,7 @@ class Layer(Told, Described, base=True):
         Width of the data, for the first layer.
     """
 
+    shared = ("name", "trainable")
     first = ""  # why the layer must be the first one of a model, for those that must
     codes = {}  # columns of the data that hold codes of categories, which must be checked: their number by column
     alone = True  # whether each row's output depends on that row alone, also while training
@@ -210,10 +211,10 @@ class Layer(Told, Described, base=True):
     @classmethod
     def from_config(cls, config):
         """The layer that `get_config` described."""
-        return cls(**{name: restore(value) for name, value in config.items()})
+        return remade(cls, {name: restore(value) for name, value in config.items()})
 
     def described(self):
-        names = [name for name in arguments_in_order(type(self)) if name not in COMMON]
+        names = [name for name in arguments_in_order(type(self)) if name not in (*self.shared, "input_shape")]
         common = {"name": self._name, "trainable": self.trainable}
         return self.attributes(names) | common | getattr(self, "arguments", {})
 

@@ -6,6 +6,7 @@ from fastml.attributes import Constant, call_of
 from fastml.custom import called
 from fastml.custom.loss import RowLoss
 from fastml.files.description import Described
+from fastml.registry import Wrapper
 from fastml.telling import Told
 
 
@@ -41,7 +42,7 @@ class Loss(Told, Described, base=True):
         return call_of(self)
 
 
-class CustomLoss(Loss, base=True):
+class CustomLoss(Wrapper, Loss, base=True):
     """A user's loss: a function of y_true and y_pred, or a Loss with such a method `call`.
 
     y_true, y_pred : (rows, units), targets and predictions. The loss of each row, (rows,), or of each output.

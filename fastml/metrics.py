@@ -20,7 +20,7 @@ import numpy as np
 
 from fastml.custom import called
 from fastml.keras_names import MISSING, canonical
-from fastml.registry import lookup
+from fastml.registry import Wrapper, lookup
 from fastml.set_metrics import SET_METRICS, SetMetric, for_targets
 from fastml.telling import constructors, missing
 
@@ -62,10 +62,8 @@ METRICS = {
 }
 
 
-class CustomMetric(str):
+class CustomMetric(str, Wrapper):
     """The name of a user's metric, which is what logs call it, and its function of y_true and y_pred."""
-
-    source = None
 
     def value(self, a, y):
         """The metric of predictions a and targets y; ValueError where the function fails."""
