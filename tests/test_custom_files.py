@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from custom_objects import BY_NAME, Descent
+from custom_objects import BY_NAME, Descent, softsign
 from helpers import same_bits
 
 import fastml
-from fastml import Dense, GradientDescent, Layer, Sequential, Weights
+from fastml import Activation, Dense, GradientDescent, Layer, Sequential, Weights
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(40, 5)), RANDOM.normal(size=(40, 1))
@@ -215,6 +215,64 @@ def test_layers_may_take_their_arguments_in_any_way(tmp_path):
         assert (same.first_factor, same.second, same.factors, same.offset) == (0.5, 1.5, factors, 1.0)
     same = loaded(trained(Sized(5, trainable=True)), tmp_path, Sized=Sized).layers[0]
     assert same.input_dim == 5 and same.trainable
+
+
+class OwnLoss(fastml.Loss):
+    def __init__(self, power=2):
+        self.power = power
+
+    def call(self, y_true, y_pred):
+        return (y_true - y_pred) ** self.power
+
+
+ESTIMATORS = {
+    "Activation": {"activation": Activation(softsign)},
+    "function": {"activation": softsign},
+    "list": {"activation": [softsign, "relu"]},
+    "batch normalization": {"activation": Activation(softsign), "batch_normalization": True},
+    "batch normalization of a parameter": {
+        "activation": [Activation("elu", 0.5), softsign],
+        "batch_normalization": True,
+    },
+    "optimizer": {"solver": Descent(0.01)},
+    "loss": {"loss": OwnLoss()},
+}
+
+
+@pytest.mark.parametrize("how", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_estimators_come_back_from_files(how, tmp_path):
+    sklearn = pytest.importorskip("fastml.sklearn")
+    pytest.importorskip("sklearn")
+    path, objects = tmp_path / "model.safetensors", BY_NAME | {"OwnLoss": OwnLoss}
+    estimator = sklearn.MLPRegressor(
+        hidden_layer_sizes=(4, 3), max_iter=3, tol=0, n_iter_no_change=9, random_state=1, **how
+    )
+    with pytest.warns(UserWarning):  # also that it has not converged
+        estimator.fit(X, Y[:, 0])
+    with pytest.warns(UserWarning, match="not their code"):
+        estimator.save(path)
+    for load in (fastml.load, fastml.load_predictor):
+        with pytest.raises(fastml.ModelFileError, match="not fastml's own: pass custom_objects"):
+            load(path)
+        assert same_bits(load(path, custom_objects=objects).predict(X), estimator.predict(X))
+    again = fastml.load(path, objects)
+    for each in (estimator, again):
+        each.partial_fit(X, Y[:, 0])
+    assert same_bits(again.predict(X), estimator.predict(X)) and repr(again) == repr(estimator)
+    with pytest.raises(TypeError, match="custom_objects must be a dict"):
+        fastml.load_predictor(path, [softsign])
+
+
+def test_an_activation_serves_all_hidden_layers():
+    sklearn = pytest.importorskip("fastml.sklearn")
+    pytest.importorskip("sklearn")
+    elu = Activation("elu", 0.5)
+    estimator = sklearn.MLPRegressor(
+        hidden_layer_sizes=(4, 3), activation=elu, batch_normalization=True, max_iter=2, random_state=1
+    )
+    with pytest.warns(UserWarning, match="converged"):
+        estimator.fit(X, Y[:, 0])
+    assert [layer.alpha for layer in estimator.model_.layers if isinstance(layer, Activation)] == [0.5, 0.5]
 
 
 def test_arguments_called_like_those_of_fastml_are_saved(tmp_path):

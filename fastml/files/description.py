@@ -110,9 +110,7 @@ def arguments(thing, custom):
         return {name: nested(list(v) if type(v) is tuple else v, custom) for name, v in found.items()}
     for p in inspect.signature(kind).parameters.values():
         if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in found:
-            raise TypeError(
-                f"{kind.__name__} cannot be saved: its constructor needs {p.name!r}, which files do not have"
-            )
+            raise TypeError(f"{kind.__name__} cannot be saved: its constructor needs {p.name!r}, which no file has")
     plain = {}
     for name, value in found.items():
         try:
