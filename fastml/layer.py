@@ -141,7 +141,7 @@ class Layer(Told, Described, base=True):
         """The output for the rows x : (n, d), in functions of NumPy, in layers of your own that have no `lower`.
 
         weights : those of `parameters`, each a vector (d,). The output has the shape of x. The function is called once,
-        with arrays that note what is computed, and compiled with its gradient; see docs/custom.md.
+        with arrays that note what is computed, and compiled with its gradient; see docs/custom.
         """
         raise NotImplementedError
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import numbers
 from contextlib import contextmanager
 from functools import partial
 
@@ -289,4 +290,5 @@ class Engine(WeightAccess):
 
 def numbers_of(optimizer):
     """The attributes of an optimizer that its instructions may hold, by name."""
-    return {name: value for name, value in vars(optimizer).items() if value is None or isinstance(value, (float, bool))}
+    kinds = numbers.Real, np.bool_, type(None)
+    return {name: value for name, value in vars(optimizer).items() if isinstance(value, kinds)}
