@@ -43,8 +43,8 @@ def load_predictor(path: str | os.PathLike, custom_objects: dict | None = None):
     """What predicts of the estimator in a file, without scikit-learn: for services, where `load` gives the estimator.
 
     It has `predict`, `predict_one`, and of a classifier `predict_proba` and `predict_proba_one`, with the same answers;
-    see `fastml.trained.TrainedModel`. The file is checked as `load` does, which also says what `custom_objects` are. Of a
-    file that `Sequential.save` wrote it is the Sequential. Raises `ModelFileError` where the file is none.
+    see `fastml.trained.TrainedModel`. The file is checked as `load` does, which also says what `custom_objects` are.
+    Of a file that `Sequential.save` wrote it is the Sequential. Raises `ModelFileError` where the file is none.
     """
     return saving.load(path, Sequential, trained_of, checked_objects(custom_objects))
 

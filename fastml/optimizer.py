@@ -128,7 +128,7 @@ class GradientDescent(Optimizer, base=True):
     learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm : see `fastml.optimizers`.
     """
 
-    shared = SHARED
+    _shared = SHARED
     learning_rate = Rate(0)
     weight_decay = Constant(0)
     decay_all = Flag()

@@ -83,6 +83,7 @@ def test_options_are_those_of_the_last_compile(executor):
     model = trained(optimizer, executor, epochs=2)
     assert np.allclose(model.get_weights()[0], trained(fastml.SGD(0.01, 0.9), executor, epochs=2).get_weights()[0])
     optimizer.nesterov = True
+    fastml.gradient_check(model, X, Y, verbose=False)  # which changes nothing
     model.fit(X, Y, epochs=2, verbose=0)
     plain = trained(Momentum(0.01), executor, epochs=2)
     plain.fit(X, Y, epochs=2, verbose=0)

@@ -22,7 +22,7 @@ class Described:
     A class that is but the `base` of others is no class of things.
     """
 
-    shared = ()  # arguments of the base that may be set afterwards: a user's constructor need not take them
+    _shared = ()  # arguments of the base that may be set afterwards: a user's constructor need not take them
 
     def __init_subclass__(cls, base=False, **options):
         super().__init_subclass__(**options)
@@ -163,7 +163,7 @@ def remade(kind, given):
     call = inspect.signature(kind).bind_partial()
     parameters = call.signature.parameters.values()
     taken = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name in given}
-    shared = {name: given[name] for name in getattr(kind, "shared", ()) if name in given}
+    shared = {name: given[name] for name in getattr(kind, "_shared", ()) if name in given}
     call.arguments.update({name: given[name] for name in taken})
     others = {name: value for name, value in given.items() if name not in taken and name not in shared}
     made = kind(*call.args, **call.kwargs, **others)

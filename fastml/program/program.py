@@ -160,9 +160,15 @@ def layout(layers, d_in, line):
 def checked(layer, weights):
     """The Weights of a layer; TypeError or ValueError where a user's layer has listed something else."""
     names = set()
+    if not isinstance(weights, (list, tuple)):
+        raise TypeError(f"parameters of {layer!r} must give a list of Weights, got {type(weights).__name__}")
     for w in weights:
         if not isinstance(w, Weights):
             raise TypeError(f"parameters of {layer!r} must be Weights, got {type(w).__name__}")
+        if not isinstance(w.shape, tuple) or not all(isinstance(size, (int, np.integer)) for size in w.shape):
+            raise TypeError(f"{layer!r}: the shape of {w.name!r} must be a tuple such as (d_in,), got {w.shape!r}")
+        if not isinstance(w.regularizer, (L1L2, type(None))):
+            raise TypeError(f"{layer!r}: the regularizer of {w.name!r} must be as L2(0.01), got {w.regularizer!r}")
         if w.name in names:
             raise ValueError(f"{layer!r}: two weights are called {w.name!r}")
         if w.role not in ROLES:

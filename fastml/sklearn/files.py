@@ -150,7 +150,7 @@ def pack_statistics(found):
 
 
 def unpack(value, custom=None):
-    """What was packed, with users' functions and classes by name. ValueError, TypeError or KeyError for anything else."""
+    """What was packed, users' things by the names in `custom`. ValueError, TypeError or KeyError for others."""
     if not isinstance(value, dict):
         if isinstance(value, list):
             raise ValueError(f"no value: {value!r}")
