@@ -1,5 +1,7 @@
 """The base of all losses, and those that are functions of users."""
 
+import copy
+
 import numpy as np
 
 from fastml.attributes import Constant, call_of
@@ -23,6 +25,19 @@ class Loss(Told, Described, base=True):
     targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
 
     from_logits = None
+    _compiled = False
+
+    def __setattr__(self, name, value):
+        if self._compiled:
+            told = f"{name} of {self!r} cannot be changed once the model is compiled: compile it with another loss"
+            raise AttributeError(told)
+        super().__setattr__(name, value)
+
+    def _fixed(self):
+        """A copy that stays as it is."""
+        found = copy.copy(self)
+        found.__dict__["_compiled"] = True
+        return found
 
     def constants(self):
         """The hyper-parameters by name."""
@@ -49,6 +64,7 @@ class CustomLoss(Wrapper, Loss, base=True):
     """
 
     def __init__(self, source):
+        source = copy.deepcopy(source)._fixed() if isinstance(source, Loss) else source
         self.source, self.name = source, called(source)
         self.rows = RowLoss(f"loss '{self.name}'", source.call if isinstance(source, Loss) else source)
 

@@ -67,6 +67,8 @@ class CustomMetric(str, Wrapper):
 
     def value(self, a, y):
         """The metric of predictions a and targets y; ValueError where the function fails."""
+        y, a = y.view(), a.view()
+        y.flags.writeable = a.flags.writeable = False  # targets are the user's, and other metrics follow
         try:
             return float(np.mean(self.source(y, a)))
         except Exception as error:
@@ -82,6 +84,8 @@ def named_metric(metric):
     if not callable(metric) or isinstance(metric, (str, type)):
         return metric
     name = CustomMetric(called(metric))
+    if name == "loss":
+        raise ValueError("a metric cannot be called 'loss', which logs have already: give the function another name")
     name.source = metric
     return name
 
