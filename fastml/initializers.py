@@ -107,7 +107,10 @@ class Given:
 
 
 class CustomInitializer(Wrapper):
-    """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets."""
+    """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets.
+
+    Of a second argument that has a default, it gets one only in place of None or of a Generator.
+    """
 
     def __init__(self, source, argument):
         self.source, self.argument = source, argument
@@ -116,7 +119,10 @@ class CustomInitializer(Wrapper):
         except (TypeError, ValueError):
             parameters = ()
         places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.draws = len(places) > 1 and places[1].name != "dtype"  # which Keras passes there, and float64 serves
+        second = places[1] if len(places) > 1 and places[1].name != "dtype" else None  # which Keras passes there
+        default = second and second.default
+        given = default is None or default is inspect.Parameter.empty or isinstance(default, np.random.Generator)
+        self.draws = second is not None and given
 
     def __call__(self, random, shape):
         what = f"{self.argument} '{called(self.source)}'"

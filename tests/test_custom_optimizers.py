@@ -122,6 +122,27 @@ def test_a_hyper_parameter_that_is_no_number_any_more_is_told(value, tmp_path):
     model.fit(X, Y, verbose=0)
 
 
+@pytest.mark.parametrize("fewer_first", [True, False])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_hyper_parameters_that_a_formula_does_not_need_do_no_harm(fewer_first, executor):
+    """Two optimizers of one formula, of which one has more numbers, whichever is compiled first."""
+    factor = {"compiled": 1.25, "numpy": 1.5}[executor] + fewer_first  # a formula that no other test has
+
+    class Fewer(Descent):
+        def step(self, W, dW, learning_rate):
+            return W - learning_rate * self.alpha * factor * dW
+
+    class More(Fewer):
+        def __init__(self, learning_rate=0.05, alpha=1.0, rest=2.0, **common):
+            super().__init__(learning_rate, alpha, **common)
+            self.rest = rest
+
+    kinds = (Fewer, More) if fewer_first else (More, Fewer)
+    first, second = (trained(kind(0.05, alpha=0.5), executor).get_weights() for kind in kinds)
+    expected = trained(fastml.SGD(0.025 * factor), executor).get_weights()
+    assert same_bits(first, second) and np.allclose(first[0], expected[0], rtol=1e-12)
+
+
 class Late(GradientDescent):
     def __init__(self, learning_rate=0.01, states=1):
         super().__init__(learning_rate)
