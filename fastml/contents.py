@@ -39,7 +39,8 @@ class Contents:
                 raise ValueError(f"{layer!r} must be the first of the layers")
             self._set_input_dim(layer.input_dim)
             return
-        if not isinstance(layer, Layer) or (type(layer).lower is Layer.lower and type(layer).call is Layer.call):
+        ways = ("call", "expand", "lower")
+        if not isinstance(layer, Layer) or all(getattr(type(layer), way) is getattr(Layer, way) for way in ways):
             why = ": a layer of your own needs a method call(self, x)" if isinstance(layer, Layer) else ""
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}{why}")
         if type(layer).lower is not Layer.lower and type(layer).call is not Layer.call:

@@ -135,7 +135,7 @@ class Layer(Told, Described, base=True):
         """
         if type(self).call is Layer.call:
             raise NotImplementedError
-        traced = self.__dict__.setdefault("_traced", {})  # the same in all programs of a model
+        traced = self.__dict__.setdefault("_kept_rows", {})  # the same in all programs of a model
         if d_in not in traced:
             what = f"layer {type(self).__name__}"
             names = vectors(what, self.parameters(d_in), d_in)
@@ -284,8 +284,8 @@ class Layer(Told, Described, base=True):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __getstate__(self):
-        """Without the models that it is in, which put themselves there again."""
-        return {name: value for name, value in self.__dict__.items() if name != "_models"}
+        """Without the models that it is in, which put themselves there again, and what it expands to anew."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_models", "_kept_parts")}
 
     def __repr__(self):
         names = [name for name in arguments_in_order(type(self)) if name not in COMMON and hasattr(self, name)]

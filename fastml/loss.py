@@ -25,19 +25,13 @@ class Loss(Told, Described, base=True):
     targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
 
     from_logits = None
-    _compiled = False
+    _unchanging = False  # once it is a model's
 
     def __setattr__(self, name, value):
-        if self._compiled:
+        if self._unchanging:
             told = f"{name} of {self!r} cannot be changed once the model is compiled: compile it with another loss"
             raise AttributeError(told)
         super().__setattr__(name, value)
-
-    def _fixed(self):
-        """A copy that stays as it is."""
-        found = copy.copy(self)
-        found.__dict__["_compiled"] = True
-        return found
 
     def constants(self):
         """The hyper-parameters by name."""
@@ -57,6 +51,13 @@ class Loss(Told, Described, base=True):
         return call_of(self)
 
 
+def unchanging(loss):
+    """A copy of a loss that stays as it is."""
+    loss = copy.copy(loss)
+    loss.__dict__["_unchanging"] = True
+    return loss
+
+
 class CustomLoss(Wrapper, Loss, base=True):
     """A user's loss: a function of y_true and y_pred, or a Loss with such a method `call`.
 
@@ -64,7 +65,7 @@ class CustomLoss(Wrapper, Loss, base=True):
     """
 
     def __init__(self, source):
-        source = copy.deepcopy(source)._fixed() if isinstance(source, Loss) else source
+        source = unchanging(copy.deepcopy(source)) if isinstance(source, Loss) else source
         self.source, self.name = source, called(source)
         self.rows = RowLoss(f"loss '{self.name}'", source.call if isinstance(source, Loss) else source)
 

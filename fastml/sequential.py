@@ -13,6 +13,7 @@ from fastml.callbacks import History
 from fastml.contents import Contents
 from fastml.data.arrays import as_list, as_row, put
 from fastml.layer import Layer, check_name
+from fastml.loss import unchanging
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.metrics import named_metric, resolve_metric
 from fastml.model import BaseModel
@@ -118,7 +119,7 @@ class Sequential(Contents, Stepwise, BaseModel):
 
         Raises ValueError for unknown names and for a loss that does not fit the output layer.
         """
-        optimizer, loss = resolve_optimizer(optimizer), resolve_loss(loss)._fixed()
+        optimizer, loss = resolve_optimizer(optimizer), unchanging(resolve_loss(loss))
         check_output(self._built_layers(), loss)
         metrics = [named_metric(metric) for metric in as_list(metrics, "metrics", "names or functions")]
         for name in metrics:

@@ -51,6 +51,38 @@ def test_a_call_is_traced_once_for_a_model(executor):
     assert len(CALLS) == 2
 
 
+class Block(Layer):
+    """Two layers, made anew whenever it is asked for them."""
+
+    def expand(self):
+        return [Noted(), Activation(lambda z: z * float(CALLS.append(z) or len(CALLS)))]
+
+
+@pytest.mark.parametrize("executor", ["compiled", "numpy"])
+def test_parts_of_a_layer_stay_as_they_are_for_a_model(executor):
+    CALLS.clear()
+    model = Sequential([Block(), Dense(1)], input_dim=5, seed=1, dtype="float64")
+    model.compile("sgd", executor=executor)
+    ones, weights = np.ones((1, 5)), np.linspace(1, 2, len(X))
+    factor = (model.predict(ones)[0] / model.get_weights()[0].sum())[0]
+    model.fit(X, Y, epochs=1, verbose=0)
+    model.fit(X, Y, epochs=1, sample_weight=weights, batch_size=3, verbose=0)
+    W = np.linspace(0, 1, 5)[:, None]
+    model.set_weights([W, np.zeros(1)])
+    expected = factor * X @ W
+    errors = ((expected - Y) ** 2)[:, 0]
+    assert np.allclose(model.predict(X), expected, rtol=1e-12)
+    assert np.isclose(model.evaluate(X, Y, verbose=0), errors.mean(), rtol=1e-12)
+    assert np.isclose(model.evaluate(X, Y, sample_weight=weights, verbose=0), weights @ errors / weights.sum())
+    assert np.isclose(model.gradients(X, Y)[0], errors.mean(), rtol=1e-12)
+    assert pickle.loads(pickle.dumps(model)).predict(X).shape == (len(X), 1)
+
+
+def test_a_layer_needs_a_way_to_be_computed():
+    with pytest.raises(TypeError, match="a layer of your own needs a method call"):
+        Sequential([type("Empty", (Layer,), {"parameters": lambda self, d_in: []})()])
+
+
 def test_a_layer_of_two_models_is_traced_for_each_width():
     CALLS.clear()
     layer = Noted()
