@@ -112,7 +112,9 @@ def call_of(thing):
     arguments = []
     for name, parameter in inspect.signature(type(thing)).parameters.items():
         value = getattr(thing, name, parameter.default)
-        if value != parameter.default or not arguments:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        if not np.array_equal(value, parameter.default) or not arguments:
             arguments.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value!r}")
     return f"{type(thing).__name__}({', '.join(arguments)})"
 

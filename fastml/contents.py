@@ -39,9 +39,14 @@ class Contents:
                 raise ValueError(f"{layer!r} must be the first of the layers")
             self._set_input_dim(layer.input_dim)
             return
-        if not isinstance(layer, Layer) or (type(layer).lower is Layer.lower and type(layer).call is Layer.call):
+        ways = ("call", "expand", "lower")
+        if not isinstance(layer, Layer) or all(getattr(type(layer), way) is getattr(Layer, way) for way in ways):
             why = ": a layer of your own needs a method call(self, x)" if isinstance(layer, Layer) else ""
             raise TypeError(f"a layer is expected, such as Dense(10); got {type(layer).__name__} {layer!r}{why}")
+        if type(layer).lower is not Layer.lower and type(layer).call is not Layer.call:
+            base = next(kind.__name__ for kind in type(layer).__mro__ if "lower" in vars(kind))
+            what = f"layer {type(layer).__name__}: its method call would not be used, as {base} has a method lower"
+            raise TypeError(f"{what}: derive it from Layer")
         if self._engine:
             raise RuntimeError("this model has its weights already: add layers before fit, predict or build")
         if any(layer is other for other in self.layers):

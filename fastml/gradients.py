@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def float64_twin(model, x, y, sample_weight):
         raise TypeError(f"model must be a Sequential, got {type(model).__name__}")
     model._check_compiled("gradient_check")
     twin = Sequential(model._built_layers(), input_dim=model.input_dim, dtype="float64", seed=model.seed)
-    twin.compile(model.optimizer, model.loss, executor=model.executor)
+    twin.compile(copy.copy(model.optimizer), model.loss, executor=model.executor)
     adapter = twin._adapter()
     x, y, weights = adapter.weighted(*adapter.rows(x, y, sample_weight))
     adapter.check_batches(len(x), len(x), model.optimizer)

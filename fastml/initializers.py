@@ -7,14 +7,13 @@ Where an initializer is asked for, a number means that value everywhere, and an 
 """
 
 import inspect
-from functools import partial
 
 import numpy as np
 
 from fastml.custom import called
 from fastml.data.arrays import as_array
 from fastml.keras_names import MISSING
-from fastml.registry import lookup
+from fastml.registry import Wrapper, lookup
 from fastml.telling import constructors, missing
 
 
@@ -95,15 +94,23 @@ INITIALIZERS = {
 }
 
 
-def given(random, shape, values, argument):
+class Given:
     """The values that the user gave, for every element or as an array."""
-    if values.ndim and values.shape != shape:
-        raise ValueError(f"{argument} has shape {values.shape}, but the parameter has {shape}")
-    return np.broadcast_to(values, shape)
+
+    def __init__(self, values, argument):
+        self.values, self.argument = values, argument
+
+    def __call__(self, random, shape):
+        if self.values.ndim and self.values.shape != shape:
+            raise ValueError(f"{self.argument} has shape {self.values.shape}, but the parameter has {shape}")
+        return np.broadcast_to(self.values, shape)
 
 
-class CustomInitializer:
-    """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets."""
+class CustomInitializer(Wrapper):
+    """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets.
+
+    Of a second argument that has a default, it gets one only in place of None or of a Generator.
+    """
 
     def __init__(self, source, argument):
         self.source, self.argument = source, argument
@@ -112,7 +119,10 @@ class CustomInitializer:
         except (TypeError, ValueError):
             parameters = ()
         places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.draws = len(places) > 1 and places[1].name != "dtype"  # which Keras passes there, and float64 serves
+        second = places[1] if len(places) > 1 and places[1].name != "dtype" else None  # which Keras passes there
+        default = second and second.default
+        given = default is None or default is inspect.Parameter.empty or isinstance(default, np.random.Generator)
+        self.draws = second is not None and given
 
     def __call__(self, random, shape):
         what = f"{self.argument} '{called(self.source)}'"
@@ -127,12 +137,11 @@ class CustomInitializer:
         return values
 
 
-RESOLVED = (CustomInitializer, partial)  # the latter of `given`
-
-
 def resolve_initializer(initializer, argument):
     """A function of a random stream and a shape, from a name, a number, an array or a user's function."""
-    if callable(initializer) and (initializer in INITIALIZERS.values() or isinstance(initializer, RESOLVED)):
+    if isinstance(initializer, (CustomInitializer, Given)):
+        return initializer
+    if callable(initializer) and any(initializer is known for known in INITIALIZERS.values()):
         return initializer
     if initializer is None or isinstance(initializer, type):
         raise TypeError(f"{argument} must be a name, a number, an array or a function, got {initializer!r}")
@@ -143,7 +152,7 @@ def resolve_initializer(initializer, argument):
     values = np.array(as_array(initializer, argument), dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{argument} holds a value that is not finite")
-    return partial(given, values=values, argument=argument)
+    return Given(values, argument)
 
 
 __getattr__ = missing("fastml.initializers", MISSING, constructors(INITIALIZERS, INITIALIZERS.get))

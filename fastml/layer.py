@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from fastml.attributes import positive_integer
 from fastml.custom.rows import custom_rows, vectors
-from fastml.files.description import Described, restore
+from fastml.files.description import Described, remade, restore
 from fastml.files.description import arguments as plain
 from fastml.keras_names import LAYER, snake
+from fastml.kernels.operation import HEADER, WORDS
 from fastml.regularizers import L1L2
 from fastml.telling import Told, arguments_in_order, arguments_of, told
 
+MOST_VECTORS = (WORDS - len(HEADER) - 4) // 2  # that an instruction has room for, with their gradients
 COMMON = ("name", "trainable", "input_dim", "input_shape")  # arguments that all layers have
 
 
@@ -22,14 +24,13 @@ class Weights(NamedTuple):
     """What a layer wants to keep: an array of this shape, what it starts as, and what training does to it.
 
     initializer : what kernel_initializer of `Dense` takes
+    role : "weight" decays; "bias" does not; "statistic" is not trained at all; "constant" is 0, and nobody sees it
     """
 
     name: str
     shape: tuple
     initializer: Callable | str | float
-    role: (
-        str  # "weight": decays; "bias": does not; "statistic": is not trained at all; "constant": 0, and nobody sees it
-    )
+    role: str
     regularizer: L1L2 | None = None
 
 
@@ -95,6 +96,7 @@ class Layer(Told, Described, base=True):
         Width of the data, for the first layer.
     """
 
+    _shared = ("name", "trainable")
     first = ""  # why the layer must be the first one of a model, for those that must
     codes = {}  # columns of the data that hold codes of categories, which must be checked: their number by column
     alone = True  # whether each row's output depends on that row alone, also while training
@@ -133,14 +135,20 @@ class Layer(Told, Described, base=True):
         """
         if type(self).call is Layer.call:
             raise NotImplementedError
-        what, kept = f"layer {type(self).__name__}", self.parameters(d_in)
-        return custom_rows(what, self.call, vectors(what, kept, d_in)).lower(to, x, d_in, self.trainable)
+        traced = self.__dict__.setdefault("_kept_rows", {})  # the same in all programs of a model
+        if d_in not in traced:
+            what = f"layer {type(self).__name__}"
+            names = vectors(what, self.parameters(d_in), d_in)
+            if len(names) > MOST_VECTORS:
+                raise ValueError(f"{what} has {len(names)} vectors of weights, at most {MOST_VECTORS} can be compiled")
+            traced.setdefault(d_in, custom_rows(what, self.call, names))  # another thread may have been there first
+        return traced[d_in].lower(to, x, d_in, self.trainable)
 
     def call(self, x, *weights):
         """The output for the rows x : (n, d), in functions of NumPy, in layers of your own that have no `lower`.
 
         weights : those of `parameters`, each a vector (d,). The output has the shape of x. The function is called once,
-        with arrays that note what is computed, and compiled with its gradient; see docs/custom/README.md.
+        with arrays that note what is computed, and compiled with its gradient; see docs/custom.
         """
         raise NotImplementedError
 
@@ -210,10 +218,10 @@ class Layer(Told, Described, base=True):
     @classmethod
     def from_config(cls, config):
         """The layer that `get_config` described."""
-        return cls(**{name: restore(value) for name, value in config.items()})
+        return remade(cls, {name: restore(value) for name, value in config.items()})
 
     def described(self):
-        names = [name for name in arguments_in_order(type(self)) if name not in COMMON]
+        names = [name for name in arguments_in_order(type(self)) if name not in (*self._shared, "input_shape")]
         common = {"name": self._name, "trainable": self.trainable}
         return self.attributes(names) | common | getattr(self, "arguments", {})
 
@@ -251,6 +259,9 @@ class Layer(Told, Described, base=True):
     def __setattr__(self, name, value):
         if not name.startswith("_"):
             known = settable(type(self))
+            if known is None and name not in (*COMMON, "alone") and hasattr(Layer, name):
+                if callable(getattr(Layer, name)) or getattr(type(self), name) is getattr(Layer, name):
+                    raise AttributeError(f"{name} of {type(self).__name__} cannot be set: all layers have one")
             if known is not None and (self._models or name not in known):
                 self._check_attribute(name, known)
             elif known is None and self._models and name in arguments_of(type(self)):
@@ -273,11 +284,8 @@ class Layer(Told, Described, base=True):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __getstate__(self):
-        """Without the models that it is in, which put themselves there again."""
-        return {name: value for name, value in self.__dict__.items() if name != "_models"}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
+        """Without the models that it is in, which put themselves there again, and what it expands to anew."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_models", "_kept_parts")}
 
     def __repr__(self):
         names = [name for name in arguments_in_order(type(self)) if name not in COMMON and hasattr(self, name)]

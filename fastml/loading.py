@@ -7,18 +7,18 @@ from fastml.files import saving
 from fastml.sequential import Sequential
 
 
-def estimator_of(description, model):
+def estimator_of(description, model, custom):
     """The estimator of a description, which needs scikit-learn."""
     from fastml.sklearn import restored
 
-    return restored(description, model)
+    return restored(description, model, custom)
 
 
-def trained_of(description, model):
+def trained_of(description, model, custom):
     """What of an estimator predicts, which does not."""
     from fastml.sklearn.files import restore_trained
 
-    return restore_trained(description, model)
+    return restore_trained(description, model, custom)
 
 
 def checked_objects(custom_objects):
@@ -39,14 +39,14 @@ def load(path: str | os.PathLike, custom_objects: dict | None = None):
     return saving.load(path, Sequential, estimator_of, checked_objects(custom_objects))
 
 
-def load_predictor(path: str | os.PathLike):
+def load_predictor(path: str | os.PathLike, custom_objects: dict | None = None):
     """What predicts of the estimator in a file, without scikit-learn: for services, where `load` gives the estimator.
 
     It has `predict`, `predict_one`, and of a classifier `predict_proba` and `predict_proba_one`, with the same answers;
-    see `fastml.trained.TrainedModel`. The file is checked as `load` does. Of a file that `Sequential.save` wrote it is
-    the Sequential. Raises `ModelFileError` where the file is none.
+    see `fastml.trained.TrainedModel`. The file is checked as `load` does, which also says what `custom_objects` are.
+    Of a file that `Sequential.save` wrote it is the Sequential. Raises `ModelFileError` where the file is none.
     """
-    return saving.load(path, Sequential, trained_of)
+    return saving.load(path, Sequential, trained_of, checked_objects(custom_objects))
 
 
 def read_table(path: str | os.PathLike, **how):

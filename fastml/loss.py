@@ -1,11 +1,14 @@
 """The base of all losses, and those that are functions of users."""
 
+import copy
+
 import numpy as np
 
 from fastml.attributes import Constant, call_of
 from fastml.custom import called
 from fastml.custom.loss import RowLoss
 from fastml.files.description import Described
+from fastml.registry import Wrapper
 from fastml.telling import Told
 
 
@@ -22,6 +25,13 @@ class Loss(Told, Described, base=True):
     targets = "numbers"  # or "counts", "probabilities", "distributions", "labels"
 
     from_logits = None
+    _unchanging = False  # once it is a model's
+
+    def __setattr__(self, name, value):
+        if self._unchanging:
+            told = f"{name} of {self!r} cannot be changed once the model is compiled: compile it with another loss"
+            raise AttributeError(told)
+        super().__setattr__(name, value)
 
     def constants(self):
         """The hyper-parameters by name."""
@@ -44,13 +54,21 @@ class Loss(Told, Described, base=True):
         return call_of(self)
 
 
-class CustomLoss(Loss, base=True):
+def unchanging(loss):
+    """A copy of a loss that stays as it is."""
+    loss = copy.copy(loss)
+    loss.__dict__["_unchanging"] = True
+    return loss
+
+
+class CustomLoss(Wrapper, Loss, base=True):
     """A user's loss: a function of y_true and y_pred, or a Loss with such a method `call`.
 
     y_true, y_pred : (rows, units), targets and predictions. The loss of each row, (rows,), or of each output.
     """
 
     def __init__(self, source):
+        source = unchanging(copy.deepcopy(source)) if isinstance(source, Loss) else source
         self.source, self.name = source, called(source)
         self.rows = RowLoss(f"loss '{self.name}'", source.call if isinstance(source, Loss) else source)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from fastml.custom import called
 from fastml.keras_names import MISSING, canonical
-from fastml.registry import lookup
+from fastml.registry import Wrapper, lookup
 from fastml.set_metrics import SET_METRICS, SetMetric, for_targets
 from fastml.telling import constructors, missing
 
@@ -62,13 +62,13 @@ METRICS = {
 }
 
 
-class CustomMetric(str):
+class CustomMetric(str, Wrapper):
     """The name of a user's metric, which is what logs call it, and its function of y_true and y_pred."""
-
-    source = None
 
     def value(self, a, y):
         """The metric of predictions a and targets y; ValueError where the function fails."""
+        y, a = y.view(), a.view()
+        y.flags.writeable = a.flags.writeable = False  # targets are the user's, and other metrics follow
         try:
             return float(np.mean(self.source(y, a)))
         except Exception as error:
@@ -84,6 +84,8 @@ def named_metric(metric):
     if not callable(metric) or isinstance(metric, (str, type)):
         return metric
     name = CustomMetric(called(metric))
+    if name == "loss":
+        raise ValueError("a metric cannot be called 'loss', which logs have already: give the function another name")
     name.source = metric
     return name
 

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 
 import numpy as np
 
@@ -9,9 +10,11 @@ from fastml.attributes import Constant, Flag, call_of
 from fastml.custom.update import GIVEN, Update, hyperparameters
 from fastml.files.description import Described
 from fastml.keras_names import ARGUMENTS
+from fastml.kernels.operation import HEADER, WORDS
 from fastml.schedules import Schedule
-from fastml.telling import Told, arguments_of
+from fastml.telling import Told, arguments_in_order, arguments_of
 
+MOST_NUMBERS = WORDS - len(HEADER) - 3  # that an instruction has room for, beside the weights and their decay
 SHARED = ("learning_rate", "weight_decay", "decay_all", "clipvalue", "clipnorm", "global_clipnorm")
 
 
@@ -53,6 +56,8 @@ class Optimizer(Told, Described, base=True):
     def __setattr__(self, name, value):
         """Refuses what looks like a hyper-parameter and would have no effect, such as lr; notes are free."""
         own = arguments_of(type(self))
+        if name in ("op", "bounds") or callable(getattr(GradientDescent, name, None)):
+            raise AttributeError(f"{name} of {type(self).__name__} cannot be set: all optimizers have one of their own")
         if name not in own and not hasattr(type(self), name):
             close = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
             why = ARGUMENTS.get(name) or (f"did you mean '{close[0]}'?" if close else None)
@@ -73,10 +78,7 @@ class Optimizer(Told, Described, base=True):
         """What the operation takes of the hyper-parameters, by the names of its operands."""
         return self.constants()
 
-    @property
-    def start(self):
-        """The start value of each state array; there are as many, each as long as the parameters."""
-        return ()
+    start = ()  # the start value of each state array; there are as many, each as long as the parameters
 
     @property
     def bounds(self):
@@ -126,6 +128,7 @@ class GradientDescent(Optimizer, base=True):
     learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm : see `fastml.optimizers`.
     """
 
+    _shared = SHARED
     learning_rate = Rate(0)
     weight_decay = Constant(0)
     decay_all = Flag()
@@ -154,7 +157,14 @@ class GradientDescent(Optimizer, base=True):
         raise NotImplementedError
 
     def constants(self):
-        return super().constants() | (self._update and hyperparameters(self, GIVEN + SHARED) or {})
+        if self._update is None:
+            return super().constants()
+        own, kind = hyperparameters(self, GIVEN + SHARED), type(self).__name__
+        for name in self._update.constants:
+            if name not in own and name not in SHARED:
+                value = getattr(self, name)
+                raise TypeError(f"{name} of {kind} was a number when it was compiled, got {value!r}: compile again")
+        return super().constants() | own
 
     @property
     def _update(self):
@@ -162,17 +172,32 @@ class GradientDescent(Optimizer, base=True):
         if type(self).step is GradientDescent.step:
             return None
         if "_traced" not in self.__dict__:
-            names = hyperparameters(self, GIVEN + SHARED)
-            self.__dict__["_traced"] = Update(self, ["weight_decay", *names])
-        return self.__dict__["_traced"]
+            self.trace()
+        return self.__dict__["_traced"][0]
 
     def described(self):
-        others = self.attributes(SHARED) if self._update else {}  # which a user's passes on
-        return super().described() | others
+        if self._update is None:
+            return super().described()
+        return super().described() | self.__dict__["_traced"][1] | self.attributes(SHARED)  # which a user's passes on
 
     def trace(self):
-        """Raises TypeError or ValueError where a `step` of the user's cannot be compiled."""
-        return self._update
+        """Takes the formula of a user's `step`, and what is no number in it, as they are now.
+
+        TypeError or ValueError where it cannot be compiled.
+        """
+        what, names = f"optimizer {type(self).__name__}", arguments_in_order(type(self))
+        if any(name not in self.__dict__ for name in SHARED):
+            raise TypeError(f"{what}: its constructor must call super().__init__(learning_rate, **common)")
+        if "t" in names:
+            raise TypeError(f"{what}: t counts updates, its argument of this name must have another one")
+        numbers_ = isinstance(self.start, (tuple, list)) and all(isinstance(s, numbers.Real) for s in self.start)
+        if not numbers_:
+            raise TypeError(f"{what}: start must be a tuple of numbers, one for each state array, got {self.start!r}")
+        found = hyperparameters(self, GIVEN + SHARED)
+        if len(found) > MOST_NUMBERS:
+            raise ValueError(f"{what} has {len(found)} hyper-parameters, at most {MOST_NUMBERS} can be compiled")
+        options = {name: vars(self)[name] for name in names if name in vars(self) and name not in (*found, *SHARED)}
+        self.__dict__["_traced"] = Update(self, ["weight_decay", *found]), options
 
     @property
     def op(self):
@@ -183,9 +208,6 @@ class GradientDescent(Optimizer, base=True):
     def operands(self):
         constants = self.constants()
         return constants | (self._update.operands(constants) if self._update else {})
-
-    def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_traced"}
 
     def _set(self, learning_rate, weight_decay, decay_all, clipvalue, clipnorm, global_clipnorm, **constants):
         """Sets what all of them take and their own constants."""

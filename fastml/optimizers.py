@@ -204,12 +204,14 @@ def resolve_optimizer(optimizer):
     if type(optimizer) in OPTIMIZERS.values():
         return optimizer
     if isinstance(optimizer, GradientDescent) and type(optimizer).step is not GradientDescent.step:
+        base = next((kind.__name__ for kind in OPTIMIZERS.values() if isinstance(optimizer, kind)), None)
+        if base:
+            what = f"optimizer {type(optimizer).__name__}: its method step would not be used"
+            raise TypeError(f"{what}, as {base} has an update of its own: derive it from GradientDescent")
         optimizer.trace()
         return optimizer
     if isinstance(optimizer, Optimizer) and type(optimizer) not in (Optimizer, GradientDescent):
-        raise TypeError(
-            f"optimizer {optimizer!r} needs the base GradientDescent and a method step; see docs/custom/README.md"
-        )
+        raise TypeError(f"optimizer {optimizer!r} needs the base GradientDescent and a method step; see docs/custom")
     if isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer {optimizer!r} is none of {', '.join(cls.__name__ for cls in OPTIMIZERS.values())}")
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):

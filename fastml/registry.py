@@ -3,6 +3,12 @@
 from fastml.keras_names import canonical, hint
 
 
+class Wrapper:
+    """What stands for a user's function or object, its `source`, where fastml has objects of its own."""
+
+    source = None
+
+
 def lookup(registry, name, kind):
     """The entry of a registry that a name means, or an error that says which names there are.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Iterable
 
@@ -14,6 +13,7 @@ from fastml.callbacks import History
 from fastml.contents import Contents
 from fastml.data.arrays import as_list, as_row, put
 from fastml.layer import Layer, check_name
+from fastml.loss import unchanging
 from fastml.losses import Loss, name_of, resolve_loss
 from fastml.metrics import named_metric, resolve_metric
 from fastml.model import BaseModel
@@ -108,7 +108,7 @@ class Sequential(Contents, Stepwise, BaseModel):
             A name of `OPTIMIZERS`, or an instance such as ``Adam(learning_rate=0.01)``. Its state starts anew.
         loss : name, Loss or function
             A name of `LOSSES`, such as "mse" for short, an instance such as ``Huber(delta=2.0)``, or a function of your
-            own of y_true and y_pred, see docs/custom/README.md.
+            own of y_true and y_pred, see docs/custom.
         metrics : list of names and functions
             accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error,
             root_mean_squared_error, mean_absolute_error; auc, precision, recall, f1, r2, which `fit` logs for
@@ -119,7 +119,7 @@ class Sequential(Contents, Stepwise, BaseModel):
 
         Raises ValueError for unknown names and for a loss that does not fit the output layer.
         """
-        optimizer, loss = resolve_optimizer(optimizer), copy.copy(resolve_loss(loss))
+        optimizer, loss = resolve_optimizer(optimizer), unchanging(resolve_loss(loss))
         check_output(self._built_layers(), loss)
         metrics = [named_metric(metric) for metric in as_list(metrics, "metrics", "names or functions")]
         for name in metrics:

@@ -35,6 +35,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastml.keras_names import canonical
+from fastml.registry import Wrapper
 
 
 class SetMetric(NamedTuple):
@@ -137,7 +138,7 @@ def for_targets(metric, targets, units):
 
 def check_classes(y, name, targets, metrics):
     """ValueError where one of the metrics, which are names, is of classes, but the targets are other numbers."""
-    metrics = (canonical(metric, SET_METRICS) for metric in metrics)
+    metrics = (canonical(metric, SET_METRICS) for metric in metrics if not isinstance(metric, Wrapper))
     metric = next((metric for metric in metrics if metric in SET_METRICS and SET_METRICS[metric].classes), None)
     if metric is None or targets != "numbers":
         return

@@ -35,6 +35,6 @@ Threads all run the same program; ``slices.py`` says who does what, ``team.py`` 
 go. A kernel works on what it is given and knows nothing of them: some rows, some columns, some elements.
 
 Where to look: ``executor.py`` runs a ``job.py``: for each step all instructions of a program, each of which carries the
-address of its entry (``operation.py``). ``operations.py`` lists the files that have some. This package imports nothing
-of fastml outside itself, and is imported only by its name ``fastml.kernels``.
+address of its entry (``operation.py``). ``operations.py`` knows all of them, as it imports every file here. This
+package imports nothing of fastml outside itself, and is imported only by its name ``fastml.kernels``.
 """

@@ -38,9 +38,11 @@ class Function(NamedTuple):
 
 
 def function(name, formula, registry=FUNCTIONS, twin=None):
-    """A new Function."""
-    if name in registry and registry is FUNCTIONS:
-        raise ValueError(f"there is an elementwise function {name!r} already")
+    """A new Function. It replaces one of the same module, which has been loaded again."""
+    if registry is FUNCTIONS:
+        if name in registry and registry[name].formula.__module__ != formula.__module__:
+            raise ValueError(f"there is an elementwise function {name!r} already")
+        registry.pop(name, None)
     number = next(NUMBERS)
     NUMBERED[number] = made = Function(name, number, formula, twin)
     return registry.setdefault(name, made)  # another thread may have been there first

@@ -39,7 +39,7 @@ JOB = np.dtype(
         ("threads", np.int64),
         ("slices", np.int64),  # address of as many SLICEs
         ("workers", np.int64),  # address of the addresses of `threads` - 1 WORKERs; see `team`
-        ("arrived", np.int64),  # address of three int64 in a cache line of their own; see `team.barrier`
+        ("arrived", np.int64),  # address of three int64 in a cache line of their own; see `team.wait_for_all`
         ("patience", np.int64),  # epochs without progress of the loss that end the job, or 0 where they do not
         ("waited", np.int64),  # epochs since there was some; the executor keeps it
         ("scale", np.float64),  # factor of the mean loss of an epoch, which is then compared

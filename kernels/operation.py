@@ -128,8 +128,11 @@ def named(name):
 
 
 def register(name, kernel, registry=OPERATIONS, twin=None, **instead):
-    """An Operation of a kernel; `instead` has operands in place of those of its annotations."""
-    if name in registry and registry is OPERATIONS:
+    """An Operation of a kernel; `instead` has operands in place of those of its annotations.
+
+    It replaces one of the same module and function, which has been loaded again.
+    """
+    if registry is OPERATIONS and name in registry and place_of(registry[name].kernel) != place_of(kernel):
         raise ValueError(f"there is an operation {name!r} already")
     declared = inspect.get_annotations(kernel.py_func) | instead
     parameters = inspect.signature(kernel.py_func).parameters
@@ -138,8 +141,18 @@ def register(name, kernel, registry=OPERATIONS, twin=None, **instead):
         raise TypeError(f"operation {name!r}: the operand {lacking[0]!r} has no annotation that says where it stands")
     operands = {parameter: declared[parameter].named(parameter) for parameter in parameters}
     number = next(NUMBERS)
-    NUMBERED[number] = made = Operation(name, number, kernel, operands, layout_of(name, operands), twin)
+    made = Operation(name, number, kernel, operands, layout_of(name, operands), twin)
+    if registry is OPERATIONS:
+        if registry.get(name, made).layout != made.layout:  # programs that there are would read the wrong words
+            raise ValueError(f"operation {name!r} has other operands than when it was loaded first: restart Python")
+        registry[name] = made
+    NUMBERED[number] = made
     return registry.setdefault(name, made)  # another thread may have been there first
+
+
+def place_of(kernel):
+    """Where a kernel was written: module and function."""
+    return kernel.py_func.__module__, kernel.py_func.__qualname__
 
 
 def layout_of(name, operands):

@@ -488,6 +488,20 @@ def test_initializers_draw_what_the_seed_says():
     built(np.ones)
 
 
+def test_an_initializer_keeps_the_default_of_another_argument():
+    def scaled(shape, scale=0.25):
+        return np.full(shape, scale)
+
+    def drawn(shape, generator=None):
+        return generator.normal(size=shape)
+
+    quarter = np.array([0.25])
+    for start in (scaled, lambda shape, scale=quarter: np.broadcast_to(scale, shape)):
+        assert (Sequential([Dense(3, kernel_initializer=start)], input_dim=2).get_weights()[0] == 0.25).all()
+    built(drawn)
+    built(lambda shape, generator=RANDOM: generator.normal(size=shape))
+
+
 def test_hyper_parameters_may_be_set_at_any_time():
     model = fitted({"optimizer": Descent})
     model.optimizer.alpha, before = 0.0, model.get_weights()

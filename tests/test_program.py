@@ -1,5 +1,8 @@
 """Lowering: the instructions that a model becomes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -8,11 +11,12 @@ from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operation import instruction
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.tiling import SCRATCH
+from fastml.optimizers import SGD
 from fastml.program import linking
 from fastml.program.compiled import DTYPES
 from fastml.program.lowering import lower
 from fastml.program.plan import WHOLE, Plan
-from fastml.program.program import Buffers, aligned_zeros, assembled, disassembled
+from fastml.program.program import Buffers, aligned_zeros, assembled, disassembled, update_instructions
 
 PARTS = ("training", "gradient", "value", "evaluation", "prediction")
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # applied by the matrix products
@@ -364,3 +368,78 @@ def test_without_a_loss_only_prediction_has_instructions():
 def test_no_weights_to_train():
     with pytest.raises(ValueError, match="no weights to train"):
         lowered([Activation("relu")])
+
+
+def test_an_update_that_lacks_an_operand_is_an_error(monkeypatch):
+    """Rather than a 0 in its place."""
+    sgd, operands = SGD(0.1, momentum=0.9), SGD.operands
+    monkeypatch.setattr(SGD, "operands", lambda self: {n: v for n, v in operands(self).items() if n != "momentum"})
+    spans = {"weight": [(0, 16)], "bias": [(16, 16)], "each": [(0, 16), (16, 16)], "all": [(0, 32)]}
+    with pytest.raises(TypeError, match="the operation 'momentum_update' lacks the operand 'momentum'"):
+        update_instructions(sgd, spans)
+    with pytest.raises(KeyError, match="size"):
+        assembled([{"op": "scale", "W": 0}])
+
+
+RELOAD = """
+import importlib, warnings
+import numpy as np
+import fastml
+from fastml.kernels import activations, elementwise, operation, sgd
+from fastml.program import linking
+
+x = np.random.default_rng(0).normal(size=(40, 5))
+
+def trained():
+    model = fastml.Sequential([fastml.Dense(4, "silu"), fastml.Dense(1)], seed=1, dtype="float64")
+    model.compile("sgd")
+    model.fit(x, x[:, :1], epochs=2, verbose=0)
+    return model
+
+before = trained()
+known = len(linking.compiled)
+warnings.simplefilter("ignore", RuntimeWarning)  # that code is not kept
+importlib.reload(sgd)
+importlib.reload(activations)
+after = trained()
+assert {name for name, _ in linking.compiled[known:]} == {"sgd_update", "silu", "silu_slope"}
+for model in (before, after):
+    model.fit(x, x[:, :1], epochs=2, verbose=0)
+assert all(np.array_equal(*pair) for pair in zip(before.get_weights(), after.get_weights()))
+
+with open(activations.__file__, encoding="utf-8") as file:
+    text = file.read()
+changed = text.replace("return z * vmath.sigmoid(z)", "return z + z")
+assert changed != text
+exec(compile(changed, activations.__file__, "exec"), vars(activations))  # as a reload does after an edit
+model = trained()
+W, b, V, c = model.get_weights()
+assert np.allclose(model.predict(x), 2 * (x @ W + b) @ V + c)
+
+for register, kernel in (
+    (lambda name, kernel: operation.register(name, kernel), operation.njit(lambda: None)),
+    (elementwise.function, lambda u, v, alpha: u),
+):
+    name = "sgd_update" if register is not elementwise.function else "silu"
+    try:
+        register(name, kernel)
+    except ValueError as error:
+        assert f"{name!r} already" in str(error)
+    else:
+        raise AssertionError(name)
+with open(sgd.__file__, encoding="utf-8") as file:
+    text = file.read()
+changed = text.replace("def sgd_update(", "def sgd_update(other: Number(), ")
+assert changed != text
+try:
+    exec(compile(changed, sgd.__file__, "exec"), vars(sgd))
+except ValueError as error:
+    assert "'sgd_update' has other operands than when it was loaded first" in str(error)
+else:
+    raise AssertionError("other operands")
+"""
+
+
+def test_modules_of_kernels_may_be_loaded_again():
+    """As notebooks do after an edit: programs that come then have the new code."""
+    subprocess.run([sys.executable, "-c", RELOAD], check=True, timeout=300)

@@ -53,7 +53,8 @@ class Update:
 
     def operation(self):
         """The name of the operation."""
-        name, constants = f"custom_{self.formula.digest}_update", list(self.operands(dict.fromkeys(self.constants)))
+        constants = list(self.operands(dict.fromkeys(self.constants)))  # of which the formula may need fewer
+        name = f"custom_{self.formula.digest}_{len(constants)}_update"
         return update_operation(name, self.formula, self.states, constants, self.run)
 
     def operands(self, constants):

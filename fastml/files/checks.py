@@ -6,11 +6,11 @@ be one that a model can have, and nothing may be made that is larger than what t
 
 import json
 import math
-from functools import partial
 
 import numpy as np
 
 from fastml.attributes import positive_integer
+from fastml.initializers import Given
 from fastml.layers import Layer, Normalization
 
 MOST_TENSORS = 2**17  # in a file: each takes time and memory, also an empty one
@@ -86,7 +86,7 @@ def expected_tensors(layers, width, optimizer):
         for weights in layer.parameters(width):
             if weights.role == "constant":
                 continue
-            if isinstance(weights.initializer, partial):  # an array, which must fit
+            if isinstance(weights.initializer, Given):  # an array, which must fit
                 weights.initializer(None, weights.shape)
             name = f"{position}.{weights.name}"
             least = 0 if weights.name == "variance" else -math.inf

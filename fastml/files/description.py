@@ -4,13 +4,14 @@ Functions and classes of users are described by their names; who makes the objec
 """
 
 import inspect
-from functools import partial
+import math
 
 import numpy as np
 
 from fastml.custom import called
-from fastml.initializers import INITIALIZERS
-from fastml.registry import lookup
+from fastml.initializers import INITIALIZERS, Given
+from fastml.registry import Wrapper, lookup
+from fastml.telling import arguments_in_order
 
 CLASSES = {}  # fastml's, by name: those that are derived from Described
 
@@ -21,6 +22,8 @@ class Described:
     A class that is but the `base` of others is no class of things.
     """
 
+    _shared = ()  # arguments of the base that may be set afterwards: a user's constructor need not take them
+
     def __init_subclass__(cls, base=False, **options):
         super().__init_subclass__(**options)
         if not base and cls.__module__.startswith("fastml."):
@@ -28,9 +31,7 @@ class Described:
 
     def described(self):
         """The arguments that make the like of it, by name: attributes, where `arguments` does not say others."""
-        parameters = inspect.signature(type(self)).parameters.values()
-        names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-        return self.attributes(names) | getattr(self, "arguments", {})
+        return self.attributes(arguments_in_order(type(self))) | getattr(self, "arguments", {})
 
     def attributes(self, names):
         """The attributes of these names; TypeError where one lacks."""
@@ -41,6 +42,7 @@ class Described:
         return {name: getattr(self, name) for name in names}
 
 
+SEQUENCES = {"list": list, "tuple": tuple}
 LATER = {"name": None, "trainable": True, "use_bias": True}  # which the first version of the format does not know
 LATER |= {"from_logits": None, "clipnorm": None, "derivative": None}  # and what is usual
 
@@ -50,24 +52,34 @@ class Unknown(ValueError):
 
 
 def describe(thing, custom=None):
-    """A number, string, None or object as what JSON holds: objects by class and constructor's arguments.
+    """A number, string, None, array or object as what JSON holds: objects by class and constructor's arguments.
 
-    So are dicts by column, whose keys JSON would make strings; tuples are lists. Users' functions and classes are put
-    into the dict `custom` by their names, under which the description has them; ValueError where two have one name.
-    TypeError for anything else.
+    So are what JSON would make something else of: infinite numbers, lists, which are arrays, tuples, and dicts by
+    column. Users' functions and classes are put into the dict `custom` by their names, under which the description has
+    them; ValueError where two have one name. TypeError for anything else.
     """
-    thing = getattr(thing, "source", thing)  # of what wraps a user's function or object
+    custom = {} if custom is None else custom
+    if isinstance(thing, Wrapper):
+        thing = thing.source
+    if isinstance(thing, Given):  # an initializer that the user gave as a number or an array
+        thing = thing.values
+    if isinstance(thing, np.ndarray) and thing.dtype.kind in "biufU":
+        return nested(thing.tolist(), custom)
+    if isinstance(thing, np.generic):
+        thing = thing.item()
+    if isinstance(thing, float) and not math.isfinite(thing):
+        return {"class": "float", "arguments": {"value": str(float(thing))}}
     if thing is None or isinstance(thing, (bool, int, float, str)):
         return thing
-    if thing in INITIALIZERS.values():
-        return next(name for name, function in INITIALIZERS.items() if function is thing)
-    if isinstance(thing, partial):  # an initializer that the user gave as a number or an array
-        return thing.keywords["values"].tolist()
-    custom = {} if custom is None else custom
+    for name, function in INITIALIZERS.items():
+        if thing is function:
+            return name
     kind = type(thing)
-    if isinstance(thing, tuple):
-        return [describe(entry, custom) for entry in thing]
+    if kind in SEQUENCES.values():
+        return {"class": kind.__name__, "arguments": {"values": [describe(entry, custom) for entry in thing]}}
     if isinstance(thing, dict):
+        if not all(isinstance(column, (int, np.integer)) for column in thing):
+            raise TypeError("a dict can be saved only where its keys are whole numbers")
         return {"class": "dict", "arguments": {str(column): describe(value, custom) for column, value in thing.items()}}
     if CLASSES.get(kind.__name__) is kind:
         return {"class": kind.__name__, "arguments": arguments(thing, custom)}
@@ -80,10 +92,32 @@ def describe(thing, custom=None):
     raise TypeError(f"{thing!r} cannot be saved: its class {kind.__name__} is not one of fastml's own")
 
 
+def nested(values, custom):
+    """The description of a value, of lists as those of arrays: lists of lists."""
+    if isinstance(values, list):
+        return [nested(value, custom) for value in values]
+    return describe(values, custom)
+
+
 def arguments(thing, custom):
-    """The arguments of a thing as plain data, those of `LATER` only where they are not as usual."""
-    found = {name: value for name, value in thing.described().items() if name not in LATER or value != LATER[name]}
-    return {name: describe(value, custom) for name, value in found.items()}
+    """The arguments of a thing as plain data, of fastml's those of `LATER` only where they are not as usual.
+
+    TypeError where the like of a user's could not be made of them.
+    """
+    kind, found = type(thing), thing.described()
+    if CLASSES.get(kind.__name__) is kind:
+        found = {name: value for name, value in found.items() if name not in LATER or value != LATER[name]}
+        return {name: nested(list(v) if type(v) is tuple else v, custom) for name, v in found.items()}
+    for p in inspect.signature(kind).parameters.values():
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in found:
+            raise TypeError(f"{kind.__name__} cannot be saved: its constructor needs {p.name!r}, which no file has")
+    plain = {}
+    for name, value in found.items():
+        try:
+            plain[name] = describe(value, custom)
+        except TypeError as error:
+            raise TypeError(f"{kind.__name__} cannot be saved with its argument {name!r}: {error}") from error
+    return plain
 
 
 def note(custom, thing):
@@ -98,8 +132,11 @@ def restore(description, custom=None):
 
     custom : dict from their names to users' functions and classes.
     """
+    if isinstance(description, list):
+        array = np.array(description)
+        return array if array.dtype != object else np.array([restore(entry, custom) for entry in description])
     if not isinstance(description, dict):
-        return np.array(description) if isinstance(description, list) else description
+        return description
     if set(description) != {"class", "arguments"} or not isinstance(description["arguments"], dict):
         raise ValueError(f"no description of an object: {description}")
     if description["class"] == "dict":
@@ -108,13 +145,31 @@ def restore(description, custom=None):
             raise ValueError(f"columns must be whole numbers, got {', '.join(description['arguments'])}")
         return entries
     arguments = description["arguments"]
+    if description["class"] == "float":
+        return {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[arguments["value"]]
+    if description["class"] in SEQUENCES:
+        return SEQUENCES[description["class"]](restore(value, custom) for value in arguments["values"])
     if description["class"] == "function":
         return own(arguments, custom)
     if description["class"] == "custom":
         kind, arguments = own(arguments, custom), arguments["arguments"]
-    else:
-        kind = lookup(CLASSES, description["class"], "class")
+        return remade(kind, {name: restore(value, custom) for name, value in arguments.items()})
+    kind = lookup(CLASSES, description["class"], "class")
     return kind(**{name: restore(value, custom) for name, value in arguments.items()})
+
+
+def remade(kind, given):
+    """The object of a user's class with these arguments, each in the way in which the constructor takes it."""
+    call = inspect.signature(kind).bind_partial()
+    parameters = call.signature.parameters.values()
+    taken = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name in given}
+    shared = {name: given[name] for name in getattr(kind, "_shared", ()) if name in given}
+    call.arguments.update({name: given[name] for name in taken})
+    others = {name: value for name, value in given.items() if name not in taken and name not in shared}
+    made = kind(*call.args, **call.kwargs, **others)
+    for name, value in shared.items():
+        setattr(made, name, value)
+    return made
 
 
 def own(arguments, custom):

@@ -158,7 +158,8 @@ def digest(text, tensors):
 def load(path, sequential, estimator=None, custom=None):
     """The model in a file, an instance of `sequential`, or what `estimator` makes of it and an estimator's description.
 
-    Without such a function, a file of an estimator is refused. custom : users' functions and classes by name.
+    Without such a function, a file of an estimator is refused. custom : users' functions and classes by name, which
+    `estimator` takes as well.
     """
     return made(path, *read(path), sequential, estimator, custom)[0]
 
@@ -173,7 +174,7 @@ def made(path, text, tensors, sequential, estimator=None, custom=None):
             if described is not None and estimator is None:
                 raise ModelFileError(f"{path} holds an estimator, not a model alone: use fastml.load")
             model = rebuilt(description, tensors, sequential, custom)
-            return (model if described is None else estimator(described, model)), description
+            return (model if described is None else estimator(described, model, custom)), description
         writer = str(description["fastml"])[:40]
     except ModelFileError:
         raise

@@ -33,6 +33,7 @@ ERASED = "\x1b[K"  # for terminals: the line is empty from here on
 CUSTOM_KEPT = 256  # files of users' functions, which share one name
 
 _addresses = {}  # of what is compiled, by name and dtype
+_sources = {}  # the operations and functions that they are of: another one after a reload
 _kept = []  # what the addresses are in: it must not be freed
 compiled = []  # names and dtypes of what was compiled in this process, rather than loaded
 _lock, _numba_lock = forks.Lock(), forks.Lock(global_compiler_lock._lock)  # in the order in which they are taken
@@ -96,6 +97,12 @@ def is_custom(name):
     return name in operation.CUSTOM or name in elementwise.CUSTOM
 
 
+def source_of(name):
+    """The Operation or Function of a name, None for the executor."""
+    registries = OPERATIONS, operation.CUSTOM, FUNCTIONS, elementwise.CUSTOM
+    return next((registry[name] for registry in registries if name in registry), None)
+
+
 def key_of(name, dtype):
     """The key that code is kept under."""
     return (name, dtype) if is_custom(name) else dtype
@@ -153,14 +160,15 @@ def executor(alone=False):
 
 def ready(wanted):
     """Has names of operations and elementwise functions ready, pairs with dtypes: compiled or loaded from disk."""
-    missing = [pair for pair in wanted if pair not in _addresses]
+    missing = [pair for pair in wanted if pair not in _addresses or _sources.get(pair) is not source_of(pair[0])]
     if not missing:
         return
     before = len(compiled)
     with _lock, hold_interrupts(), global_compiler_lock:
         for pair in missing:
-            if pair not in _addresses:
-                _addresses[pair] = build(*pair)
+            source = source_of(pair[0])
+            if pair not in _addresses or _sources.get(pair) is not source:
+                _addresses[pair], _sources[pair] = build(*pair), source
     if len(compiled) > before:
         conclude()
 

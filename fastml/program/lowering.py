@@ -174,7 +174,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     to.emit("gather_inputs", x=x, width=d_in)
     gather = to.take()
 
-    width, products, chain, link = d_in, 0, elementary(layers), []
+    width, products, chain, link = d_in, 0, elementary(layers, kept_parts), []
     for layer in layers:
         products += layer.products(width)
         width = layer.units_out(width)
@@ -253,9 +253,17 @@ def inference_parts(to, objective, chain, link, gather, x, d_in, width, metrics)
     return parts | {"prediction": joined(forward, to.take(), barrier)}  # before anyone takes the next batch
 
 
-def elementary(layers):
+def elementary(layers, parts=lambda layer: layer.expand()):
     """The layers as pairs of position and elementary layer."""
-    return [(position, part) for position, layer in enumerate(layers) for part in layer.expand()]
+    return [(position, part) for position, layer in enumerate(layers) for part in parts(layer)]
+
+
+def kept_parts(layer):
+    """What a layer of an engine expands to: the same in all its programs, as functions are traced once."""
+    kept = layer.__dict__.setdefault("_kept_parts", {})  # by what may still change
+    if layer.trainable not in kept:
+        kept.setdefault(layer.trainable, layer.expand())  # another thread may have been there first
+    return kept[layer.trainable]
 
 
 def check_output(layers, loss, units=None):

@@ -11,7 +11,7 @@ from fastml.initializers import resolve_initializer
 from fastml.kernels import operations  # noqa: F401 to know all of them
 from fastml.kernels.elementwise import NUMBERED as FUNCTIONS
 from fastml.kernels.elementwise import named as function_named
-from fastml.kernels.operation import INSTRUCTION
+from fastml.kernels.operation import HEADER, INSTRUCTION, instruction
 from fastml.kernels.operation import NUMBERED as OPERATIONS
 from fastml.kernels.operation import named as operation_named
 from fastml.layer import Weights
@@ -160,9 +160,15 @@ def layout(layers, d_in, line):
 def checked(layer, weights):
     """The Weights of a layer; TypeError or ValueError where a user's layer has listed something else."""
     names = set()
+    if not isinstance(weights, (list, tuple)):
+        raise TypeError(f"parameters of {layer!r} must give a list of Weights, got {type(weights).__name__}")
     for w in weights:
         if not isinstance(w, Weights):
             raise TypeError(f"parameters of {layer!r} must be Weights, got {type(w).__name__}")
+        if not isinstance(w.shape, tuple) or not all(isinstance(size, (int, np.integer)) for size in w.shape):
+            raise TypeError(f"{layer!r}: the shape of {w.name!r} must be a tuple such as (d_in,), got {w.shape!r}")
+        if not isinstance(w.regularizer, (L1L2, type(None))):
+            raise TypeError(f"{layer!r}: the regularizer of {w.name!r} must be as L2(0.01), got {w.regularizer!r}")
         if w.name in names:
             raise ValueError(f"{layer!r}: two weights are called {w.name!r}")
         if w.role not in ROLES:
@@ -205,8 +211,9 @@ def encoded(row):
     operation, function = operation_named(row["op"]), row.get("function")
     numbers = {"op": operation.number, "function": function_named(function).number if function else 0}
     values, words = row | numbers, array.view(np.int64)
-    for k, name in enumerate(operation.layout.names):  # a word each
-        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = values.get(name, 0)
+    for k, name in enumerate(operation.layout.names):  # a word each; all but the header's must be there
+        value = values.get(name, 0) if name in HEADER else values[name]
+        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = value
     return array
 
 
@@ -248,12 +255,12 @@ def update_instructions(optimizer, spans):
     has one for each parameter. Threads meet where the next instruction shares out the weights in another way, or reads
     them all. The gradients of frozen weights are 0.
     """
-    nothing, barrier, rows = {"op": None}, {"op": "barrier"}, []
+    nothing, barrier, rows = {"op": None}, instruction("barrier"), []
 
     def clip_norm(clip, W, size):
         place = {"W": W, "size": size}
-        measure = {"op": "measure_norm", "clip": clip, **place}
-        return [measure, barrier, {"op": "scale", **place}, barrier]  # before anyone changes what others measure
+        measure = instruction("measure_norm", clip=clip, **place)
+        return [measure, barrier, instruction("scale", **place), barrier]  # before anyone changes what others measure
 
     def clipped(clip, which, instructions):
         for W, size in spans[which]:
@@ -261,24 +268,28 @@ def update_instructions(optimizer, spans):
             rows.extend([nothing] * len(found) if clip is None else found)
 
     def clip_value(clip, W, size):
-        return [{"op": "clip_value", "W": W, "size": size, "clip": clip}, barrier]
+        return [instruction("clip_value", W=W, size=size, clip=clip), barrier]
 
     clipped(optimizer.clipvalue, "all", clip_value)
     if optimizer.clipnorm is not None:
         clipped(optimizer.clipnorm, "each", clip_norm)
     clipped(optimizer.global_clipnorm, "all", clip_norm)
-    rows.append({"op": "begin_update"})
+    rows.append(instruction("begin_update"))
     constants = optimizer.operands()
     taken = operation_named(optimizer.op).fields
-    update = {"op": optimizer.op, **{name: value for name, value in constants.items() if name in taken}}
+    given = {name: value for name, value in constants.items() if name in taken}
+
+    def update(W, size, **others):
+        return instruction(optimizer.op, **{**given, "W": W, "size": size, **others})
+
     weights, others, updates = spans["weight"], spans["bias"], []
     one = weights and others and sum(weights[-1]) == others[0][0]  # no gap between them
     if not constants.get("weight_decay") or optimizer.decay_all:
         if one:
             whole = weights[-1][0], weights[-1][1] + others[0][1]
             weights, others, updates = [*weights[:-1], whole], others[1:], [nothing]
-        updates = [{**update, "W": W, "size": size} for W, size in (*weights, *others)] + updates
+        updates = [update(W, size) for W, size in (*weights, *others)] + updates
     else:
-        updates = [{**update, "W": W, "size": size} for W, size in weights]
-        updates += [{**update, "W": W, "size": size, "weight_decay": 0.0} for W, size in others]
+        updates = [update(W, size) for W, size in weights]
+        updates += [update(W, size, weight_decay=0.0) for W, size in others]
     return [*rows, *updates, barrier]

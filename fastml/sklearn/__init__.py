@@ -32,8 +32,8 @@ def __dir__():
     return sorted({*globals(), *__all__})
 
 
-def restored(description, model):
+def restored(description, model, custom):
     """The estimator that a model file describes, around its network."""
     from fastml.sklearn.files import restore_estimator
 
-    return restore_estimator(description, model, tuple(__getattr__(name) for name in __all__))
+    return restore_estimator(description, model, tuple(__getattr__(name) for name in __all__), custom)

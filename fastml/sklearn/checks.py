@@ -10,6 +10,7 @@ from fastml.data.running import SAMPLE, Running
 from fastml.data.tables import TableEncoder
 from fastml.files.checks import LARGEST
 from fastml.layers import Activation, codes_of, method_of
+from fastml.loss import CustomLoss
 from fastml.losses import BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastml.program.lowering import elementary
 from fastml.sklearn.chunks import spread_of
@@ -82,7 +83,8 @@ def check_aim(state, model):
     check(isinstance(aim, Aim) and isinstance(aim.loss, Loss), f"_aim is {aim!r}")
     check(units == state["n_outputs_"] == aim.units, f"the network has {units} outputs, which is not what it is for")
     check(is_number(aim.factor) and 0 < aim.factor < math.inf, f"the factor of the loss is {aim.factor!r}")
-    check(type(model.loss) is type(aim.loss), f"the network is for {model.loss!r}, the estimator for {aim.loss!r}")
+    loss = model.loss.source if isinstance(model.loss, CustomLoss) else model.loss
+    check(type(loss) is type(aim.loss), f"the network is for {loss!r}, the estimator for {aim.loss!r}")
     last = elementary(model.layers)[-1][1]
     activation = last.activation if isinstance(last, Activation) else "linear"
     check(aim.link == aim.loss.link, f"{aim.link!r} is not the activation for {aim.loss!r}")

@@ -12,7 +12,7 @@ from fastml.sklearn.network import SOLVERS
 
 CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [str, Activation, list, tuple],
+    "activation": [str, Activation, callable, list, tuple],
     "solver": [StrOptions(set(SOLVERS)), Optimizer],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -53,18 +53,21 @@ def describe_estimator(estimator):
     return description
 
 
-def restore_estimator(description, model, classes):
-    """The estimator, one of `classes`, that was described, around its network; ValueError for anything else."""
+def restore_estimator(description, model, classes, custom=None):
+    """The estimator, one of `classes`, that was described, around its network; ValueError for anything else.
+
+    custom : users' functions and classes by name.
+    """
     kinds = {kind.__name__: kind for kind in classes}
     if description["class"] not in kinds:
         raise ValueError(f"there is no estimator {description['class']!r}")
-    parameters = {name: unpack(value) for name, value in description["parameters"].items()}
+    parameters = {name: unpack(value, custom) for name, value in description["parameters"].items()}
     for name in DROPPED:
         if not isinstance(parameters[name], (type(None), str, int)):
             raise ValueError(f"{name} is {parameters[name]!r}")
     estimator = kinds[description["class"]](**parameters)
     estimator._validate_params()
-    vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model))
+    vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model, custom))
     estimator.model_ = model
     if "_inputs" not in vars(estimator):  # of an older version
         vars(estimator).update(assumed_of(estimator), _middle=None)
@@ -72,7 +75,7 @@ def restore_estimator(description, model, classes):
     return estimator
 
 
-def restore_trained(description, model):
+def restore_trained(description, model, custom=None):
     """What predicts of the estimator that was described; ValueError for what is none.
 
     All is checked as for the estimator but its parameters, of which only `n_threads` counts.
@@ -80,11 +83,11 @@ def restore_trained(description, model):
     kind, names = description["class"], ("MLPClassifier", "MLPRegressor")
     if kind not in names:
         raise ValueError(f"there is no estimator {kind!r}")
-    parameters = {name: unpack(value) for name, value in description["parameters"].items()}
+    parameters = {name: unpack(value, custom) for name, value in description["parameters"].items()}
     threads = parameters["n_threads"]
     if threads is not None:
         positive_integer("n_threads", threads, most=2**31 - 1)
-    state = checked_state(description, kind == "MLPClassifier", model)
+    state = checked_state(description, kind == "MLPClassifier", model, custom)
     optional = [state.get(name) for name in ("encoder_", "feature_names_in_", "n_features_in_", "_medians")]
     parts = model, *optional, threads, state.get("about_")
     if kind == "MLPClassifier":
@@ -92,12 +95,12 @@ def restore_trained(description, model):
     return TrainedRegressor(state["_target_mean"], state["_target_spread"], *parts)
 
 
-def checked_state(description, classifies, model):
+def checked_state(description, classifies, model, custom):
     """The attributes of an estimator, which classifies or not, in its description: such as can be."""
     unknown = set(description["state"]) - set(STATE)
     if unknown:
         raise ValueError(f"an estimator has no {', '.join(sorted(unknown))}")
-    state = dict.fromkeys(LATER) | {name: unpack(value) for name, value in description["state"].items()}
+    state = dict.fromkeys(LATER) | {name: unpack(value, custom) for name, value in description["state"].items()}
     check_state(state, classifies, model)
     statistics = description.get("statistics")
     if statistics:
@@ -146,14 +149,16 @@ def pack_statistics(found):
     return {"columns": pack(packed)}
 
 
-def unpack(value):
-    """What was packed. ValueError, TypeError or KeyError for anything else."""
+def unpack(value, custom=None):
+    """What was packed, users' things by the names in `custom`. ValueError, TypeError or KeyError for others."""
     if not isinstance(value, dict):
         if isinstance(value, list):
             raise ValueError(f"no value: {value!r}")
         return value
     ((kind, content),) = value.items()
-    return UNPACK[kind](content)
+    if kind in PARTS:
+        return PARTS[kind]([unpack(item, custom) for item in content])
+    return restore(content, custom) if kind == "object" else UNPACK[kind](content)
 
 
 def unpack_array(content):
@@ -208,13 +213,10 @@ def unpack_patience(content):
 UNPACK = {
     "array": unpack_array,
     "float": lambda content: {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[content],
-    "tuple": lambda content: tuple(unpack(item) for item in content),
-    "list": lambda content: [unpack(item) for item in content],
     "dict": lambda content: unique([(unpack(key), unpack(item)) for key, item in content]),
     "columns": unpack_columns,
-    "aim": lambda content: Aim(*(unpack(item) for item in content)),
     "encoder": TableEncoder.from_dict,
     "patience": unpack_patience,
     "running": lambda content: Running.from_dict(unpack(content)),
-    "object": restore,
 }
+PARTS = {"tuple": tuple, "list": list, "aim": lambda parts: Aim(*parts)}  # of what may be the user's

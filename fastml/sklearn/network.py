@@ -1,5 +1,6 @@
 """From the parameters of an estimator to a model, and from a model back to the weights of a plain network."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -90,13 +91,14 @@ def make_layers(estimator, aim, penalty):
     elif encoder is not None and encoder.embeddings:
         layers = [Embedding(encoder.embeddings)]
     for size, activation, rate in zip(sizes, activations, rates, strict=True):
-        activation = NAMES.get(activation, activation)
-        if isinstance(activation, str) and activation not in ACTIVATIONS:
-            known = ", ".join([*NAMES, *ACTIVATIONS])
-            raise ValueError(f"activation {activation!r} is unknown; there are: {known}")
+        if isinstance(activation, str):
+            activation = NAMES.get(activation, activation)
+            if activation not in ACTIVATIONS:
+                known = ", ".join([*NAMES, *ACTIVATIONS])
+                raise ValueError(f"activation {activation!r} is unknown; there are: {known}")
         if estimator.batch_normalization:
             layers += [Dense(size, kernel_regularizer=regularizer), BatchNormalization()]
-            layers += [activation if isinstance(activation, Activation) else Activation(activation)]
+            layers += [copy.copy(activation) if isinstance(activation, Activation) else Activation(activation)]
         else:
             layers += [Dense(size, activation, kernel_regularizer=regularizer)]
         layers += [Dropout(rate)] if rate else []

@@ -30,8 +30,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str or Loss
         "squared_error", "absolute_error", "huber", "poisson", or one of `fastml.losses` for numbers or counts.
-    activation : str, Activation, or list
-        scikit-learn's names and those of `fastml.ACTIVATIONS`; a list has one for each hidden layer.
+    activation : str, Activation, function, or list
+        scikit-learn's names and those of `fastml.ACTIVATIONS`, or a function of your own; a list has one for each
+        hidden layer.
     solver : str or Optimizer
         Also "adamw", "adamax", "rmsprop", "adagrad" and "rprop", whose batches are all rows, or an optimizer of fastml.
     learning_rate_init : float or Schedule

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import numbers
 from functools import partial
 
 import numpy as np
@@ -193,4 +194,5 @@ class Engine(WeightAccess, Serving, Stepping):
 
 def numbers_of(optimizer):
     """The attributes of an optimizer that its instructions may hold, by name."""
-    return {name: value for name, value in vars(optimizer).items() if value is None or isinstance(value, (float, bool))}
+    kinds = numbers.Real, np.bool_, type(None)
+    return {name: value for name, value in vars(optimizer).items() if isinstance(value, kinds)}
