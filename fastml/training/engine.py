@@ -194,5 +194,5 @@ class Engine(WeightAccess, Serving, Stepping):
 
 def numbers_of(optimizer):
     """The attributes of an optimizer that its instructions may hold, by name."""
-    kinds = numbers.Real, np.bool_, type(None)
+    kinds = float, int, type(None), np.bool_, numbers.Real  # the usual ones first, as it is asked often
     return {name: value for name, value in vars(optimizer).items() if isinstance(value, kinds)}
