@@ -38,7 +38,7 @@ class LayerNormalization(Layer):
             to.emit("layernorm_backward", x=x, da=da, dx=dx, terms=terms, **shared)
             if self.trainable:
                 for rows, W in ((terms, gamma), (da, beta)):
-                    to.sum("sum_terms", terms=rows, W=W, size=to.trained, d_in=d_in, one=1)
+                    to.sum_vector(rows, W, d_in)
             return dx
 
         return a, backward

@@ -70,7 +70,7 @@ class Rows:
             to.emit(f"{name}_backward", x=x, da=da, dx=dx, d_in=d_in, **vectors, **terms)
             if trainable:
                 for W, place in zip(places, terms.values(), strict=True):
-                    to.sum("sum_terms", terms=place, W=W, size=to.trained, d_in=d_in, one=1)
+                    to.sum_vector(place, W, d_in)
             return dx
 
         return a, backward

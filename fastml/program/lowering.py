@@ -56,6 +56,10 @@ class Lowering:
         """Emits an instruction that sums over rows: over those of a block at once, else when all threads have met."""
         (self.instructions if self.plan.block else self.sums).append(instruction(op, **operands))
 
+    def sum_vector(self, terms, W, d_in):
+        """Emits what sums rows of terms up, (n, d_in), as the gradient of a vector of weights at W."""
+        self.sum("sum_terms", terms=terms, W=W, size=self.trained, d_in=d_in, one=1)  # a matrix of one column
+
     def track(self, op, **operands):
         """Emits an instruction that changes statistics, for the end of a training step."""
         self.tracking.append(instruction(op, **operands))
