@@ -4,6 +4,7 @@ import inspect
 import math
 import numbers
 import operator
+from functools import cache
 
 import numpy as np
 
@@ -62,9 +63,15 @@ class Constant(Checked):
     @classmethod
     def values(cls, instance):
         """The hyper-parameters of an object, by name, in the order of its class."""
-        classes = reversed(type(instance).__mro__)
-        names = [name for base in classes for name, entry in vars(base).items() if isinstance(entry, cls)]
-        return {name: instance.__dict__[name] for name in dict.fromkeys(names)}
+        return {name: instance.__dict__[name] for name in names_of(cls, type(instance))}
+
+
+@cache
+def names_of(kind, owner):
+    """The names of a class's attributes of a kind, in the order of its bases."""
+    return tuple(
+        dict.fromkeys(n for base in reversed(owner.__mro__) for n, e in vars(base).items() if isinstance(e, kind))
+    )
 
 
 class Finite(Checked):

@@ -7,6 +7,7 @@ executor calls it. So an operation is compiled by itself, and only where a progr
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from itertools import count
 from typing import NamedTuple
 
@@ -168,13 +169,19 @@ def layout_of(name, operands):
     return np.dtype({"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": 8 * WORDS})
 
 
+@cache
+def fields_of(number):
+    """The fields that an instruction of this operation must have, and those that it may have, two sets."""
+    operation = NUMBERED[number]
+    return frozenset(operation.fields), frozenset(("function", "alpha") if operation.takes_function else ())
+
+
 def instruction(op, **fields):
     """An instruction as a dict, checked: TypeError where the operation lacks a field, or knows none of this name."""
-    operation = named(op)
-    known, optional = operation.fields, ("function", "alpha") if operation.takes_function else ()
-    lacking = [field for field in known if field not in fields]
-    strange = [field for field in fields if field not in (*known, *optional)]
-    if strange or lacking:
+    known, optional = fields_of(named(op).number)
+    if fields.keys() - optional != known:
+        lacking = [field for field in named(op).fields if field not in fields]
+        strange = [field for field in fields if field not in known | optional]
         problem = f"has no operand {strange[0]!r}" if strange else f"lacks the operand {lacking[0]!r}"
         raise TypeError(f"the operation {op!r} {problem}")
     return {"op": op, **fields}

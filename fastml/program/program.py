@@ -1,7 +1,9 @@
 """Programs: a model as arrays of instructions over flat buffers, which both executors run."""
 
 import math
+import struct
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +98,7 @@ class Program(NamedTuple):
         rows = update_instructions(optimizer, self.spans)
         if len(rows) != len(self.training) - self.updates:
             raise RuntimeError(f"{optimizer!r} has clipnorm set or unset since it was compiled: compile again")
-        write(self.training[self.updates :], rows)
+        self.training[self.updates :] = assembled(rows)
 
 
 class Buffers(NamedTuple):
@@ -197,31 +199,27 @@ def padded(size, line):
     return -(-size // line) * line
 
 
-def write(array, instructions):
-    """Writes instructions, dicts, into the array that executors read."""
-    for k, row in enumerate(instructions):
-        array[k : k + 1] = encoded(row)
+def assembled(instructions):
+    """Instructions, dicts, as the array that executors read."""
+    return np.frombuffer(bytearray().join(map(encoded, instructions)), INSTRUCTION)
 
 
 def encoded(row):
-    """An instruction as an array of one, without addresses: those are of a process, and depend on the dtype."""
-    array = np.zeros(1, INSTRUCTION)
+    """The bytes of an instruction, without addresses: those are of a process, and depend on the dtype."""
     if row["op"] is None:
-        return array
+        return bytes(INSTRUCTION.itemsize)
     operation, function = operation_named(row["op"]), row.get("function")
-    numbers = {"op": operation.number, "function": function_named(function).number if function else 0}
-    values, words = row | numbers, array.view(np.int64)
-    for k, name in enumerate(operation.layout.names):  # a word each; all but the header's must be there
-        value = values.get(name, 0) if name in HEADER else values[name]
-        (words if operation.layout[name] == np.int64 else words.view(np.float64))[k] = value
-    return array
+    header = [operation.number, 0, function_named(function).number if function else 0, 0, row.get("alpha", 0.0)]
+    form, fields = form_of(operation.number)
+    return struct.pack(form, *header, *(row[name] for name in fields))  # all that is not the header's must be there
 
 
-def assembled(instructions):
-    """Instructions, dicts, as the array that executors read."""
-    array = np.zeros(len(instructions), INSTRUCTION)
-    write(array, instructions)
-    return array
+@cache
+def form_of(number):
+    """How `struct` writes an operation's instructions, a word for each field, and the fields behind the header."""
+    layout = OPERATIONS[number].layout
+    kinds = ["q" if layout[name] == np.int64 else "d" for name in layout.names]
+    return f"={''.join(kinds)}{INSTRUCTION.itemsize - 8 * len(kinds)}x", layout.names[len(HEADER) :]
 
 
 def disassembled(instructions):
