@@ -57,12 +57,43 @@ def begin_step(job, slice_):
 
 
 @njit(inline="always", error_model="numpy")
+def run_program(job_address, job, slice_address, slice_):
+    """Calls the kernels of all instructions, one after the other, or as they say."""
+    program = job.program
+    instruction, end = program, program + job.program_size * SIZE
+    while instruction < end:
+        call_kernel(job_address, instruction, slice_address)
+        instruction += SIZE
+        if slice_.jump >= 0:  # rather than a counter there, which each turn would have to wait for
+            instruction = program + slice_.jump * SIZE
+            slice_.jump = -1
+
+
+@njit(inline="always", error_model="numpy")
 def end_step(job, slice_):
-    """Counts the step, and after an epoch looks at its loss, where somebody waits for progress."""
+    """Counts the step; after an epoch, another job may have one, and somebody may wait for progress of the loss."""
     slice_.step += 1
-    if job.patience and slice_.batch == job.steps_per_epoch - 1:
-        totals = at_address(0.0, job.totals, job.totals_size)
-        wait_for_progress(job, slice_, job.scale * (totals[slice_.epoch * job.columns] / job.rows))
+    if slice_.batch == job.steps_per_epoch - 1:
+        if job.follow:
+            run_epoch(job.follow, slice_)
+        if job.patience:
+            totals = at_address(0.0, job.totals, job.totals_size)
+            wait_for_progress(job, slice_, job.scale * (totals[slice_.epoch * job.columns] / job.rows))
+
+
+@njit(inline="always", error_model="numpy")
+def run_epoch(job_address, before):
+    """Runs an epoch of a job, that of the same number as the slice `before` has completed in another job."""
+    job = at_address(JOB, job_address, 1)[0]
+    slice_address = job.slices + before.thread * SLICE_SIZE
+    slice_ = at_address(SLICE, slice_address, 1)[0]
+    slice_.thread, slice_.threads, slice_.barriers, slice_.jump = before.thread, before.threads, before.barriers, -1
+    slice_.step = before.epoch * job.steps_per_epoch
+    for _ in range(job.steps_per_epoch):
+        begin_step(job, slice_)
+        run_program(job_address, job, slice_address, slice_)
+        slice_.step += 1
+    before.barriers = slice_.barriers
 
 
 @njit(inline="always", error_model="numpy")
@@ -77,16 +108,9 @@ def run_steps(job_address, thread):
     slice_.thread, slice_.threads, slice_.barriers, slice_.diverged = thread, job.threads, 0, 0
     slice_.step, slice_.stop, slice_.t, slice_.loss = job.step, job.stop, job.t, job.loss
     slice_.waited, slice_.best, slice_.jump = job.waited, job.best, -1
-    program = job.program
     while slice_.step < slice_.stop:
         begin_step(job, slice_)
-        instruction, end = program, program + job.program_size * SIZE
-        while instruction < end:
-            call_kernel(job_address, instruction, slice_address)
-            instruction += SIZE
-            if slice_.jump >= 0:  # rather than a counter there, which each turn would have to wait for
-                instruction = program + slice_.jump * SIZE
-                slice_.jump = -1
+        run_program(job_address, job, slice_address, slice_)
         if slice_.diverged:
             break
         end_step(job, slice_)

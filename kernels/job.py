@@ -46,6 +46,7 @@ JOB = np.dtype(
         ("best", np.float64),  # the least so far; the executor keeps it
         ("tolerance", np.float64),  # progress is to be at least this much below the best
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
+        ("follow", np.int64),  # address of a JOB of which an epoch follows each of this one's, or 0
     ],
     align=True,
 )

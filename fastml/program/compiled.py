@@ -36,19 +36,21 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
 def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
     """Runs steps ``job.step … job.stop - 1`` of the program, in up to job.threads threads; writes there how many.
 
-    program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.job.ARRAYS` says. Returns how often
-    a thread waited so long for another that it offered its core to other programs.
+    program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.job.ARRAYS` says. A second job has
+    an epoch after each of the first's; it knows its arrays already. Returns how often a thread waited so long for
+    another that it offered its core to other programs.
     """
     linking.link(program, params.dtype.name)
     arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
-    point_to(jobs, arrays)
+    point_to(jobs[:1], arrays)
+    jobs["follow"][0] = jobs[1:].ctypes.data if len(jobs) > 1 else 0
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
     jobs["arrived"] = arrived[8:].ctypes.data
     enter, wanted = executor(), int(jobs["threads"][0])
     # A signal's handler that forks would leave the child with a team of threads that it does not have.
     with hold_interrupts() if wanted > 1 else nullcontext(), Team(enter, wanted) as team:
         jobs["threads"], jobs["workers"] = team.threads, team.addresses.ctypes.data
-        slices = new_slices(jobs, team.threads)
+        slices = [new_slices(jobs[k : k + 1], team.threads) for k in range(len(jobs))]
         enter(jobs.ctypes.data, 0)
         del slices
     return int(arrived[8 + OFFERS])

@@ -16,6 +16,7 @@ from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
 from fastml.program.plan import batches, make_plan
 from fastml.program.program import Buffers, aligned_zeros
+from fastml.training.following import Following
 from fastml.training.inference import BLOCK
 from fastml.training.loop import train
 from fastml.training.rest import Rest
@@ -109,8 +110,15 @@ class Engine(WeightAccess, Serving, Stepping):
                 params[:] = self.buffers.params
                 self.buffers = self.buffers._replace(params=params)
 
-    def fit(self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, **loop):
-        """Trains, or goes on from a TrainingState; see `fastml.training.loop.train` for the rest of the arguments."""
+    def fit(
+        self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, validation=None,
+        **loop
+    ):  # fmt: skip
+        """Trains, or goes on from a TrainingState; see `fastml.training.loop.train` for the rest of the arguments.
+
+        validation : x, y and weights or None of the rows to evaluate after each epoch without Python in between, which
+        `can_follow` must allow; or None
+        """
         batch_size = min(batch_size, len(x))
         steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
         plan = self._plan(largest)
@@ -128,6 +136,7 @@ class Engine(WeightAccess, Serving, Stepping):
             counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
             arguments = data, steps_per_epoch, batch_size, rates, plan
             counters["first"] = first
+            counters["following"] = validation and Following(self, *validation, epochs, plan.threads)
             run = TrainingRun(self, self._chunk, self.program.training, self.buffers, *arguments, **counters)
             if resumed:
                 resumed.enter_run(run)
@@ -147,6 +156,8 @@ class Engine(WeightAccess, Serving, Stepping):
         """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
         self._refresh()  # as a callback may have changed them
         self.own()
+        if self.run.following:
+            self.run.following.use(jobs[1:], self.buffers.params)
         return EXECUTORS[self.executor](instructions, jobs, rates, self.buffers.params, *arrays)
 
     def _alone(self):

@@ -13,6 +13,7 @@ from fastml.layers import method_of
 from fastml.metrics import Metric
 from fastml.program.plan import batches
 from fastml.training.feeding import Feed, collected, holds_batches, parts_of, repeated
+from fastml.training.following import can_follow
 from fastml.training.progress import check_verbose, make_progress
 from fastml.training.resume import find
 
@@ -115,6 +116,8 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     show = partial(make_progress, args.verbose, initial=args.initial)
     loop = {"name": model._named, "history": model.history, "callbacks": callbacks, "initial": args.initial}
     loop["statistics"] = None if resumed else found
+    if validation and not callbacks and args.validation_freq == 1 and can_follow(model._engine):
+        loop["validation"], validation = validation, None
     loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, adapter))
     loop["stopped"] = lambda: model.stop_training
     loop["refill"] = args.feed and partial(

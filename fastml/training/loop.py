@@ -123,12 +123,20 @@ class Loop:
         self.hold.check()
         self.complete = False
 
+    def logs_of(self, first, last):
+        """Logs of the completed epochs first … last - 1, with those of the rows to validate where the executor did."""
+        run, logs = self.run, [self.name(means) for means in self.run.means(first, last)]
+        if run.following:
+            for entry, means in zip(logs, run.following.means(first, last), strict=True):
+                entry.update((f"val_{name}", value) for name, value in self.name(means).items())
+        return logs
+
     def tell_epochs(self, limit, cut=()):
         """Tells history, progress and callbacks of the epochs that have ended, or of the logs of one that was cut."""
         ended, callbacks = self.run.epochs + len(cut), self.callbacks
         if ended == self.done:
             return
-        named = cut or [self.name(means) for means in self.run.means(self.done, ended)]
+        named = cut or self.logs_of(self.done, ended)
         looks = self.validate or (callbacks and not limit)  # at the model, which may take its time
         with self.run.resting(self.hold) if looks else nullcontext():
             for epoch, logs in enumerate(named, self.done):
@@ -147,8 +155,8 @@ class Loop:
             self.snapshot.replay()
         if not self.validate and limit_of(self.callbacks):  # else a complete epoch has been seen
             done = len(self.history.epoch)
-            for epoch, means in enumerate(self.run.means(done, self.run.epochs), self.initial + done):
-                self.history.on_epoch_end(epoch, self.name(means))
+            for epoch, logs in enumerate(self.logs_of(done, self.run.epochs), self.initial + done):
+                self.history.on_epoch_end(epoch, logs)
         if self.complete:
             with self.run.resting(self.hold):
                 call(self.callbacks, "on_exception", error)

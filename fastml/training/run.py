@@ -40,13 +40,15 @@ class Run:
     `rates` gives the learning rates of a number of updates from the t-th on, an array, or of all if it holds one.
     """
 
+    following = None  # a Following, where rows are evaluated after each epoch
+
     def __init__(
         self, execute, instructions, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters
     ):
         self.execute, self.instructions, self.buffers, self.data = execute, instructions, buffers, data
         self.steps_per_epoch = steps_per_epoch
         self.rates = rates or (lambda t, count: NO_RATES)
-        self.jobs = np.zeros(1, JOB)
+        self.jobs = np.zeros(1, JOB)  # and the one that follows, where one does
         job = self.jobs[0]
         for name, value in (*counters.items(), *plan._asdict().items()):
             job[name] = value
@@ -93,11 +95,11 @@ class Run:
         """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run."""
         limit = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0)))
         for name, value in limit._asdict().items():
-            self.jobs[name] = value
+            self.jobs[name][0] = value
 
     def advance(self, stop):
         """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
-        self.jobs["start"], self.jobs["stop"] = self.step, stop
+        self.jobs["start"][0], self.jobs["stop"][0] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
         self.jobs["threads"] = self.thread_count.threads
         return self.execute(self.instructions, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
@@ -109,7 +111,7 @@ class Run:
             steps = self.trial if self.thread_count.compares else self.chunk
             offers = self.advance(min(stop, before + steps))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
-            if self.jobs["threads"] == self.thread_count.threads:  # no other job had the CPUs
+            if self.jobs["threads"][0] == self.thread_count.threads:  # no other job had the CPUs
                 self.thread_count.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
@@ -123,10 +125,14 @@ class Run:
 class TrainingRun(Run):
     """The training of an Engine, whose parameters change their place when others read them."""
 
-    def __init__(self, engine, *arguments, first=0, **options):
+    def __init__(self, engine, *arguments, first=0, following=None, **options):
         self.engine, self.first = engine, first  # updates before the training
         self.loop = None  # while it trains
         super().__init__(*arguments, **options)
+        if following:
+            self.following = following
+            self.jobs = np.concatenate([self.jobs, np.zeros(1, JOB)])
+            following.enter(self.jobs[1:], self.buffers.params)
 
     @property
     def buffers(self):

@@ -46,6 +46,8 @@ class Snapshot:
             array[...] = copy
         self.run.data.totals[self.epoch : self.epoch + 1] = self.sums
         self.run.data.totals[self.epoch + 1 :] = 0
+        if self.run.following:
+            self.run.following.forget(self.epoch)
 
     def replay(self):
         """Takes a run back to the last step after which weights and optimizer state were finite.

@@ -1,0 +1,52 @@
+"""The evaluation of other rows after each epoch of a training, without Python in between."""
+
+import numpy as np
+
+from fastml.kernels.job import ARRAYS
+from fastml.metrics import columns_of, means_over_rows
+from fastml.program import compiled, linking
+from fastml.program.program import aligned_zeros
+from fastml.training.inference import BLOCK
+
+
+def can_follow(engine):
+    """Whether the executor can evaluate by itself: the compiled one, where all metrics are means over rows."""
+    metrics = engine.aim["metrics"]
+    return engine.executor == "compiled" and len(means_over_rows(metrics)) == len(metrics)
+
+
+class Following:
+    """The job that follows each epoch of another one's, over rows x, y and weights or None, for so many epochs."""
+
+    def __init__(self, engine, x, y, weights, epochs, threads):
+        if weights is None and engine.inference and engine.inference.program.weighted:
+            weights = np.ones((len(x), 1), engine.dtype)  # rather than another program
+        inference = engine.inference_for(weights is not None, threads)
+        program, dtype = inference.program, engine.dtype
+        linking.link(program.evaluation, dtype)
+        empty, self.rows, self.seed = np.zeros((0, 1), dtype), len(x), engine.seed
+        self.totals = np.zeros((epochs, columns_of(engine.aim["metrics"])))
+        own = {"program": program.evaluation, "rates": np.zeros(1), "order": np.zeros(0, np.int64)}
+        own |= {"work": aligned_zeros(program.work_size, dtype), "totals": self.totals, "x": x, "y": y}
+        self.arrays = dict.fromkeys(ARRAYS, empty) | own | ({} if weights is None else {"weights": weights})
+
+    def enter(self, job, params):
+        """Writes itself into a JOB, an array of one, for these parameters."""
+        self.arrays["params"] = params
+        compiled.point_to(job, [*self.arrays.values()])
+        job["rows"], job["batch_size"] = self.rows, min(BLOCK, self.rows)
+        job["steps_per_epoch"], job["shards"], job["seed"] = -(-self.rows // BLOCK), 1, self.seed
+
+    def use(self, job, params):
+        """Takes these parameters from now on."""
+        if self.arrays["params"] is not params:
+            self.arrays["params"] = params
+            job["params"] = params.ctypes.data
+
+    def means(self, first, last):
+        """Loss and scores after the epochs first … last - 1: lists of floats, the means over the rows."""
+        return (self.totals[first:last] / self.rows).tolist()
+
+    def forget(self, epoch):
+        """Makes ready for a training that goes on from this epoch again."""
+        self.totals[epoch:] = 0
