@@ -8,9 +8,12 @@ from fastml.telling import Told
 
 
 class Limit(NamedTuple):
-    """Where training ends by its loss alone: after `patience` epochs whose loss, times `scale`, made no progress.
+    """Where training ends by a value of its logs alone: after `patience` epochs in which it made no progress.
 
-    Progress is to be at least `tolerance` below the `best` before; `waited` epochs had none. patience 0 is no limit.
+    Progress, of the value times `scale`, is to be at least `tolerance` below the `best` before, or more than it if
+    `strict`, when only progress makes a new best; `waited` epochs had none. patience 0 is no limit. The value is that
+    of `monitor`; `keeps` tells whether the callback wants the weights of the best epoch, which its attribute
+    `best_now`, a function, then gives.
     """
 
     patience: int
@@ -18,6 +21,9 @@ class Limit(NamedTuple):
     best: float = math.inf
     tolerance: float = 0.0
     scale: float = 1.0
+    monitor: str = "loss"
+    strict: bool = False
+    keeps: bool = False
 
 
 class Callback(Told):

@@ -4,7 +4,7 @@ import math
 import operator
 
 from fastml.attributes import Constant, Finite, Flag, Whole
-from fastml.callback import Callback
+from fastml.callback import Callback, Limit
 from fastml.keras_names import canonical
 from fastml.metrics import more_is_better
 from fastml.set_metrics import SET_METRICS
@@ -105,6 +105,7 @@ class EarlyStopping(Monitor):
     end or None; epochs are counted from 0.
     """
 
+    best_now = None  # a function that gives the weights of the best epoch, where the executor keeps them
     restore_best_weights = Flag()
     start_from_epoch = Whole(0)
     baseline = Finite()
@@ -130,9 +131,18 @@ class EarlyStopping(Monitor):
         self.baseline = baseline
         self.start_from_epoch = start_from_epoch
 
+    @property
+    def limit(self):
+        """What the executor can look at by itself, while no epoch is to be left out and nothing else to be beaten."""
+        if self.start_from_epoch or self.baseline is not None or type(self) is not EarlyStopping:
+            return None
+        sign = 1.0 if self.mode == "min" else -1.0
+        limit = Limit(max(1, self.patience), self.wait, sign * self.best, self.min_delta, sign, self.monitor)
+        return limit._replace(strict=True, keeps=self.restore_best_weights)
+
     def on_train_begin(self, logs):
         super().on_train_begin(logs)
-        self.best_epoch = self.stopped_epoch = self.best_weights = None
+        self.best_epoch = self.stopped_epoch = self.best_weights = self.best_now = None
 
     def load_state_dict(self, state):
         super().load_state_dict(state)
@@ -146,7 +156,7 @@ class EarlyStopping(Monitor):
         if better:
             self.best_epoch = epoch
             if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
+                self.best_weights = self.best_now() if self.best_now else self.model.get_weights()
         if better and (self.baseline is None or self.beats(self.best, self.baseline)):
             self.wait = 0
             return
@@ -158,6 +168,7 @@ class EarlyStopping(Monitor):
             self.say(f"epoch {epoch + 1}: {self.monitor} no longer becomes better, training ends; the best was {which}")
 
     def on_train_end(self, logs):
+        self.best_now = None
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)
             self.best_weights = None

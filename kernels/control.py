@@ -7,6 +7,7 @@ from fastml.kernels.operands import Job, Slice
 from fastml.kernels.operation import operation
 from fastml.kernels.slices import next_slice
 from fastml.kernels.team import wait_for_all
+from fastml.kernels.views import at_address
 
 
 @operation
@@ -41,9 +42,28 @@ def begin_update(job: Job(), slice_: Slice()):
 
 
 @njit(inline="always", error_model="numpy")
-def wait_for_progress(job, slice_, loss):
-    """Ends the job after the epoch whose loss is the last of `patience` ones without progress; see JOB."""
-    slice_.waited = 0 if loss <= slice_.best - job.tolerance else slice_.waited + 1
-    slice_.best = min(slice_.best, loss)
+def wait_for_progress(job, slice_):
+    """Ends the job after the epoch whose value is the last of `patience` ones without progress; see JOB."""
+    value = job.scale * watched_value(job, slice_.epoch)
+    if job.strict:
+        better = value + job.tolerance < slice_.best
+        slice_.best = value if better else slice_.best
+    else:
+        better = value <= slice_.best - job.tolerance
+        slice_.best = min(slice_.best, value)
+    slice_.waited = 0 if better else slice_.waited + 1
+    if better and slice_.thread == 0:  # the others change no parameters before they have met this thread again
+        params, kept = at_address(0, job.params, job.kept_words), at_address(0, job.kept, job.kept_words)
+        for k in range(job.kept_words):
+            kept[k] = params[k]
     if slice_.waited >= job.patience:
         slice_.stop = slice_.step
+
+
+@njit(inline="always", error_model="numpy")
+def watched_value(job, epoch):
+    """The mean of an epoch that tells of progress; NaN where the loss is, whatever the scores are."""
+    totals = at_address(0.0, job.watched, job.watched_size)
+    first = epoch * job.watched_columns
+    loss, value = totals[first] / job.watched_rows, totals[first + job.watched_column] / job.watched_rows
+    return value if loss == loss else loss

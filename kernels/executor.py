@@ -77,8 +77,7 @@ def end_step(job, slice_):
         if job.follow:
             run_epoch(job.follow, slice_)
         if job.patience:
-            totals = at_address(0.0, job.totals, job.totals_size)
-            wait_for_progress(job, slice_, job.scale * (totals[slice_.epoch * job.columns] / job.rows))
+            wait_for_progress(job, slice_)
 
 
 @njit(inline="always", error_model="numpy")

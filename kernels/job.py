@@ -42,11 +42,25 @@ JOB = np.dtype(
         ("arrived", np.int64),  # address of three int64 in a cache line of their own; see `team.wait_for_all`
         ("patience", np.int64),  # epochs without progress of the loss that end the job, or 0 where they do not
         ("waited", np.int64),  # epochs since there was some; the executor keeps it
-        ("scale", np.float64),  # factor of the mean loss of an epoch, which is then compared
+        (
+            "scale",
+            np.float64,
+        ),  # factor of what is watched, which is then compared
         ("best", np.float64),  # the least so far; the executor keeps it
         ("tolerance", np.float64),  # progress is to be at least this much below the best
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
         ("follow", np.int64),  # address of a JOB of which an epoch follows each of this one's, or 0
+        (
+            "watched",
+            np.int64,
+        ),  # address of the totals that tell of progress, this job's or those of what follows
+        ("watched_size", np.int64),
+        ("watched_columns", np.int64),
+        ("watched_column", np.int64),
+        ("watched_rows", np.int64),
+        ("strict", np.int64),  # whether progress is to be more than the tolerance, and only it makes a new best
+        ("kept", np.int64),  # address of a copy of the parameters after the best epoch so far
+        ("kept_words", np.int64),  # of eight bytes, that these take, or 0 where they are not to be kept
     ],
     align=True,
 )

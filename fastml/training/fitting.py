@@ -11,6 +11,7 @@ from fastml.data.arrays import as_array
 from fastml.files.description import custom_objects
 from fastml.layers import method_of
 from fastml.metrics import Metric
+from fastml.monitors import EarlyStopping
 from fastml.program.plan import batches
 from fastml.training.feeding import Feed, collected, holds_batches, parts_of, repeated
 from fastml.training.following import can_follow
@@ -116,7 +117,8 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     show = partial(make_progress, args.verbose, initial=args.initial)
     loop = {"name": model._named, "history": model.history, "callbacks": callbacks, "initial": args.initial}
     loop["statistics"] = None if resumed else found
-    if validation and not callbacks and args.validation_freq == 1 and can_follow(model._engine):
+    alone = not callbacks or (len(callbacks) == 1 and type(callbacks[0]) is EarlyStopping)  # nobody looks at the model
+    if validation and alone and args.validation_freq == 1 and can_follow(model._engine):
         loop["validation"], validation = validation, None
     loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, adapter))
     loop["stopped"] = lambda: model.stop_training

@@ -54,8 +54,12 @@ class Loop:
                 self.begin_epoch()
             alone = not (self.validate or self.progress.by_epoch or self.beginners or self.steppers or self.refill)
             limit = limit_of(self.callbacks) if alone else None
-            if limit:
-                run.until(limit)
+            watched = limit and run.watched(limit, list(self.name([0.0] * run.data.totals.shape[1])))
+            if watched:
+                run.until(limit, watched)
+            if limit and limit.keeps:
+                self.callbacks[0].best_now = run.best_weights if watched else None
+            limit = limit if watched else None
             stop = (self.epochs if limit else self.done + 1) * run.steps_per_epoch
             self.complete = False
             for _ in self.steps(stop) if self.steppers else run.chunks(stop):

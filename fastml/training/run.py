@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from fastml.kernels.job import JOB
+from fastml.metrics import means_over_rows
 from fastml.program.plan import WHOLE
 from fastml.program.threads import ThreadCount
 
@@ -41,6 +42,7 @@ class Run:
     """
 
     following = None  # a Following, where rows are evaluated after each epoch
+    kept = None  # the parameters after the best epoch, where a Limit wants them
 
     def __init__(
         self, execute, instructions, buffers, data, steps_per_epoch, batch_size, rates=None, plan=WHOLE, **counters
@@ -91,11 +93,20 @@ class Run:
         """Whether the limit of `until` is reached."""
         return 0 < int(self.jobs["patience"][0]) <= int(self.jobs["waited"][0])
 
-    def until(self, limit):
-        """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run."""
-        limit = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0)))
-        for name, value in limit._asdict().items():
-            self.jobs[name][0] = value
+    def until(self, limit, watched):
+        """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run.
+
+        watched : the totals, their column and their rows that the limit looks at.
+        """
+        limit, job = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0))), self.jobs[:1]
+        for name in ("patience", "waited", "best", "tolerance", "scale", "strict"):
+            job[name] = getattr(limit, name)
+        totals, job["watched_column"], job["watched_rows"] = watched
+        job["watched"], job["watched_size"], job["watched_columns"] = totals.ctypes.data, totals.size, totals.shape[1]
+        job["kept_words"] = 0
+        if limit.keeps:
+            self.kept = np.empty_like(self.buffers.params) if self.kept is None else self.kept
+            job["kept"], job["kept_words"] = self.kept.ctypes.data, self.kept.nbytes // 8
 
     def advance(self, stop):
         """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
@@ -141,6 +152,25 @@ class TrainingRun(Run):
     @buffers.setter
     def buffers(self, buffers):
         """They are the engine's."""
+
+    def watched(self, limit, names):
+        """The totals, their column and their rows that tell what a Limit looks at; None where the executor cannot.
+
+        names : of the columns.
+        """
+        monitor, of_validation = limit.monitor.removeprefix("val_"), limit.monitor.startswith("val_")
+        if (limit.strict and self.engine.executor != "compiled") or (of_validation and not self.following):
+            return None
+        scores = means_over_rows(self.engine.aim["metrics"])
+        column = names.index(monitor) if monitor in names else None
+        if column is None or (column and scores[column - 1].of_mean is not float):
+            return None
+        of = self.following if of_validation else self.data
+        return of.totals, column, of.rows
+
+    def best_weights(self):
+        """Copies of the weights after the best epoch."""
+        return [weights.copy() for weights in self.engine.weights(self.kept)]
 
     def own(self):
         """Before parameters are written to; see `Engine.own`."""

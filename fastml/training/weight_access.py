@@ -13,9 +13,13 @@ from fastml.process.signals import hold_interrupts
 class WeightAccess:
     """The part of an `Engine` that hands weights out and takes them in."""
 
-    def weights(self):
-        """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before."""
-        weights = [parameter.view(self.buffers.params) for parameter in self.program.parameters]
+    def weights(self, params=None):
+        """Views of the weights, in the order of the layers; where data are shifted, the mean is that of data before.
+
+        `params` may be a copy of the parameters, whose weights they are then.
+        """
+        params = self.buffers.params if params is None else params
+        weights = [parameter.view(params) for parameter in self.program.parameters]
         return weights if self.shift is None else [self.statistics()["mean"], *weights[1:]]
 
     def checked(self, weights):
