@@ -61,7 +61,7 @@ class Operation(NamedTuple):
     @property
     def prelude(self):
         """What stands before the arguments, where several share it."""
-        return [PART] if any("left" in operand.source for operand in self.operands.values()) else []
+        return [PART] if any(holds(operand.source, "left") for operand in self.operands.values()) else []
 
     def entry(self):
         """The function that the executor calls, of the addresses of job, instruction and slice, and the dtype."""

@@ -443,3 +443,21 @@ else:
 def test_modules_of_kernels_may_be_loaded_again():
     """As notebooks do after an edit: programs that come then have the new code."""
     subprocess.run([sys.executable, "-c", RELOAD], check=True, timeout=300)
+
+
+def test_new_constants_leave_the_addresses_of_kernels():
+    """Or a program that was linked would pass over its updates."""
+    model = Sequential([Dense(4, "relu"), Dense(2)], input_dim=3)
+    model.compile(Adam(global_clipnorm=1.0, weight_decay=0.1), "mean_squared_error")
+    model.build()
+    engine = model._engine
+    training = engine.program.training
+    linking.link(training, "float32")
+    before = training.copy()
+    model.optimizer.beta_1 = 0.5
+    engine.program.refresh(engine.aim["optimizer"], engine.buffers)
+    assert training.tobytes() != before.tobytes()
+    assert (training["kernel"] == before["kernel"]).all() and (training["kernel"] != 0)[training["op"] != 0].all()
+    model.optimizer.global_clipnorm = None
+    engine.program.refresh(engine.aim["optimizer"], engine.buffers)
+    assert (training["kernel"] != 0).sum() < (before["kernel"] != 0).sum()
