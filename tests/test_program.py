@@ -6,7 +6,19 @@ import sys
 import numpy as np
 import pytest
 
-from fastml import ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, SET_METRICS, Activation, BatchNormalization, Dense, Dropout
+from fastml import (
+    ACTIVATIONS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SET_METRICS,
+    Activation,
+    Adam,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Sequential,
+)
 from fastml.kernels.elementwise import FUNCTIONS
 from fastml.kernels.operation import instruction
 from fastml.kernels.operations import OPERATIONS
