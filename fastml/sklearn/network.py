@@ -17,7 +17,7 @@ from fastml.schedules import Schedule
 from fastml.sequential import Sequential
 
 NAMES = {"identity": "linear", "logistic": "sigmoid"}  # scikit-learn's, where they are not ours
-SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "adamax", "rmsprop", "adagrad", "rprop")
+SOLVERS = ("lbfgs", *OPTIMIZERS)
 
 
 class Aim(NamedTuple):

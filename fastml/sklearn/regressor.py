@@ -34,7 +34,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scikit-learn's names and those of `fastml.ACTIVATIONS`, or a function of your own; a list has one for each
         hidden layer.
     solver : str or Optimizer
-        Also "adamw", "adamax", "rmsprop", "adagrad" and "rprop", whose batches are all rows, or an optimizer of fastml.
+        Also all names of `fastml.OPTIMIZERS`, of which "rprop" takes all rows as a batch, or an optimizer of fastml.
     learning_rate_init : float or Schedule
         A schedule of fastml counts updates.
     dropout : float or list
