@@ -27,9 +27,8 @@ def all_cases():
     for hidden, loss, output in MODELS:
         turn = list(ACTIVATIONS).index(hidden) + losses.index(loss)
         optimizer = optimizers[turn % len(optimizers)]
-        if optimizer == "rprop" and loss == "mean_absolute_error" and hidden in PIECEWISE:
-            loss = "mean_squared_error"
-        cases.append((hidden, loss, output, optimizer, "float64"))
+        rounding = optimizer == "rprop" and loss == "mean_absolute_error" and hidden in PIECEWISE
+        cases.append((hidden, "mean_squared_error" if rounding else loss, output, optimizer, "float64"))
         cases.append((hidden, loss, output, "sgd", "float32"))
     return cases
 
