@@ -45,14 +45,11 @@ def begin_update(job: Job(), slice_: Slice()):
 def wait_for_progress(job, slice_):
     """Ends the job after the epoch whose value is the last of `patience` ones without progress; see JOB."""
     value = job.scale * watched_value(job, slice_.epoch)
-    if job.strict:
-        better = value + job.tolerance < slice_.best
-        slice_.best = value if better else slice_.best
-    else:
-        better = value <= slice_.best - job.tolerance
-        slice_.best = min(slice_.best, value)
-    slice_.waited = 0 if better else slice_.waited + 1
-    if better and slice_.thread == 0:  # the others change no parameters before they have met this thread again
+    reached = value + job.tolerance < slice_.best if job.strict else value <= slice_.best - job.tolerance
+    if reached or (not job.strict and value < slice_.best):
+        slice_.best = value
+    slice_.waited = 0 if reached else slice_.waited + 1
+    if reached and slice_.thread == 0:  # the others change no parameters before they have met this thread again
         params, kept = at_address(0, job.params, job.kept_words), at_address(0, job.kept, job.kept_words)
         for k in range(job.kept_words):
             kept[k] = params[k]

@@ -70,36 +70,22 @@ def run_program(job_address, job, slice_address, slice_):
 
 
 @njit(inline="always", error_model="numpy")
-def end_step(job, slice_):
-    """Counts the step; after an epoch, another job may have one, and somebody may wait for progress of the loss."""
-    slice_.step += 1
-    if slice_.batch == job.steps_per_epoch - 1:
-        if job.follow:
-            run_epoch(job.follow, slice_)
-        if job.patience:
-            wait_for_progress(job, slice_)
-
-
-@njit(inline="always", error_model="numpy")
-def run_epoch(job_address, before):
-    """Runs an epoch of a job, that of the same number as the slice `before` has completed in another job."""
-    job = at_address(JOB, job_address, 1)[0]
-    slice_address = job.slices + before.thread * SLICE_SIZE
-    slice_ = at_address(SLICE, slice_address, 1)[0]
-    slice_.thread, slice_.threads, slice_.barriers, slice_.jump = before.thread, before.threads, before.barriers, -1
-    slice_.step = before.epoch * job.steps_per_epoch
-    for _ in range(job.steps_per_epoch):
-        begin_step(job, slice_)
-        run_program(job_address, job, slice_address, slice_)
-        slice_.step += 1
-    before.barriers = slice_.barriers
+def begin_following(job, before):
+    """Makes the slice ready in which an epoch of this job follows that of the slice `before`; its address."""
+    address = job.slices + before.thread * SLICE_SIZE
+    slice_ = at_address(SLICE, address, 1)[0]
+    slice_.thread, slice_.threads, slice_.barriers = before.thread, before.threads, before.barriers
+    slice_.step, slice_.diverged, slice_.jump = before.epoch * job.steps_per_epoch, 0, -1
+    slice_.stop = slice_.step + job.steps_per_epoch
+    return address
 
 
 @njit(inline="always", error_model="numpy")
 def run_steps(job_address, thread):
     """Runs steps ``job.step … job.stop - 1``: the whole program once for each batch, without Python.
 
-    All threads of the job must call this. Overwrites all arrays but program, rates, x, y and weights.
+    After each epoch, the job that follows has one. All threads of the job must call this. Overwrites all arrays but
+    program, rates, x, y and weights.
     """
     job = at_address(JOB, job_address, 1)[0]
     slice_address = job.slices + thread * SLICE_SIZE
@@ -107,12 +93,27 @@ def run_steps(job_address, thread):
     slice_.thread, slice_.threads, slice_.barriers, slice_.diverged = thread, job.threads, 0, 0
     slice_.step, slice_.stop, slice_.t, slice_.loss = job.step, job.stop, job.t, job.loss
     slice_.waited, slice_.best, slice_.jump = job.waited, job.best, -1
-    while slice_.step < slice_.stop:
-        begin_step(job, slice_)
-        run_program(job_address, job, slice_address, slice_)
-        if slice_.diverged:
+    current, place, ended = job_address, slice_address, False  # the job or what follows it, and its slice
+    while True:
+        if ended and current == job_address:
+            ended = False
+            if job.patience:
+                wait_for_progress(job, slice_)
+        now, part = at_address(JOB, current, 1)[0], at_address(SLICE, place, 1)[0]
+        if part.step >= part.stop:
+            if current == job_address:
+                break
+            slice_.barriers, current, place = part.barriers, job_address, slice_address
+            continue
+        begin_step(now, part)
+        run_program(current, now, place, part)
+        if part.diverged:
             break
-        end_step(job, slice_)
+        part.step += 1
+        if current == job_address and part.batch == now.steps_per_epoch - 1:
+            ended = True
+            if job.follow:
+                current, place = job.follow, begin_following(at_address(JOB, job.follow, 1)[0], slice_)
     slice_.barriers += 1
     wait_for_all(job.arrived, slice_.threads, slice_.barriers)  # before the job changes, every thread has read it
     if thread == 0:

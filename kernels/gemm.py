@@ -172,8 +172,8 @@ class Blocks:
         size = builder.mul(self.n, builder.mul(self.terms, columns))
         large = builder.icmp_signed(">=", size, INDEX(LARGE))
         self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
-        self.depth = builder.udiv(INDEX(CROWD), power_of_2(builder, builder.mul(self.b.row, INDEX(size_of(real)))))
-        crowds = builder.icmp_signed("<", self.depth, INDEX(TERMS))
+        apart = power_of_2(builder, builder.mul(self.b.row, INDEX(size_of(real))))
+        crowds = builder.icmp_signed(">", apart, INDEX(CROWD // TERMS))
         self.packs = cgutils.true_bit if b_transposed else builder.and_(large, crowds)
         self.copies = builder.gep(self.scratch, [INDEX(PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
@@ -182,13 +182,12 @@ class Blocks:
     def emit(self):
         """The loops."""
         b = self.builder
-        depth = b.select(self.packs, INDEX(TERMS), smaller(b, self.depth, INDEX(TERMS)))
         with (
             cgutils.for_range_slice(b, INDEX(0), self.n, INDEX(HEIGHT)) as (i, _),
-            cgutils.for_range_slice(b, INDEX(0), self.terms, depth) as (p, _),
+            cgutils.for_range_slice(b, INDEX(0), self.terms, INDEX(TERMS)) as (p, _),
         ):
             rows = smaller(b, b.sub(self.n, i), INDEX(HEIGHT))
-            some = smaller(b, b.sub(self.terms, p), depth)
+            some = smaller(b, b.sub(self.terms, p), INDEX(TERMS))
             a_block = self.block_of_a(i, p, rows, some)
             with panels(b, self.columns, self.width) as (j, left):
                 with b.if_then(self.packs):

@@ -59,11 +59,9 @@ def shuffle(seed, epoch, order):
 
     order : (n,) int64, n < 2**32. Position i draws from i + 1 places by multiply-shift, biased by less than n / 2**32.
     """
-    words = philox(seed, np.int64(0), np.int64(0), np.int64(epoch), np.int64(SHUFFLE))
-    for i in range(order.size):
-        lane = i % 4
-        if lane == 0:
-            words = philox(seed, np.int64(i // 4), np.int64(0), np.int64(epoch), np.int64(SHUFFLE))
-        j = np.int64((words[lane] * np.uint64(i + 1)) >> HALF)
-        order[i] = order[j]
-        order[j] = i
+    for block in range((order.size + 3) // 4):
+        words = philox(seed, np.int64(block), np.int64(0), np.int64(epoch), np.int64(SHUFFLE))
+        for i in range(4 * block, min(4 * block + 4, order.size)):
+            j = np.int64((words[i % 4] * np.uint64(i + 1)) >> HALF)
+            order[i] = order[j]
+            order[j] = i

@@ -24,7 +24,7 @@ MASKS = (True,) if BITS == 512 else (False, True)
 TERMS, HEIGHT, LARGE, CROWD = (512, 1024, 16_000_000, 2**20) if BITS == 512 else (1024, 510, 2_000_000, 2**19)
 PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
 SCRATCH = PANEL + HEIGHT * (TERMS + PAD)  # elements that a product may use for its copies
-UNROLL = 4  # terms that a turn of a tile's loop takes
+UNROLL = 2  # terms that a turn of a tile's loop takes; more cost small products what they give to large ones
 
 
 @contextmanager
