@@ -30,7 +30,7 @@ def elementary(op):
                 return recorder.at(recorder.number(CONSTANT[op](*values)).number, shape)
         same = unchanged(op, values)
         if same is not None and args[same].shape == shape:
-            return args[same]
+            return recorder.at(args[same].number, shape)  # a number, also where the other was a condition
         return recorder.step(op, numbers_, shape)
 
     return function
@@ -64,7 +64,9 @@ def reduced(op, x, axis, keepdims):
         found = recorder.at(x.number) * times
     else:
         found = recorder.step(op, (x.number,), BY_AXES[recorder.steps[x.number].axes.replace(COLUMNS, "")])
-    return recorder.at(found.number, shape)
+    found = recorder.at(found.number, shape)
+    found.holds = op == "max" and x.holds
+    return found
 
 
 def mean(x, axis=None, keepdims=False):
@@ -101,7 +103,7 @@ def power(x, y):
             result = square if result is None else result * square
         square, rest = square * square, rest // 2
     result = x.recorder.number(1.0) if result is None else result
-    return 1 / result if exponent < 0 else result
+    return 1 / result if exponent < 0 else x.recorder.at(result.number, result.shape)  # a number, also of conditions
 
 
 def xlogy(x, y):
@@ -127,20 +129,34 @@ def logaddexp(x, y):
 
 def add(x, y):
     """x + y; of two conditions, whether one of them holds, as NumPy has it."""
-    if holds(x) and holds(y):
+    if x.holds and y.holds:
         return np.logical_or(x, y)
     return elementary("add")(x, y)
 
 
-def holds(x):
-    """Whether it is a condition, 1 where it holds and 0 elsewhere."""
-    step = x.recorder.steps[x.number]
-    both = step.op == "multiply" and all(holds(x.recorder.at(k)) for k in step.args)
-    return step.op in COMPARISONS or both
+def condition(function):
+    """The function, of which NumPy gives conditions: arrays of bool, here 1 where they hold and 0 elsewhere."""
+
+    def marked(*args):
+        found = function(*args)
+        found = found.recorder.at(found.number, found.shape)
+        found.holds = True
+        return found
+
+    return marked
+
+
+def of_conditions(function):
+    """The function, of which NumPy gives conditions where its arguments are."""
+
+    def marked(*args):
+        return condition(function)(*args) if all(arg.holds for arg in args) else function(*args)
+
+    return marked
 
 
 def subtract(x, y):
-    if holds(x) and holds(y):
+    if x.holds and y.holds:
         raise TypeError("a condition cannot be subtracted from another: use numpy.logical_xor or where")
     return elementary("subtract")(x, y)
 
@@ -148,7 +164,8 @@ def subtract(x, y):
 def where(condition, yes, no):
     recorder = next(part for part in (condition, yes, no) if hasattr(part, "recorder")).recorder
     some = recorder.number(0.0)
-    return elementary("where")(*(some._like(part) for part in (condition, yes, no)))
+    chosen, *branches = (some._like(part) for part in (condition, yes, no))
+    return of_conditions(lambda *branches: elementary("where")(chosen, *branches))(*branches)
 
 
 def method(name):
@@ -173,6 +190,7 @@ PLAIN += COMPARISONS
 FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
     "add": add,
     "subtract": subtract,
+    "multiply": of_conditions(elementary("multiply")),
     "divide": divide,
     "absolute": elementary("abs"),
     "fabs": elementary("abs"),
@@ -185,8 +203,8 @@ FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
     "log2": lambda x: np.log(x) / math.log(2),
     "log10": lambda x: np.log(x) / math.log(10),
     "logaddexp": logaddexp,
-    "maximum": maximum,
-    "minimum": lambda x, y: -maximum(-x, -y),
+    "maximum": of_conditions(maximum),
+    "minimum": of_conditions(lambda x, y: -maximum(-x, -y)),
     "clip": clip,
     "heaviside": heaviside,
     "logical_and": lambda x, y: np.not_equal(x, 0) * np.not_equal(y, 0),
@@ -200,6 +218,8 @@ FUNCTIONS = {name: elementary(name) for name in PLAIN} | {
 }
 FUNCTIONS |= {f"bitwise_{name}": FUNCTIONS[f"logical_{name}"] for name in ("and", "or", "xor")}
 FUNCTIONS |= {"invert": FUNCTIONS["logical_not"]}
+CONDITIONS = [*COMPARISONS, "isnan", "invert", *(name for name in FUNCTIONS if name.startswith(("logical", "bitwise")))]
+FUNCTIONS |= {name: condition(FUNCTIONS[name]) for name in CONDITIONS}
 REDUCED = {np.add: "sum", np.maximum: "max"}
 
 ARRAY_FUNCTIONS = {

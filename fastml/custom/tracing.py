@@ -69,6 +69,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, recorder, number, shape):
         self.recorder, self.number, self.shape = recorder, number, shape
 
+    holds = False  # whether it is a condition, of NumPy's type bool
     ndim = property(lambda self: len(self.shape))
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, where=True, **options):
@@ -98,7 +99,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
                 raise TypeError("an array of another call of the function was kept: use what is passed in alone")
             return value
         if isinstance(value, (numbers.Real, np.bool_)) or (isinstance(value, np.ndarray) and value.ndim == 0):
-            return self.recorder.number(value)
+            number = self.recorder.number(value)
+            number.holds = isinstance(value, (bool, np.bool_))
+            return number
         kind = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"numbers are expected beside what is passed in, got {kind}")
 
@@ -127,7 +130,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def astype(self, dtype, **options):
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"astype({dtype!r}) cannot be compiled: all is computed in the dtype of the model")
-        return self
+        return self.recorder.at(self.number, self.shape)
 
     def __getitem__(self, key):
         """Columns by number: ``y[:, 0]``, ``y[..., -1]``."""
