@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fastml.attributes import Constant
 from fastml.kernels.operation import named
 from fastml.kernels.peak import CHAINS, chains
+from fastml.kernels.rows import GATHERED
 from fastml.kernels.simd import BITS
 from fastml.program.executors import EXECUTORS
 from fastml.program.plan import batches
@@ -27,7 +28,7 @@ BETWEEN = "between steps"  # what begins a step, such as to shuffle the rows of 
 class Line(NamedTuple):
     """An instruction of the step: what it does, in which layer and to what, and how long that takes."""
 
-    op: str  # the operation, such as "dense_forward", and the function that it applies to its results
+    op: str  # the operation, such as "dense_forward", and the function that it applies, or what it gathers
     layer: str  # where it has weights
     sizes: str  # of what it works on, such as "128 x 784 x 512"
     seconds: float  # of a step
@@ -160,8 +161,8 @@ def report(engine, clocks, batch):
         work = 2.0 * batch * s["d_in"] * s["d_out"] if op in PRODUCTS else 0.0
         nanoseconds = 1e9 * clocks.threads * max(seconds, 1e-9)
         rates = work / nanoseconds, bytes_of(s, batch, engine.dtype) / nanoseconds
-        title = f"{op}, {s['function']}" if s.get("function") else op
-        lines.append(Line(title, of_layer, sizes(s, batch), seconds, seconds / whole, *rates))
+        what = s.get("function") or (GATHERED[s["data"]] if op == "gather" else "")
+        lines.append(Line(f"{op}, {what}" if what else op, of_layer, sizes(s, batch), seconds, seconds / whole, *rates))
         flop += work
     return Profile(lines, whole, clocks.steps, clocks.threads, batch, peak(engine.dtype), flop)
 

@@ -5,7 +5,6 @@ from numba import njit, types
 from numba.core.cgutils import alloca_once
 from numba.extending import intrinsic
 
-from fastml.kernels.control import wait_for_progress
 from fastml.kernels.job import JOB, SLICE
 from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.random import shuffle
@@ -17,6 +16,7 @@ from fastml.kernels.views import at_address
 
 KERNEL = INSTRUCTION.fields["kernel"][1]  # bytes from the start of an instruction
 SIZE, SLICE_SIZE = INSTRUCTION.itemsize, SLICE.itemsize
+BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls such a function from Python by Numba
 ENTRY = types.none(types.int64, types.int64, types.int64, types.DType(types.float64))  # of any dtype, as to machines
 
 
@@ -52,77 +52,56 @@ def begin_step(job, slice_):
             shuffle(job.seed, slice_.age, at_address(0, job.order, job.order_size))
         slice_.barriers += 1
         wait_for_all(job.arrived, slice_.threads, slice_.barriers)
-    begin_slice(job, slice_)
+    begin_slice(slice_)
     slice_.batch_loss = 0.0
 
 
 @njit(inline="always", error_model="numpy")
-def run_program(job_address, job, slice_address, slice_):
-    """Calls the kernels of all instructions, one after the other, or as they say."""
-    program = job.program
-    instruction, end = program, program + job.program_size * SIZE
+def run_program(job_address, first, size, slice_address, slice_):
+    """Calls the kernels of `size` instructions from the `first` on, one after the other, or as they say."""
+    instruction, end = first, first + size * SIZE
     while instruction < end:
         call_kernel(job_address, instruction, slice_address)
         instruction += SIZE
         if slice_.jump >= 0:  # rather than a counter there, which each turn would have to wait for
-            instruction = program + slice_.jump * SIZE
+            instruction = first + slice_.jump * SIZE
             slice_.jump = -1
 
 
-@njit(inline="always", error_model="numpy")
-def begin_following(job, before):
-    """Makes the slice ready in which an epoch of this job follows that of the slice `before`; its address."""
-    address = job.slices + before.thread * SLICE_SIZE
-    slice_ = at_address(SLICE, address, 1)[0]
-    slice_.thread, slice_.threads, slice_.barriers = before.thread, before.threads, before.barriers
-    slice_.step, slice_.diverged, slice_.jump = before.epoch * job.steps_per_epoch, 0, -1
-    slice_.stop = slice_.step + job.steps_per_epoch
-    return address
+@njit(error_model="numpy", **BARE)
+def run_steps(job_address, slice_address):
+    """Runs the steps of a thread's slice, ``step … stop - 1``: the whole program once for each batch, without Python.
 
-
-@njit(inline="always", error_model="numpy")
-def run_steps(job_address, thread):
-    """Runs steps ``job.step … job.stop - 1``: the whole program once for each batch, without Python.
-
-    After each epoch, the job that follows has one. All threads of the job must call this. Overwrites all arrays but
-    program, rates, x, y and weights.
+    All threads of the job must call this. Overwrites all arrays but program, rates, x, y and weights.
     """
+    job, slice_ = at_address(JOB, job_address, 1)[0], at_address(SLICE, slice_address, 1)[0]
+    while slice_.step < slice_.stop:
+        begin_step(job, slice_)
+        run_program(job_address, job.program, job.program_size, slice_address, slice_)
+        if slice_.diverged:
+            break
+        if slice_.batch == job.steps_per_epoch - 1:
+            run_program(job_address, job.ending, job.ending_size, slice_address, slice_)
+        slice_.step += 1
+
+
+@njit(inline="always", error_model="numpy")
+def run_slice(job_address, thread):
+    """Runs steps ``job.step … job.stop - 1`` as one of the job's threads, all of which must call this."""
     job = at_address(JOB, job_address, 1)[0]
     slice_address = job.slices + thread * SLICE_SIZE
     slice_ = at_address(SLICE, slice_address, 1)[0]
     slice_.thread, slice_.threads, slice_.barriers, slice_.diverged = thread, job.threads, 0, 0
-    slice_.step, slice_.stop, slice_.t, slice_.loss = job.step, job.stop, job.t, job.loss
-    slice_.waited, slice_.best, slice_.jump = job.waited, job.best, -1
-    current, place, ended = job_address, slice_address, False  # the job or what follows it, and its slice
-    while True:
-        if ended and current == job_address:
-            ended = False
-            if job.patience:
-                wait_for_progress(job, slice_)
-        now, part = at_address(JOB, current, 1)[0], at_address(SLICE, place, 1)[0]
-        if part.step >= part.stop:
-            if current == job_address:
-                break
-            slice_.barriers, current, place = part.barriers, job_address, slice_address
-            continue
-        begin_step(now, part)
-        run_program(current, now, place, part)
-        if part.diverged:
-            break
-        part.step += 1
-        if current == job_address and part.batch == now.steps_per_epoch - 1:
-            ended = True
-            if job.follow:
-                current, place = job.follow, begin_following(at_address(JOB, job.follow, 1)[0], slice_)
+    slice_.step, slice_.stop, slice_.t, slice_.loss, slice_.jump = job.step, job.stop, job.t, job.loss, -1
+    run_steps(job_address, slice_address)
     slice_.barriers += 1
     wait_for_all(job.arrived, slice_.threads, slice_.barriers)  # before the job changes, every thread has read it
     if thread == 0:
         job.step, job.t, job.loss, job.diverged = slice_.step, slice_.t, slice_.loss, slice_.diverged
-        job.waited, job.best = slice_.waited, slice_.best
 
 
 def run_job(address, thread):
-    """Runs a job as its first thread, with its workers, and returns when all are done; see `run_steps`.
+    """Runs a job as its first thread, with its workers, and returns when all are done; see `run_slice`.
 
     Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
     """
@@ -138,7 +117,7 @@ def run_job(address, thread):
         workers = max(0, job.threads - 1)
         if not serves:
             call_workers(job_address, at_address(0, job.workers, workers), workers)
-        run_steps(job_address, number)
+        run_slice(job_address, number)
         if not serves:
             wait_for_workers(job.arrived, workers)
             break

@@ -40,27 +40,9 @@ JOB = np.dtype(
         ("slices", np.int64),  # address of as many SLICEs
         ("workers", np.int64),  # address of the addresses of `threads` - 1 WORKERs; see `team`
         ("arrived", np.int64),  # address of three int64 in a cache line of their own; see `team.wait_for_all`
-        ("patience", np.int64),  # epochs without progress of the loss that end the job, or 0 where they do not
-        ("waited", np.int64),  # epochs since there was some; the executor keeps it
-        (
-            "scale",
-            np.float64,
-        ),  # factor of what is watched, which is then compared
-        ("best", np.float64),  # the least so far; the executor keeps it
-        ("tolerance", np.float64),  # progress is to be at least this much below the best
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
-        ("follow", np.int64),  # address of a JOB of which an epoch follows each of this one's, or 0
-        (
-            "watched",
-            np.int64,
-        ),  # address of the totals that tell of progress, this job's or those of what follows
-        ("watched_size", np.int64),
-        ("watched_columns", np.int64),
-        ("watched_column", np.int64),
-        ("watched_rows", np.int64),
-        ("strict", np.int64),  # whether progress is to be more than the tolerance, and only it makes a new best
-        ("kept", np.int64),  # address of a copy of the parameters after the best epoch so far
-        ("kept_words", np.int64),  # of eight bytes, that these take, or 0 where they are not to be kept
+        ("ending", np.int64),  # address of the INSTRUCTIONs that come after each epoch
+        ("ending_size", np.int64),
     ],
     align=True,
 )
@@ -79,27 +61,23 @@ SLICE = np.dtype(
         ("batch", np.int64),  # of the epoch
         ("begin", np.int64),  # the first row of the batch, in the order of the epoch
         ("n", np.int64),  # rows of the batch
-        (
-            "first",
-            np.int64,
-        ),  # the first row of the batch that is the thread's, or of its block, where it goes in blocks
+        ("first", np.int64),  # the first row of the batch that is the thread's, or of its block if it goes in blocks
         ("end", np.int64),  # the one behind its last
         ("at", np.int64),  # where that first row stands in the workspace, as a number of rows
         ("m", np.int64),  # rows of the slice, or of the block
         ("source", np.int64),  # the first row in the workspace, of those that the gradient of weights is a sum over
         ("count", np.int64),  # how many rows these are
+        ("blocks", np.int64),  # of the thread that have begun, where a batch goes in blocks
         ("shard", np.int64),  # the gradient that they are added to
         ("fresh", np.int64),  # whether they are its first
         ("t", np.int64),  # updates, this one included
-        ("waited", np.int64),
         ("diverged", np.int64),
         ("rate", np.float64),  # learning rate
         ("batch_loss", np.float64),  # so far, of the first thread
         ("loss", np.float64),  # mean loss of the batch, from the update on
         ("worse", np.float64),  # 1 where that is more than in the step before, else 0
         ("factor", np.float64),  # of the gradients that a norm is to be clipped to
-        ("best", np.float64),
-        ("rest", np.int64, 4),  # whole cache lines, as another thread writes to what follows
+        ("rest", np.int64, 5),  # whole cache lines, as another thread writes to what follows
     ],
     align=True,
 )

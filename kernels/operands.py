@@ -197,6 +197,11 @@ def OfJob(name):
     return Declared(lambda _: Operand(name if name in ARRAYS else f"job.{name}", {}))
 
 
+def OneOfJob(*names):
+    """One of the job's arrays, which the instruction chooses by its number among these."""
+    return Declared(lambda name: Operand(f"({', '.join(names)})[s.{name}]", {name: PLACE}))
+
+
 def OfSlice(name):
     """A field of the slice."""
     return Declared(lambda _: Operand(f"slice_.{name}", {}))

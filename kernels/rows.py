@@ -7,8 +7,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.matrix import smaller
-from fastml.kernels.operands import OfJob, OfSlice, Rows
-from fastml.kernels.operation import operation, register
+from fastml.kernels.operands import OfJob, OfSlice, OneOfJob, Rows
+from fastml.kernels.operation import operation
 from fastml.kernels.simd import BITS, INDEX, declare, elementwise, lanes, load, real_type, store
 from fastml.kernels.views import matrix
 
@@ -72,18 +72,23 @@ def store_rows(rows, first, data):
     copied((rows,), (matrix(data, first * rows.shape[1], rows.shape[0], rows.shape[1]),), ())
 
 
-@njit(inline="always", error_model="numpy")
-def gather(data, order: OfJob("order"), begin: OfSlice("begin"), first: OfSlice("first"), x: Rows("width")):
-    """x = the rows of the slice, of the user's data.
+INPUTS, TARGETS, WEIGHTS = range(3)
+GATHERED = "inputs", "targets", "weights"
+
+
+@operation
+def gather(
+    data: OneOfJob("x", "y", "weights"),
+    order: OfJob("order"),
+    begin: OfSlice("begin"),
+    first: OfSlice("first"),
+    x: Rows("width"),
+):
+    """x = the rows of the slice, of the user's inputs, targets or weights.
 
     data : (all · width,), x : (m, width). Overwrites x.
     """
     gather_rows(data, order, begin + first, x)
-
-
-register("gather_inputs", gather, data=OfJob("x"))
-register("gather_targets", gather, data=OfJob("y"))
-register("gather_weights", gather, data=OfJob("weights"))
 
 
 @operation

@@ -42,48 +42,8 @@ def rows_of_thread(size, offset, d_in, d_out, slice_, block):
 
 
 @njit(inline="always", error_model="numpy")
-def slice_of_blocks(n, block, shards, thread, threads):
-    """The share of a thread in the rows of a batch that goes in blocks: its first row, and the one behind its last.
-
-    Each thread has some whole shards, as even as may be; a shard is some blocks, one after the other.
-    """
-    blocks = (n + block - 1) // block
-    shards = min(shards, blocks)
-    first = blocks * (shards * thread // threads) // shards * block
-    last = blocks * (shards * (thread + 1) // threads) // shards * block
-    return min(n, first), min(n, last)
-
-
-@njit(inline="always", error_model="numpy")
-def shard_of(first, n, block, shards):
-    """The shard of the block that starts at a row, and whether it is the shard's first."""
-    blocks, number = (n + block - 1) // block, first // block
-    shards = min(shards, blocks)
-    shard = ((number + 1) * shards - 1) // blocks
-    return shard, shard * blocks // shards == number
-
-
-@njit(inline="always", error_model="numpy")
-def begin_slice(job, slice_):
-    """The rows of the batch that are the thread's: all of its share at once, or the first block of them."""
-    n, block, thread = slice_.n, job.block, slice_.thread
-    if block:
-        slice_.first, slice_.end = slice_of_blocks(n, block, job.shards, thread, slice_.threads)
-        slice_.at, slice_.m = thread * block, min(block, slice_.end - slice_.first)
-        slice_.shard, slice_.fresh = shard_of(slice_.first, n, block, job.shards)
-        slice_.source, slice_.count = slice_.at, slice_.m
-    else:
-        first, end = slice_of(n, thread, slice_.threads)
-        slice_.first, slice_.end, slice_.at, slice_.m = first, end, first, end - first
-        slice_.shard, slice_.fresh, slice_.source, slice_.count = 0, True, 0, n
-
-
-@njit(inline="always", error_model="numpy")
-def next_slice(job, slice_):
-    """Goes on to the next block of the thread's rows; whether there is one."""
-    slice_.first += slice_.m
-    if slice_.first >= slice_.end:
-        return False
-    slice_.m = slice_.count = min(job.block, slice_.end - slice_.first)
-    slice_.shard, slice_.fresh = shard_of(slice_.first, slice_.n, job.block, job.shards)
-    return True
+def begin_slice(slice_):
+    """The rows of the batch that are the thread's: all of its share at once."""
+    first, end = slice_of(slice_.n, slice_.thread, slice_.threads)
+    slice_.first, slice_.end, slice_.at, slice_.m, slice_.blocks = first, end, first, end - first, 0
+    slice_.shard, slice_.fresh, slice_.source, slice_.count = 0, True, 0, slice_.n

@@ -23,7 +23,7 @@ MASKS = (True,) if BITS == 512 else (False, True)
 # third level serves as well; PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
 TERMS, HEIGHT, LARGE, CROWD = (512, 1024, 16_000_000, 2**20) if BITS == 512 else (1024, 510, 2_000_000, 2**19)
 PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
-SCRATCH = PANEL + HEIGHT * (TERMS + PAD)  # elements that a product may use for its copies
+SCRATCH = -(-(PANEL + HEIGHT * (TERMS + PAD)) // 16) * 16  # elements for copies; a thread's, whole cache lines
 UNROLL = 2  # terms that a turn of a tile's loop takes; more cost small products what they give to large ones
 
 

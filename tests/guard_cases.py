@@ -26,9 +26,9 @@ from fastml.kernels.team import wait_for_all
 from fastml.kernels.tiling import HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS
 
 # Operations that know no arrays, or put together others that have cases of their own
-NO_ARRAYS = {"next_block", "stop_unless_finite", "begin_update", "barrier"}
+NO_ARRAYS = {"begin_block", "next_block", "follow", "watch", "stop_unless_finite", "begin_update", "barrier"}
 NO_ARRAYS |= {"add_loss", "add_score", "add_penalty", "add_shards", "measure_norm"}  # sum_rows, penalty_forward, add, …
-NO_ARRAYS |= {"gather_inputs", "gather_targets", "gather_weights", "store_outputs"}  # gather_rows and store_rows
+NO_ARRAYS |= {"gather", "store_outputs"}  # gather_rows and store_rows
 # Kernels that are no operations: parts of some, and what the executor calls itself
 PARTS = {
     "gather_rows": rows.gather_rows,

@@ -56,7 +56,16 @@ def labelled_tiles(dtype):
 def test_registers_are_as_wide_as_chosen_and_no_wider(dtype):
     """Where the executor and its products compute; masks and random words are integers of 64 bits for each lane."""
     arithmetic = r"v?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+|rcp14|rsqrt14)p[sd]\s.*%([xyz]mm)"
-    scalar = {"barrier", "next_block", "stop_unless_finite", "begin_update", "clock"}  # which know no arrays
+    scalar = {
+        "barrier",
+        "begin_block",
+        "next_block",
+        "follow",
+        "watch",
+        "stop_unless_finite",
+        "begin_update",
+        "clock",
+    }  # which know no arrays
     scalar |= {"copy_columns", "embed_forward"}  # which copy short rows, element by element
     scalar |= {"activation_forward", "activation_backward"}  # which call others
     for name_, text in [*assembly(dtype).items(), *sweeps(dtype).items()]:

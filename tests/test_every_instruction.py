@@ -176,7 +176,8 @@ def instructions():
 
 def test_every_operation_is_in_a_program():
     assert len(OPERATIONS) > 50
-    unreached = set(OPERATIONS) - {s["op"] for s in instructions()} - {"clock"}  # which a profile puts in between
+    added = {"clock", "follow", "watch"}  # by a profile between instructions, and by a training behind its epochs
+    unreached = set(OPERATIONS) - {s["op"] for s in instructions()} - added
     assert not unreached, f"no case has a model, loss or optimizer that lowers to {unreached}"
 
 

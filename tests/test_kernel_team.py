@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numba import njit
 
+from fastml.kernels.blocks import shard_of, slice_of_blocks
 from fastml.kernels.job import SLICE
-from fastml.kernels.slices import LINE, rows_of_thread, shard_of, slice_of, slice_of_blocks
+from fastml.kernels.slices import LINE, rows_of_thread, slice_of
 from fastml.kernels.team import PAUSES, wait_for_all
 from fastml.kernels.views import at_address
 

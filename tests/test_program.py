@@ -50,8 +50,8 @@ def of(instructions, op):
     return [s for s in disassembled(instructions) if s["op"] == op]
 
 
-FORWARD = ["gather_inputs", "dense_forward", "dense_forward"]
-LOSS, SCORE = ["gather_targets", "mean_squared_error_forward"], ["mean_absolute_error"]
+FORWARD = ["gather", "dense_forward", "dense_forward"]
+LOSS, SCORE = ["gather", "mean_squared_error_forward"], ["mean_absolute_error"]
 TOTAL, SCORES = ["add_loss"], ["add_score"]
 WEIGHTS, INPUTS = "dense_backward_weights", "dense_backward_inputs"  # the gradients of a layer
 CLIPPING, OTHERS = [None] * 6, [None]  # the second update is for what does not decay
@@ -76,11 +76,12 @@ def test_the_instructions_of_a_batch_in_blocks():
     program = lowered([Dense(4, "gelu"), Dense(3)], batch=48, metrics=metrics, height=32, plan=plan)
     backward = ["mean_squared_error_backward", WEIGHTS, INPUTS, WEIGHTS, "next_block"]
     shards = ["add_shards", "barrier"]
-    rows = [*FORWARD, *LOSS, *SCORE, *backward, "barrier"]
+    forward = ["begin_block", *FORWARD]
+    rows = [*forward, *LOSS, *SCORE, *backward, "barrier"]
     step = [*rows, *TOTAL, *SCORES, "barrier", "stop_unless_finite", *shards]
     assert ops(program.training) == step + UPDATE and program.updates == len(step)
-    assert ops(program.gradient) == [*FORWARD, *LOSS, *backward, "barrier", *TOTAL, "barrier", *shards]
-    assert ops(program.value) == [*FORWARD, *LOSS, "next_block", "barrier", *TOTAL]
+    assert ops(program.gradient) == [*forward, *LOSS, *backward, "barrier", *TOTAL, "barrier", *shards]
+    assert ops(program.value) == [*forward, *LOSS, "next_block", "barrier", *TOTAL]
     whole = lowered([Dense(4, "gelu"), Dense(3)], batch=48, metrics=metrics)
     assert ops(program.evaluation) == ops(whole.evaluation) and ops(program.prediction) == ops(whole.prediction)
     assert (program.batch, program.height, program.plan) == (48, 32, plan)
@@ -229,7 +230,7 @@ def test_metrics_of_a_whole_set_store_the_predictions_of_an_evaluation():
     one, both = (lower(layers, 5, 16, "float32", loss, metrics, optimizer) for metrics in ([rows], [of_set, rows]))
     for name in ("training", "gradient", "value", "prediction"):
         assert getattr(one, name).tobytes() == getattr(both, name).tobytes()
-    rows = ["gather_inputs", "dense_forward", "gather_targets", "binary_crossentropy_forward", "binary_accuracy"]
+    rows = ["gather", "dense_forward", "gather", "binary_crossentropy_forward", "binary_accuracy"]
     assert ops(both.evaluation) == [*rows, "store_outputs", "barrier", *TOTAL, *SCORES, "barrier"]
     (stored,), (compared,) = of(both.evaluation, "store_outputs"), of(both.evaluation, "binary_accuracy")
     assert stored["a"] == compared["a"], "probabilities, not the logits that predict gives"

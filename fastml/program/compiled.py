@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastml.kernels.job import ARRAYS, SLICE
+from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.team import OFFERS
 from fastml.process.signals import hold_interrupts
 from fastml.program import linking
@@ -13,6 +14,7 @@ from fastml.program.linking import DTYPES, EXECUTOR, check_dtype, code_of, execu
 from fastml.program.workers import Team
 
 LINE = 64  # bytes of a cache line
+NONE = np.zeros(0, INSTRUCTION)
 
 
 def cache_folder():
@@ -33,17 +35,18 @@ def warmup(dtype: DTypeLike | None = None) -> dict[str, bool]:
     return compiled
 
 
-def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
+def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending=NONE):
     """Runs steps ``job.step … job.stop - 1`` of the program, in up to job.threads threads; writes there how many.
 
-    program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.job.ARRAYS` says. A second job has
-    an epoch after each of the first's; it knows its arrays already. Returns how often a thread waited so long for
-    another that it offered its core to other programs.
+    program : (k,) INSTRUCTION, jobs : (1,) JOB; the other arrays as `fastml.kernels.job.ARRAYS` says. ending :
+    instructions that come after each epoch. Other jobs, which know their arrays, are those that it names. Returns how
+    often a thread waited so long for another that it offered its core to other programs.
     """
-    linking.link(program, params.dtype.name)
+    for instructions in (program, ending):
+        linking.link(instructions, params.dtype.name)
     arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
     point_to(jobs[:1], arrays)
-    jobs["follow"][0] = jobs[1:].ctypes.data if len(jobs) > 1 else 0
+    jobs["ending"][0], jobs["ending_size"][0] = ending.ctypes.data, ending.size
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
     jobs["arrived"] = arrived[8:].ctypes.data
     enter, wanted = executor(), int(jobs["threads"][0])

@@ -14,7 +14,7 @@ from numba.core.registry import cpu_target
 
 from fastml.kernels import elementwise, operation
 from fastml.kernels.elementwise import FUNCTIONS, emit
-from fastml.kernels.executor import run_job
+from fastml.kernels.executor import BARE, run_job
 from fastml.kernels.operation import INSTRUCTION, NOTHING
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.simd import BITS, real_type
@@ -27,7 +27,6 @@ sources.KERNELS.confirm()  # all of them are imported
 
 DTYPES = ("float32", "float64")
 REALS = {"float32": types.float32, "float64": types.float64}
-BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls these functions from Python by Numba
 EXECUTOR = "executor"  # its name among those of the operations, without a dtype
 ERASED = "\x1b[K"  # for terminals: the line is empty from here on
 CUSTOM_KEPT = 256  # files of users' functions, which share one name

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastml.kernels.operation import instruction
+from fastml.kernels.rows import INPUTS, TARGETS, WEIGHTS
 from fastml.kernels.tiling import SCRATCH
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
@@ -108,9 +109,9 @@ class Objective:
     def forward(self, z):
         """The loss of each row, from what the last layer gives."""
         to, loss = self.to, self.loss
-        to.emit("gather_targets", x=self.y, width=self.d_y)
+        to.emit("gather", data=TARGETS, x=self.y, width=self.d_y)
         if self.weighted:
-            to.emit("gather_weights", x=self.w, width=1)
+            to.emit("gather", data=WEIGHTS, x=self.w, width=1)
         if self.smoothing:
             classes = 2 if loss.targets == "probabilities" else self.width
             operands = {"y": self.y, "d_y": self.d_y, "smooth": self.smooth, "d_out": self.width, "classes": classes}
@@ -175,7 +176,7 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
     parameters, groups = layout(layers, d_in, line)
     to = Lowering(parameters, groups["weight"] + groups["bias"], height or batch, plan, line)
     x = to.rows(d_in)
-    to.emit("gather_inputs", x=x, width=d_in)
+    to.emit("gather", data=INPUTS, x=x, width=d_in)
     gather = to.take()
 
     width, products, chain, link = d_in, 0, elementary(layers, kept_parts), []
@@ -223,15 +224,15 @@ def lower(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, wei
 def training_parts(to, objective, chain, gather, x, d_in):
     """The instructions of training, without its updates, of its gradient and of its loss; and how long the first is."""
     barrier, again, shards = assembled([{"op": "barrier"}]), assembled([]), assembled([])
+    if to.plan.block:
+        gather, again = joined(assembled([{"op": "begin_block"}]), gather), assembled([{"op": "next_block"}])
+        shards = joined(assembled([{"op": "add_shards", "W": 0, "size": to.trained}]), barrier)
     trained = {p.layer for p in to.parameters if p.trained}
     a, backwards = to.chain(chain, x, d_in)
     forward, scoring = joined(gather, to.take(), objective.forward(a)), objective.scoring()
     found = (k for k, (position, _) in enumerate(chain) if position in trained)
     first = next(found, len(chain))  # below, nobody asks
     backward = objective.backward(backwards, first)
-    if to.plan.block:
-        again = assembled([{"op": "next_block"}])
-        shards = joined(assembled([{"op": "add_shards", "W": 0, "size": to.trained}]), barrier)
     total, scores, penalties = objective.total(), objective.scores_total(), objective.penalty_gradients()
     guard = assembled([{"op": "stop_unless_finite"}])
     rows, summed = joined(backward, again, barrier, total), joined(assembled(to.sums), barrier)

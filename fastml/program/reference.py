@@ -7,44 +7,49 @@ compiled executor, whose signature this one has. It also runs on complex buffers
 differentiates.
 """
 
-import ctypes
-import time
 from types import SimpleNamespace
 
 import numpy as np
 
 from fastml.activations import magnitude, softmax
+from fastml.kernels.job import ARRAYS, JOB
+from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.operation import named as operation_named
 from fastml.kernels.operations import OPERATIONS
 from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
+from fastml.program import reference_flow
 from fastml.program.program import disassembled
 from fastml.program.random import dropout_mask, permutation
+from fastml.program.reference_flow import array_at
 from fastml.program.registered import REGISTERED, elementwise
 
+NONE = np.zeros(0, INSTRUCTION)
+OTHERS = {"program": INSTRUCTION, "rates": np.float64, "order": np.int64, "totals": np.float64}  # dtypes
 
-def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs):
-    """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.job` for the arrays."""
+
+def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending=NONE):
+    """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.job` for the arrays.
+
+    ending : the instructions that come after each epoch.
+    """
     record, arrays = jobs[0], (params, grads, state, work, x, y, weights, outputs, order, totals.reshape(-1))
     job = SimpleNamespace(**{name: record[name].item() for name in record.dtype.names})
-    job.params_size, job.columns = params.size, totals.shape[1]
-    instructions = [bound(s) for s in disassembled(program) if s["op"]]
-    here = SimpleNamespace(thread=0, threads=1, at=0, source=0, step=job.step, t=job.t, loss=job.loss, worse=0.0)
+    job.params, job.params_size, job.columns = params.ctypes.data, params.size, totals.shape[1]
+    steps, endings = ([bound(s) for s in disassembled(part) if s["op"]] for part in (program, ending))
+    here = SimpleNamespace(thread=0, threads=1, at=0, source=0, real=params.dtype)
+    here.step, here.t, here.loss, here.worse = job.step, job.t, job.loss, 0.0
     while here.step < job.stop:
         begin_step(job, here, rates, order)
         with hold_interrupts(), np.errstate(all="ignore"):
-            finite = step(job, here, instructions, arrays)
-            here.step += finite
+            call_all(job, here, steps, arrays)
+            if not here.diverged and here.batch == job.steps_per_epoch - 1:
+                call_all(job, here, endings, arrays)
+            here.step += not here.diverged
             record["step"], record["t"], record["loss"] = here.step, here.t, here.loss
-        if not finite:
+        if here.diverged:
             record["diverged"] = 1
             return
-        if job.patience and here.batch == job.steps_per_epoch - 1:
-            loss = job.scale * (totals[here.epoch, 0] / job.rows)
-            record["waited"] = 0 if loss <= record["best"] - job.tolerance else record["waited"] + 1
-            record["best"] = min(record["best"], loss)
-            if record["waited"] >= job.patience:
-                return
 
 
 def bound(fields):
@@ -63,57 +68,31 @@ def begin_step(job, here, rates, order):
     here.rate = rates[min(here.step - job.start, len(rates) - 1)]
     if here.batch == 0 and order.size:
         order[:] = permutation(job.seed, here.age, len(order))
+    here.first, here.m, here.count, here.blocks, here.shard, here.fresh = 0, here.n, here.n, 0, 0, True
+    here.diverged, job.batch_loss = False, 0.0
 
 
-def step(job, here, instructions, arrays):
-    """One batch. Returns False where the loss must be finite and is not, before anything is updated."""
-    begin_block(job, here, 0)
-    here.next, here.diverged, job.batch_loss = 0, False, 0.0
+def call_all(job, here, instructions, arrays):
+    """Calls all instructions, one after the other, or as they say; none after one that says that the loss diverges."""
+    here.next = 0
     while here.next < len(instructions) and not here.diverged:
         function, arguments, names, s, apply = instructions[here.next]
         here.next += 1
         function(**dict(zip(names, arguments(job, s, here, apply, *arrays), strict=True)))
-    return not here.diverged
 
 
-def begin_block(job, here, first):
-    """The rows of a batch from `first` on that go through the network at once: a block, or all where there are none."""
-    block = job.block or here.n
-    blocks = -(-here.n // block)
-    shards = min(job.shards, blocks)
-    starts = {shard * blocks // shards * block: shard for shard in range(shards)}  # first row of each
-    here.first, here.m = first, min(block, here.n - first)
-    here.count, here.fresh = here.m, first in starts
-    here.shard = starts.get(first, here.shard if first else 0)
+# An epoch of another job; the rest of the flow stands in `reference_flow`.
 
 
-# The program's own flow.
-
-
-def barrier(job, slice_):
-    pass  # there is one thread
-
-
-def next_block(job, slice_):
-    if slice_.first + slice_.m < slice_.n:
-        begin_block(job, slice_, slice_.first + slice_.m)
-        slice_.next = 0
-
-
-def stop_unless_finite(job, slice_):
-    slice_.diverged = not np.isfinite(job.batch_loss)
-
-
-def begin_update(job, slice_):
-    loss = job.batch_loss / slice_.n
-    slice_.worse, slice_.loss = loss > slice_.loss, loss
-    slice_.t += 1
-
-
-def clock(slice_, marks, marks_size, number):
-    sums, now = (ctypes.c_int64 * marks_size).from_address(marks), time.perf_counter_ns()
-    sums[number] += now - sums[0] if sums[0] else 0
-    sums[0] = now
+def follow(slice_, after):
+    jobs = array_at(after, JOB, 1)
+    job = jobs[0]
+    arrays = {name: array_at(job[name], OTHERS.get(name, slice_.real), job[f"{name}_size"]) for name in ARRAYS}
+    for name in ("x", "y", "weights"):
+        arrays[name] = arrays[name].reshape(job["rows"], -1) if arrays[name].size else arrays[name]
+    arrays["totals"] = arrays["totals"].reshape(-1, job["columns"])
+    job["step"], job["stop"] = (epoch * job["steps_per_epoch"] for epoch in (slice_.epoch, slice_.epoch + 1))
+    run(arrays.pop("program"), jobs, *arrays.values())
 
 
 # Rows in and out.
@@ -287,8 +266,7 @@ def scale(dW, factor):
     dW *= dW.dtype.type(factor)
 
 
-FUNCTIONS = {name: function for name, function in globals().items() if name in OPERATIONS} | REGISTERED
-FUNCTIONS |= dict.fromkeys(("gather_inputs", "gather_targets", "gather_weights"), gather)
+FUNCTIONS = {name: f for name, f in {**vars(reference_flow), **globals()}.items() if name in OPERATIONS} | REGISTERED
 
 _arguments = {}  # of operations, once they have been asked for
 

@@ -10,9 +10,9 @@ from fastml.training.inference import BLOCK
 
 
 def can_follow(engine):
-    """Whether the executor can evaluate by itself: the compiled one, where all metrics are means over rows."""
+    """Whether the executor can evaluate by itself: where all metrics are means over rows."""
     metrics = engine.aim["metrics"]
-    return engine.executor == "compiled" and len(means_over_rows(metrics)) == len(metrics)
+    return len(means_over_rows(metrics)) == len(metrics)
 
 
 class Following:
@@ -23,7 +23,8 @@ class Following:
             weights = np.ones((len(x), 1), engine.dtype)  # rather than another program
         inference = engine.inference_for(weights is not None, threads)
         program, dtype = inference.program, engine.dtype
-        linking.link(program.evaluation, dtype)
+        if engine.executor == "compiled":
+            linking.link(program.evaluation, dtype)
         empty, self.rows, self.seed = np.zeros((0, 1), dtype), len(x), engine.seed
         self.totals = np.zeros((epochs, columns_of(engine.aim["metrics"])))
         own = {"program": program.evaluation, "rates": np.zeros(1), "order": np.zeros(0, np.int64)}

@@ -5,9 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fastml.kernels.epochs import LIMIT
 from fastml.kernels.job import JOB
+from fastml.kernels.operation import instruction
 from fastml.metrics import means_over_rows
 from fastml.program.plan import WHOLE
+from fastml.program.program import assembled
 from fastml.program.threads import ThreadCount
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
@@ -55,6 +58,7 @@ class Run:
         for name, value in (*counters.items(), *plan._asdict().items()):
             job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
+        self.limit, self.ending = np.zeros(1, LIMIT), assembled([])
         self.thread_count = ThreadCount(plan.threads)
         self.chunk = self.trial = 1
 
@@ -91,29 +95,39 @@ class Run:
     @property
     def exhausted(self):
         """Whether the limit of `until` is reached."""
-        return 0 < int(self.jobs["patience"][0]) <= int(self.jobs["waited"][0])
+        return 0 < int(self.limit["patience"][0]) <= int(self.limit["waited"][0])
 
     def until(self, limit, watched):
         """Has the executor end after the epoch, at least one, that reaches a Limit, however far it is to run.
 
         watched : the totals, their column and their rows that the limit looks at.
         """
-        limit, job = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0))), self.jobs[:1]
+        limit, to = limit._replace(waited=min(limit.waited, max(limit.patience - 1, 0))), self.limit
         for name in ("patience", "waited", "best", "tolerance", "scale", "strict"):
-            job[name] = getattr(limit, name)
-        totals, job["watched_column"], job["watched_rows"] = watched
-        job["watched"], job["watched_size"], job["watched_columns"] = totals.ctypes.data, totals.size, totals.shape[1]
-        job["kept_words"] = 0
+            to[name] = getattr(limit, name)
+        totals, to["column"], to["rows"] = watched
+        to["totals"], to["size"], to["columns"] = totals.ctypes.data, totals.size, totals.shape[1]
+        to["kept_words"] = 0
         if limit.keeps:
             self.kept = np.empty_like(self.buffers.params) if self.kept is None else self.kept
-            job["kept"], job["kept_words"] = self.kept.ctypes.data, self.kept.nbytes // 8
+            to["kept"], to["kept_words"] = self.kept.ctypes.data, self.kept.nbytes // 8
+        self.end_epochs()
+
+    def end_epochs(self):
+        """Has the executor do what comes after each epoch: evaluate rows, and look whether the limit is reached."""
+        found = [instruction("follow", after=self.jobs[1:].ctypes.data)] if self.following else []
+        if self.limit["patience"][0]:
+            found.append(instruction("watch", limit=self.limit.ctypes.data))
+        if len(found) != len(self.ending):  # else it has the same addresses
+            self.ending = assembled(found)
 
     def advance(self, stop):
         """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
         self.jobs["start"][0], self.jobs["stop"][0] = self.step, stop
         rates = self.rates(self.t, stop - self.step)
         self.jobs["threads"] = self.thread_count.threads
-        return self.execute(self.instructions, self.jobs, rates, *self.buffers, *self.data.arguments()) or 0
+        arrays = *self.buffers, *self.data.arguments()
+        return self.execute(self.instructions, self.jobs, rates, *arrays, self.ending) or 0
 
     def chunks(self, stop):
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
@@ -144,6 +158,7 @@ class TrainingRun(Run):
             self.following = following
             self.jobs = np.concatenate([self.jobs, np.zeros(1, JOB)])
             following.enter(self.jobs[1:], self.buffers.params)
+            self.end_epochs()
 
     @property
     def buffers(self):
@@ -159,7 +174,7 @@ class TrainingRun(Run):
         names : of the columns.
         """
         monitor, of_validation = limit.monitor.removeprefix("val_"), limit.monitor.startswith("val_")
-        if (limit.strict and self.engine.executor != "compiled") or (of_validation and not self.following):
+        if of_validation and not self.following:
             return None
         scores = means_over_rows(self.engine.aim["metrics"])
         column = names.index(monitor) if monitor in names else None
