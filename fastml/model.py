@@ -9,6 +9,7 @@ from threading import get_ident
 from fastml.attributes import positive_integer
 from fastml.data.adapter import DataAdapter
 from fastml.files import saving
+from fastml.layers import method_of
 from fastml.losses import name_of
 from fastml.metrics import named, resolve_metric
 from fastml.training.engine import Engine
@@ -118,8 +119,15 @@ class BaseModel:
     def _adapter(self):
         self._check_layers()
         with self._rest.lock:  # as another thread may compile the model
-            adapter = DataAdapter(self._built_layers(), self.loss, self.dtype, self.input_dim, self.metrics)
-            return adapter.of_data(self._engine) if self._engine else adapter
+            engine, loss, metrics = self._engine, self.loss, self.metrics
+            adapter = engine and engine.adapter
+            if not adapter or adapter.loss is not loss or adapter.metrics is not metrics:
+                adapter = DataAdapter(self._built_layers(), loss, self.dtype, self.input_dim, metrics)
+            if engine:
+                if method_of(adapter.layers):  # its statistics change
+                    return adapter.of_data(engine)
+                engine.adapter = adapter = adapter.checked(self.input_dim) if loss else adapter
+            return adapter
 
     def _named(self, means, outputs=None, y=None):
         """Loss and metrics by name: from means over rows, and from all outputs and targets where there are some."""

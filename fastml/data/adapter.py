@@ -25,12 +25,21 @@ class DataAdapter(NamedTuple):
     metrics: Iterable[str] = ()
     known: dict | None = None  # the statistics of Normalization, where the model has them
     shift: np.ndarray | None = None  # what is subtracted from the columns of x before the cast, where something is
+    d_out: int | None = None  # width of the output, where that has been checked
 
     def units(self, d_in):
         """Width of the output for inputs of width d_in."""
         for layer in self.layers:
             d_in = layer.units_out(d_in)
         return d_in
+
+    def checked(self, d_in):
+        """The same with the width of the output for inputs of width d_in, which has to be one that the loss takes."""
+        if self.d_out is not None:
+            return self
+        units = self.units(d_in)
+        check_output(self.layers, self.loss, units)
+        return self._replace(d_out=units)
 
     def features(self, x, name):
         """x, checked and converted."""
@@ -49,8 +58,7 @@ class DataAdapter(NamedTuple):
     def rows(self, x, y, weights=None, name=""):
         """x, y and weights of the rows, checked and converted; errors name them with `name` in front."""
         x = self.features(x, name + "x")
-        units = self.units(x.shape[1])
-        check_output(self.layers, self.loss, units)
+        units = self.checked(x.shape[1]).d_out
         y = as_targets(y, name + "y", self.dtype, name_of(self.loss), self.loss.targets, units, len(x))
         check_classes(y, name + "y", self.loss.targets, self.metrics)
         return x, y, as_row_weights(weights, name + "sample_weight", len(x))

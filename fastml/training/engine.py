@@ -2,7 +2,6 @@
 
 import copy
 import math
-import numbers
 from functools import partial
 
 import numpy as np
@@ -45,7 +44,8 @@ class Engine(WeightAccess, Serving, Stepping):
         self.loss = math.inf  # before the last update
         self.fitted = not method_of(self.layers)  # whether the statistics of the data are known
         self.run = None  # the training under way
-        self.written = None  # the optimizer's numbers when its instructions were written
+        self.adapter = None  # a DataAdapter, once rows were taken
+        self.written = None  # the optimizer's attributes when its instructions were written
         self.inference = None  # what predictions and evaluations need, from the first one on
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
@@ -58,7 +58,7 @@ class Engine(WeightAccess, Serving, Stepping):
         """Without what can be made again; the copy of a model in training goes on where that rests."""
         epochs, updates, loss = self.progress()
         kept = {"program": None, "run": None, "rest": None, "inference": None}
-        kept |= {"backward": None, "stepper": None}
+        kept |= {"backward": None, "stepper": None, "adapter": None, "written": None}
         kept["buffers"] = self.buffers.params.copy(), self.buffers.state.copy()
         return {**self.__dict__, **kept, "epochs": epochs, "updates": updates, "loss": loss}
 
@@ -192,7 +192,10 @@ class Engine(WeightAccess, Serving, Stepping):
 
     def _refresh(self):
         """`_write_constants` where they are not those any more that were written; whether it did."""
-        changed = numbers_of(self.aim["optimizer"]) != self.written
+        try:
+            changed = vars(self.aim["optimizer"]) != self.written
+        except ValueError:  # of arrays, which may be as they were or not
+            changed = True
         if changed:
             self._write_constants()
         return changed
@@ -200,10 +203,4 @@ class Engine(WeightAccess, Serving, Stepping):
     def _write_constants(self):
         """Brings the instructions of training up to the optimizer's constants."""
         self.program.refresh(self.aim["optimizer"], self.buffers)
-        self.written = numbers_of(self.aim["optimizer"])
-
-
-def numbers_of(optimizer):
-    """The attributes of an optimizer that its instructions may hold, by name."""
-    kinds = float, int, type(None), np.bool_, numbers.Real  # the usual ones first, as it is asked often
-    return {name: value for name, value in vars(optimizer).items() if isinstance(value, kinds)}
+        self.written = dict(vars(self.aim["optimizer"]))

@@ -7,7 +7,7 @@ import numpy as np
 from fastml.layers import codes_of
 from fastml.program import linking
 from fastml.program.program import aligned_zeros
-from fastml.training.ready import ALONE, PLACES, STEP, Ready
+from fastml.training.ready import ALONE, ROWS, STEP, Ready
 
 FEW = 256  # rows
 LEAST = 16  # rows, of however large a model
@@ -29,7 +29,7 @@ class Predictor:
         self.job = Ready(program.prediction, engine.dtype, arrays, stop=1, steps_per_epoch=1, batch_size=self.most)
         self.x, self.outputs, self.shape = self.job.arrays["x"], self.job.arrays["outputs"], (engine.d_in,)
         self.row, self.output, numbers = self.x[0], self.outputs[0], self.job.numbers
-        self.step, self.rows = numbers[STEP:][:1], numbers[PLACES["rows"] :][:1]
+        self.step, self.rows = numbers[STEP:][:1], numbers[ROWS:][:1]
         self.enter = linking.executor(alone=self.most * program.flops / 3 <= ALONE)
         self.address = self.job.address
 

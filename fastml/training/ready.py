@@ -14,8 +14,10 @@ class Ready:
     """Instructions of a program as a job of one thread, to be run by one thread of Python at a time.
 
     `arrays` are given by their names in `fastml.kernels.job.ARRAYS`; the job has their addresses only, so that each
-    stays until `place` puts another there. `counters` are fields of the job.
+    stays until `place` puts another there. `counters` are fields of the job. `found` may hold views of what it writes.
     """
+
+    found = ()
 
     def __init__(self, instructions, dtype, arrays, columns=1, plan=WHOLE, **counters):
         linking.link(instructions, dtype)
@@ -34,7 +36,8 @@ class Ready:
         """Puts an array in the place of another; it must be C-contiguous."""
         if self.arrays[name] is not array:
             self.arrays[name] = array
-            self.numbers[PLACES[name]], self.numbers[PLACES[name + "_size"]] = array.ctypes.data, array.size
+            place, size = PLACES[name]
+            self.numbers[place], self.numbers[size] = array.__array_interface__["data"][0], array.size
 
     def let_go(self, *names):
         """Keeps arrays no longer, which are placed anew before the next run."""
@@ -49,5 +52,10 @@ class Ready:
         linking.executor(work <= ALONE)(self.address, 0)
 
 
-PLACES = {name: JOB.fields[name][1] // 8 for name in JOB.names}
-STEP, STOP, STEPS, BATCH, ROWS = (PLACES[n] for n in ("step", "stop", "steps_per_epoch", "batch_size", "rows"))
+def word(name):
+    """Where a field stands in a JOB, in words of eight bytes."""
+    return JOB.fields[name][1] // 8
+
+
+PLACES = {name: (word(name), word(f"{name}_size")) for name in ARRAYS}  # of addresses and sizes
+STEP, STOP, STEPS, BATCH, ROWS = map(word, ("step", "stop", "steps_per_epoch", "batch_size", "rows"))

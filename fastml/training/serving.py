@@ -137,14 +137,13 @@ class Serving:
         program, arrays = backward.program, {"x": x, "y": y, "weights": weights}
         if plan.threads == 1 and rows * program.flops <= SHORT and self.executor == "compiled":
             job = self._gradients_at_once(backward, {name: a for name, a in arrays.items() if a is not None})
-            mean, grads = job.totals[0, 0].item() / rows, job.arrays["grads"]
+            mean, found = job.totals[0, 0].item() / rows, job.found
         else:
             job = None
             with self.reading() as params:
                 buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
                 run = self._once(program.gradient, Data(self.dtype, x, y, weights), rows, buffers, plan)
-            mean, grads = run.means(0, 1)[0][0], buffers.grads
-        found = [p.view(grads) for p in program.parameters]
+            mean, found = run.means(0, 1)[0][0], [p.view(buffers.grads) for p in program.parameters]
         if out is None:
             out = [gradient.copy() for gradient in found]
         else:
@@ -172,6 +171,7 @@ class Serving:
             size = program.params_size * program.plan.shards
             own = {"grads": aligned_zeros(size, self.dtype), "work": aligned_zeros(program.work_size, self.dtype)}
             job = Ready(program.gradient, self.dtype, own, plan=program.plan, seed=self.seed)
+            job.found = [p.view(own["grads"]) for p in program.parameters]
         with self.reading() as params:
             for name, array in ("params", params), *arrays.items():
                 job.place(name, array)

@@ -8,24 +8,26 @@ from fastml.metrics import columns_of
 from fastml.program import linking
 from fastml.training import loop
 from fastml.training.loop import DivergenceError
-from fastml.training.ready import PLACES, SHORT, STEP, Ready
+from fastml.training.ready import SHORT, STEP, Ready, word
 
-EPOCH, UPDATES, LOSS, DIVERGED = (PLACES[name] for name in ("epoch", "t", "loss", "diverged"))
+EPOCH, UPDATES, LOSS, DIVERGED = map(word, ("epoch", "t", "loss", "diverged"))
 
 
 class Step:
     """The training instructions of an engine as a job that stays ready, and room to go back to."""
 
-    def __init__(self, engine, plan):
-        self.program, self.buffers, self.plan = engine.program, engine.buffers, plan
+    def __init__(self, engine, rows, weighted, plan):
+        self.program, self.buffers, self.rows, self.weighted = engine.program, engine.buffers, rows, weighted
         arrays, columns = engine.buffers._asdict(), columns_of(engine.aim["metrics"])
         self.job = Ready(engine.program.training, engine.dtype, arrays, columns, plan, seed=engine.seed)
         self.params, self.state = np.empty_like(engine.buffers.params), np.empty_like(engine.buffers.state)
 
-    def serves(self, engine, plan):
-        """Whether it is of the engine's program and buffers as they are now, but for the parameters."""
-        same = self.program is engine.program and self.plan == plan
-        return same and all(ours is theirs for ours, theirs in zip(self.buffers[1:], engine.buffers[1:], strict=True))
+    def serves(self, engine, rows, weighted):
+        """Whether it is for so many rows, with the engine's program and buffers as they are, but for the parameters."""
+        if self.program is not engine.program or self.rows != rows or self.weighted != weighted:
+            return False
+        ours, theirs = self.buffers, engine.buffers
+        return ours.grads is theirs.grads and ours.state is theirs.state and ours.work is theirs.work
 
 
 class Stepping:
@@ -40,21 +42,31 @@ class Stepping:
         or weight that is not finite is a DivergenceError, and leaves the model as it was.
         """
         rows, optimizer = len(x), self.aim["optimizer"]
-        plan = self._plan(rows)
-        if self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
-            return None
         with self.rest.lock:  # so that nobody reads the parameters meanwhile
-            if weights is None and self.program.weighted:
-                weights = np.ones((rows, 1), self.dtype)
-            self._room_for(rows, weights is not None, plan)
+            step = self.stepper
+            if not (step and step.serves(self, rows, weights is not None)):
+                step = self._step_for(rows, weights is not None)
+                if step is None:
+                    return None
             if self._refresh():  # which leaves the addresses of kernels to be found
                 linking.link(self.program.training, self.dtype)
-            if not (self.stepper and self.stepper.serves(self, plan)):
-                self.stepper = Step(self, plan)
+            if weights is None and self.program.weighted:
+                weights = np.ones((rows, 1), self.dtype)
             self.own()
             rate = optimizer.rates(self.updates, 1, first=self.updates, total=1)
-            self._advance(self.stepper, {"x": x, "y": y, "weights": weights}, rate[0], rows)
-            return (self.stepper.job.totals[0] / rows).tolist()
+            self._advance(step, {"x": x, "y": y, "weights": weights}, rate[0], rows)
+            return (step.job.totals[0] / rows).tolist()
+
+    def _step_for(self, rows, weighted):
+        """A new Step for so many rows, or None where it needs a training's set-up."""
+        plan = self._plan(rows)
+        if self.frozen or self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
+            return None
+        self._room_for(rows, weighted or self.program.weighted, plan)
+        self._write_constants()
+        linking.link(self.program.training, self.dtype)
+        self.stepper = Step(self, rows, weighted, plan)
+        return self.stepper
 
     def _advance(self, step, arrays, rate, rows):
         """Makes the step, or none where it leads to what is not finite."""

@@ -43,7 +43,7 @@ class Stepwise:
     def _step(self, x, y, sample_weight, class_weight):
         """Logs of a step of the engine, or None where it needs a training's set-up."""
         engine = self._engine
-        if not engine or engine.frozen or method_of(self.layers):  # whose statistics may have to be taken anew
+        if not engine or method_of(self.layers):  # whose statistics may have to be taken anew
             return None
         adapter = self._adapter()
         found = adapter.weighted(*adapter.rows(x, y, sample_weight), class_weight)
