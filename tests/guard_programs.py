@@ -110,9 +110,11 @@ def everything_at(side):
         written = jobs, order, totals, outputs
         job, numbers, sums, results = (at(side, array) for array in written)
         read = [at(side, array) for array in (instructions, rates, x, y, weights)]
-        after = [{**s, "after": job[1:].ctypes.data} for s in program.disassembled(ending)]  # the copy of what follows
+        after = [{**s, "after": job[1:].ctypes.data} for s in program.disassembled(ending)]
         buffers = params, grads, state, work
-        offers = compiled.run(read[0], job, read[1], *buffers, *read[2:], numbers, sums, results, program.assembled(after))
+        offers = compiled.run(
+            read[0], job, read[1], *buffers, *read[2:], numbers, sums, results, program.assembled(after)
+        )
         for array, copy in zip(written, (job, numbers, sums, results), strict=True):
             array[...] = copy
         return offers
