@@ -99,9 +99,10 @@ class BaseModel:
             if not self._engine:
                 self._check_layers()
                 self._check_widths(input_dim)
-                engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest, initialize)
-                if self.loss:
-                    self._aim(engine, self.optimizer, self.loss, self.metrics, self.executor)
+                aim = (
+                    self._aim(input_dim, self.optimizer, self.loss, self.metrics, self.executor) if self.loss else None
+                )
+                engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest, initialize, aim)
                 self._engine, self.input_dim = engine, input_dim
 
     def _check_widths(self, width):
@@ -111,10 +112,12 @@ class BaseModel:
                 raise ValueError(f"input_dim of {layer!r} is {layer.input_dim}, but it gets {width} columns")
             width = layer.units_out(width)
 
-    def _aim(self, engine, optimizer, loss, metrics, executor):
-        """Hands what `compile` takes to the engine."""
-        metrics = [resolve_metric(name, name_of(loss), loss, engine.program.d_out) for name in metrics]
-        engine.compile(loss, metrics, optimizer, executor)
+    def _aim(self, width, optimizer, loss, metrics, executor):
+        """What `compile` takes, as an engine for data of this width does."""
+        for layer in self.layers:
+            width = layer.units_out(width)
+        metrics = [resolve_metric(name, name_of(loss), loss, width) for name in metrics]
+        return {"loss": loss, "metrics": metrics, "optimizer": optimizer, "executor": executor}
 
     def _adapter(self):
         self._check_layers()

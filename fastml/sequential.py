@@ -131,7 +131,7 @@ class Sequential(Contents, Stepwise, BaseModel):
             self._check_idle("compile")
             with self._rest.lock:
                 if self._engine:
-                    self._aim(self._engine, optimizer, loss, metrics, executor)
+                    self._engine.compile(**self._aim(self.input_dim, optimizer, loss, metrics, executor))
                 self.optimizer, self.loss, self.metrics, self.executor = optimizer, loss, metrics, executor
 
     @told

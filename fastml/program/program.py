@@ -125,12 +125,12 @@ class Buffers(NamedTuple):
         grads = aligned_zeros(program.params_size * program.plan.shards, self.params.dtype)
         return self._replace(grads=grads, work=aligned_zeros(program.work_size, self.params.dtype))
 
-    def for_training(self, program, optimizer):
-        """The same parameters with the state of a new optimizer."""
+    def with_state(self, program, optimizer):
+        """The same with the state of a new optimizer."""
         state = aligned_zeros(program.state_size, self.params.dtype)
         for array, start in zip(state.reshape(-1, max(1, program.params_size)), optimizer.start, strict=True):
             array[:] = start
-        return self.with_work(program)._replace(state=state)
+        return self._replace(state=state)
 
 
 def aligned_zeros(size, dtype):

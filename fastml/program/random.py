@@ -48,7 +48,7 @@ def check_seed(seed):
 def philox(seed, index, step, epoch, stream):
     """Four random 32-bit words, as uint64, for each element of `index`: shape (4, …)."""
     key = [int(seed) & 0xFFFFFFFF, int(seed) >> 32]
-    c = [np.asarray(word, dtype=np.uint64) & LOW for word in np.broadcast_arrays(index, step, epoch, stream)]
+    c = [np.asarray(word, dtype=np.uint64) & LOW for word in (index, step, epoch, stream)]
     for _ in range(10):
         p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
         c = [
@@ -84,6 +84,9 @@ def dropout_mask(seed, step, epoch, layer, rate, shape):
     return (words >= np.rint(rate * 2.0**32)) / (1 - rate)
 
 
+CHUNK = 4096  # numbers that are drawn at a time
+
+
 class Stream:
     """Random numbers for the start values of parameter number `position` of a model."""
 
@@ -92,20 +95,26 @@ class Stream:
 
     def uniform(self, shape):
         """Uniform in [0, 1) with 53 random bits, float64."""
-        bits, _ = self._draw(shape)
-        return bits * 2.0**-53
+        return self._drawn(shape, lambda bits, _: bits * 2.0**-53)
 
     def normal(self, shape):
         """Standard normal, float64 (Box-Muller)."""
-        bits, angle = self._draw(shape)
-        return np.sqrt(-2 * np.log((bits + 1) * 2.0**-53)) * np.cos(2 * np.pi * angle * 2.0**-32)
+
+        def polar(bits, angle):
+            return np.sqrt(-2 * np.log((bits + 1) * 2.0**-53)) * np.cos(2 * np.pi * angle * 2.0**-32)
+
+        return self._drawn(shape, polar)
 
     def generator(self):
         """A NumPy Generator of its own."""
         return np.random.default_rng([self.seed & 0xFFFFFFFF, self.seed >> 32, self.position])
 
-    def _draw(self, shape):
-        """Whole numbers of 53 and of 32 random bits."""
-        w = philox(self.seed, np.arange(int(np.prod(shape))), 0, 0, INITIAL + self.position)
-        bits = (w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11))
-        return bits.reshape(shape), w[2].reshape(shape)
+    def _drawn(self, shape, number):
+        """What `number` makes of whole numbers of 53 and of 32 random bits, some at a time, which stay in the cache."""
+        found = np.empty(shape)
+        flat = found.reshape(-1)
+        for first in range(0, flat.size, CHUNK):
+            some = flat[first : first + CHUNK]
+            w = philox(self.seed, np.arange(first, first + some.size), 0, 0, INITIAL + self.position)
+            some[:] = number((w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11)), w[2])
+        return found

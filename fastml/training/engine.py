@@ -34,7 +34,9 @@ class Engine(WeightAccess, Serving, Stepping):
 
     shift = None  # of the columns of data, subtracted from them in float64 before they come here; see `shift_of`
 
-    def __init__(self, layers, d_in, dtype, seed, rest, initialize=True):
+    program = buffers = None
+
+    def __init__(self, layers, d_in, dtype, seed, rest, initialize=True, aim=None):
         self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
@@ -49,8 +51,11 @@ class Engine(WeightAccess, Serving, Stepping):
         self.inference = None  # what predictions and evaluations need, from the first one on
         for layer in self.layers:
             check_range(layer, Constant.values(layer), dtype)
-        program = lower(self.layers, d_in, BLOCK, dtype)  # room that most trainings will find enough
-        self._take(program, Buffers.for_program(program, dtype))
+        if aim:  # the arguments of `compile`
+            self.compile(**aim)
+        else:
+            program = lower(self.layers, d_in, BLOCK, dtype)
+            self._take(program, Buffers.for_program(program, dtype))
         if initialize:  # a file has weights already
             self.program.initialize(self.buffers, seed)
 
@@ -77,13 +82,15 @@ class Engine(WeightAccess, Serving, Stepping):
             check_range(thing, thing.constants(), self.dtype)
         optimizer.check()
         aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
-        program = lower(self.layers, self.d_in, self.program.batch, self.dtype, **aim)
-        buffers = self.buffers.for_training(program, optimizer)
+        batch = self.program.batch if self.program else BLOCK  # room that most trainings will find enough
+        program = lower(self.layers, self.d_in, batch, self.dtype, **aim)
+        buffers = self.buffers.with_work(program) if self.buffers else Buffers.for_program(program, self.dtype)
+        buffers = buffers.with_state(program, optimizer)
         if not np.isfinite(buffers.state).all():
             raise ValueError(f"{optimizer!r} starts from values that are beyond the range of {self.dtype}")
         with self.rest.lock:
             self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
-            self._take(program, buffers._replace(params=self.buffers.params))
+            self._take(program, buffers._replace(params=self.buffers.params) if self.buffers else buffers)
             self.inference = None
 
     def freeze(self, trainable):
