@@ -67,7 +67,7 @@ bench: .venv/installed
 	@$(ONE_THREAD) $(BIN)/python -m pytest bench --benchmark-columns=median,iqr,rounds \
 		--benchmark-group-by=group --benchmark-sort=name --benchmark-warmup=on --benchmark-max-time=0.3
 
-bench-peers: .venv-peers/installed
+bench-peers: .venv-peers/installed .venv-peers-jax/installed
 	@.venv-peers/bin/python -m bench.peers $(PEERS)
 
 lint: .venv/dev
@@ -110,4 +110,11 @@ clean:
 	@echo "Setting up .venv-peers with $(PYTHON), PyTorch, JAX and scikit-learn: once, some minutes …"
 	@$(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,peers]'
+	@touch $@
+
+# An older JAX, whose runtime was faster on small nets; there are no wheels of it for each Python.
+.venv-peers-jax/installed:
+	@$(PYTHON) -m venv .venv-peers-jax
+	@.venv-peers-jax/bin/python -m pip install --quiet --disable-pip-version-check jax==0.4.31 jaxlib==0.4.31 \
+		|| { echo "JAX 0.4.31 cannot be installed here, and is left out" >&2; rm -rf .venv-peers-jax; mkdir .venv-peers-jax; }
 	@touch $@

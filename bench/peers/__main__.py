@@ -38,13 +38,15 @@ def start_workers(rivals):
     for threads in sorted({1, len(usable_cores())}):
         for rival in rivals:
             say(f"starting {rival} on {threads}")
-            worker = Worker(rival, threads)
+            worker = None
             try:
+                worker = Worker(rival, threads)
                 versions[rival] = worker.ask("info")["version"]  # at last that on all cores
                 workers[f"{rival} {threads}"] = worker
             except Failed as error:
                 failed[f"{rival} {threads}"] = str(error)
-                worker.close()
+                if worker:
+                    worker.close()
     return workers, versions, failed
 
 

@@ -85,6 +85,7 @@ NETS = [
     Net("784-128-10", 128, 8192, 1, aim=370),
     Net("28-5x300-1", 100, 6400, 1, BINARY, "tanh", tolerance=0.25, aim=1550),
     Net("64-3x256-10", 256, 16384, 1, tolerance=0.1, aim=1520),
+    Net("32-6x256-10", 128, 2048, 4, tolerance=0.25),  # of SciMLBenchmarks
     Net("784-512-512-10", 128, 8192, 1, tolerance=0.25, aim=2800),
     Net("1024-2048-2048-10", 512, 2048, 2, tolerance=0.5, aim=118000),
     Net("4-32-16-4", 10000, 10000, 100, NUMBERS, "tanh", tolerance=1e-3, aim_ratio=10),

@@ -12,6 +12,7 @@ LOOKS = {  # colours for colour-blind eyes too (Okabe & Ito, 2008), and a marker
     "pytorch": ("#0072B2", "s"),
     "pytorch-compiled": ("#56B4E9", "D"),
     "jax": ("#009E73", "^"),
+    "jax-0.4.31": ("#E69F00", "<"),
     "scikit-learn": ("#CC79A7", "v"),
 }
 
@@ -101,7 +102,7 @@ def name_libraries(ax, ends, left):
         line = {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 4, "relpos": (1, 0.5)}
         weight = "bold" if rival == "fastml" else "normal"
         text = {"color": color, "fontweight": weight, "ha": "right", "va": "center", "arrowprops": line}
-        ax.annotate(RIVALS[rival][0], (x, y), (start, heights[rival]), **text)
+        ax.annotate(RIVALS[rival].label, (x, y), (start, heights[rival]), **text)
 
 
 def name_nets(ax, records):

@@ -65,7 +65,7 @@ def net_row(results, record, threads):
     others = {r: medians[f"{r} {threads}"] for r in RIVALS if r != "fastml" and f"{r} {threads}" in medians}
     ours = medians.get(f"fastml {threads}")
     best = min(others, key=others.get) if others else None
-    row += [RIVALS[best][0] if best else NOTHING]
+    row += [RIVALS[best].label if best else NOTHING]
     row += [f"{number(others[best] / ours)}×" if best and ours else NOTHING]
     row += [f"{number(1e3 * net.mflop / ours)}, {least / ours:.0%}" if ours else NOTHING]
     return [*row, aim(record, net, threads)]
@@ -78,7 +78,7 @@ def table(head, rows, left=1):
 
 
 def nets_table(results, threads):
-    labels = [RIVALS[rival][0] for rival in measured(results)]
+    labels = [RIVALS[rival].label for rival in measured(results)]
     head = ["net", "batch", "MFLOP", "at the peak", *labels, "best other", "÷ fastml", "fastml GFLOP/s", "aim"]
     return table(head, [net_row(results, record, threads) for record in results["nets"]])
 
@@ -116,7 +116,7 @@ def reasons(results):
     found = {}
     for record in results["nets"]:
         for name, text in (record["skipped"] | record["failed"]).items():
-            found.setdefault((RIVALS[name.split()[0]][0], text), []).append(record["net"])
+            found.setdefault((RIVALS[name.split()[0]].label, text), []).append(record["net"])
     return [
         f"- {label} has no time for {', '.join(dict.fromkeys(keys))}: {text}." for (label, text), keys in found.items()
     ]

@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,13 +21,25 @@ from bench.peers.nets import find
 from bench.peers.session import Skip
 
 ROOT = Path(__file__).parents[2]
-RIVALS = {  # name: label, module, class
-    "fastml": ("fastml", "ours", "Fastml"),
-    "numpy": ("NumPy", "ours", "NumPy"),
-    "pytorch": ("PyTorch eager", "pytorch", "Eager"),
-    "pytorch-compiled": ("PyTorch compiled", "pytorch_compiled", "Compiled"),
-    "jax": ("JAX", "jax_scan", "Scan"),
-    "scikit-learn": ("scikit-learn", "scikit", "MLP"),
+
+
+class Rival(NamedTuple):
+    """A library, by what its sessions are: a class in a module here, in an environment of its own if one is named."""
+
+    label: str
+    module: str
+    kind: str
+    environment: str = ""
+
+
+RIVALS = {
+    "fastml": Rival("fastml", "ours", "Fastml"),
+    "numpy": Rival("NumPy", "ours", "NumPy"),
+    "pytorch": Rival("PyTorch eager", "pytorch", "Eager"),
+    "pytorch-compiled": Rival("PyTorch compiled", "pytorch_compiled", "Compiled"),
+    "jax": Rival("JAX", "jax_scan", "Scan"),
+    "jax-0.4.31": Rival("JAX 0.4.31", "jax_scan", "Scan", ".venv-peers-jax"),  # the last with the older runtime
+    "scikit-learn": Rival("scikit-learn", "scikit", "MLP"),
 }
 ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
 
@@ -60,7 +73,10 @@ class Worker:
         environment |= {"JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         environment |= ONE_THREAD if threads == 1 else {}
         used = ",".join(map(str, cores[-threads:]))
-        command = [sys.executable, "-m", "bench.peers.worker", rival, str(threads), used]
+        python = ROOT / RIVALS[rival].environment / "bin/python" if RIVALS[rival].environment else sys.executable
+        if not os.path.exists(python):
+            raise Failed(f"there is no {RIVALS[rival].environment}, which make bench-peers tries to make")
+        command = [python, "-m", "bench.peers.worker", rival, str(threads), used]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log, "text": True}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
@@ -93,8 +109,8 @@ class Service:
     """The child's end: a method for each request."""
 
     def __init__(self, rival, threads):
-        _, module, kind = RIVALS[rival]
-        self.kind = getattr(importlib.import_module(f"bench.peers.{module}"), kind)
+        made = RIVALS[rival]
+        self.kind = getattr(importlib.import_module(f"bench.peers.{made.module}"), made.kind)
         self.version = self.kind.library(threads)
         self.sessions = {}
 
