@@ -16,13 +16,27 @@ from fastml.kernels.fold import fold
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.packing import pack_block, pack_panel
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, size_of, splat, store
-from fastml.kernels.tiling import CROWD, HEIGHT, LARGE, MASKS, PAD, PANEL, ROWS, TERMS, UNROLL, VECTORS, panels
+from fastml.kernels.tiling import (
+    CROWD,
+    HEIGHT,
+    LARGE,
+    MASKS,
+    OVERWRITES,
+    PAD,
+    PANEL,
+    ROWS,
+    TERMS,
+    UNROLL,
+    VECTORS,
+    panels,
+)
 
 
 def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
     """c[r, :] = start[r, :] + Σₚ a[r, p]·b[p, :] for `rows` ≤ `height` rows, all if `exact`, and `left` columns.
 
-    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it.
+    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it. Where c has no
+    others, the end of a row may be written whole, as the rows behind it come after.
     """
     width = lanes(real)
     mask = mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width) if masked else None
@@ -42,12 +56,22 @@ def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, 
                 results.append(factor.fma(b_row[v], Vec(builder, sums[r * vectors + v])).value)
         return results
 
+    def write(r, v, vec):
+        place = builder.gep(c.at(numbers[r]).pointer, [INDEX(v * width)])
+        if not (masks[v] and exact and OVERWRITES):
+            store(builder, vec, place, masks[v])
+            return
+        least = -(-vectors * width // (height - r))  # columns, from which on a whole vector ends within the tile
+        ends = builder.and_(builder.icmp_signed("==", c.row, left), builder.icmp_signed(">=", left, INDEX(least)))
+        with builder.if_else(ends) as (whole, partly):
+            with whole:
+                store(builder, vec, place)
+            with partly:
+                store(builder, vec, place, masks[v])
+
     starts = [vec.value for number in numbers for vec in read(start.at(number).pointer)]
-    sums = fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)
-    for r, number in enumerate(numbers):
-        for v in range(vectors):
-            place = builder.gep(c.at(number).pointer, [INDEX(v * width)])
-            store(builder, Vec(builder, sums[r * vectors + v]), place, masks[v])
+    for k, value in enumerate(fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)):
+        write(k // vectors, k % vectors, Vec(builder, value))
 
 
 def sweep(module, real, strips):

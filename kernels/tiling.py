@@ -15,6 +15,7 @@ from fastml.kernels.simd import BITS, INDEX
 # have registers of their own there; here they take one more, and a store under a mask is slow: whole tiles have none.
 ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
 MASKS = (True,) if BITS == 512 else (False, True)
+OVERWRITES = BITS < 512  # so that a row may be written beyond its end, where the next one is still to be written
 
 # A panel of b, up to TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
 # takes it. It is read where it stands, unless its rows are so far apart, in powers of 2, that fewer than TERMS of them
