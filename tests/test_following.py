@@ -22,6 +22,7 @@ from fastml import (
 )
 from fastml.training import following
 from fastml.training.run import TrainingRun
+from fastml.training.snapshots import Snapshot
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 6))
@@ -263,3 +264,24 @@ def test_a_stopping_may_serve_again_and_be_pickled():
     again = pickle.loads(pickle.dumps(callback))
     for each in (callback, again):
         assert net().fit(X, LABELS, epochs=40, validation_split=0.3, callbacks=[each], verbose=0).history == first
+
+
+def test_a_replay_counts_epochs_once(monkeypatch):
+    """A training that is taken back to its last finite weights knows how many epochs had no progress until there."""
+    found, replay = [], Snapshot.replay
+
+    def replayed(snapshot):
+        finite = snapshot.finite()
+        replay(snapshot)
+        run = snapshot.run
+        found.append((finite, run.step, run.steps_per_epoch, int(run.limit["waited"][0])))
+
+    monkeypatch.setattr(Snapshot, "replay", replayed)
+    model = Sequential([Dense(8, "relu"), Dense(1)], input_dim=6, seed=2)
+    model.compile(SGD(fastml.PiecewiseConstantDecay([44], [1e-4, 1e38])), "mse")
+    with pytest.raises(DivergenceError):
+        stopping = EarlyStopping("loss", patience=50, min_delta=1e9)
+        model.fit(X, 300.0 * X[:, :1] ** 3, epochs=30, callbacks=[stopping], verbose=0)
+    finite, step, steps_per_epoch, waited = found[0]
+    assert not finite and (step, steps_per_epoch) == (45, 10)
+    assert waited == 3  # of four epochs, as the first one is better than none

@@ -23,7 +23,7 @@ class Snapshot:
 
     def live(self):
         buffers, run = self.run.buffers, self.run
-        return buffers.params, buffers.state, run.jobs.view(np.int64), run.data.order
+        return buffers.params, buffers.state, run.jobs.view(np.int64), run.limit.view(np.int64), run.data.order
 
     def finite(self):
         buffers = self.run.buffers
