@@ -633,3 +633,27 @@ def test_what_joins_forks_is_forgotten_without_a_line_of_python():
     assert all(reference.__callback__ is None for reference in forks._members)
     living = sum(reference() is not None for reference in forks._members)
     assert len(forks._members) <= 2 * max(forks._pruned, living) + 1 < 2 * living + 100
+
+
+@FORKS
+def test_copies_and_forks_at_once():
+    """Neither waits for a lock of the other's: a copy is made while the model rests, which a fork waits for."""
+    code = """
+    import copy
+    model, ended = made(), False
+    model.build(5)
+    def copies():
+        while not ended:
+            copy.deepcopy(model)
+    thread = threading.Thread(target=copies)
+    thread.start()
+    for _ in range(100):
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+    ended = True
+    thread.join()
+    print(json.dumps("done"))
+    """
+    assert report(TRAIN + code, timeout=60) == "done"

@@ -1,5 +1,6 @@
 """Rows that the executor evaluates after each epoch, and early stopping by it: as Python does it, bit for bit."""
 
+import signal
 from contextlib import contextmanager
 
 import many_threads
@@ -20,6 +21,8 @@ from fastml import (
     Normalization,
     Sequential,
 )
+from fastml.kernels.job import JOB
+from fastml.program import reference
 from fastml.training import following
 from fastml.training.run import TrainingRun
 from fastml.training.snapshots import Snapshot
@@ -285,3 +288,82 @@ def test_a_replay_counts_epochs_once(monkeypatch):
     finite, step, steps_per_epoch, waited = found[0]
     assert not finite and (step, steps_per_epoch) == (45, 10)
     assert waited == 3  # of four epochs, as the first one is better than none
+
+
+def undone(callbacks, **options):
+    """A training whose 29th step makes weights that are infinite, so that it is taken back."""
+    model = Sequential([Dense(8, "tanh"), Dense(1)], input_dim=6, seed=2)
+    model.compile(SGD(fastml.PiecewiseConstantDecay([27], [1e-4, 3e38])), "mse")
+    with pytest.raises(DivergenceError):
+        y = 2e6 * X[:, :1]
+        model.fit(X, y, batch_size=300, epochs=40, callbacks=callbacks, verbose=0, **options)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"validation_data": (X[:50], X[:50, :1])}], ids=["alone", "validated"])
+def test_epochs_that_were_undone_are_not_told(options, monkeypatch):
+    """However often Python looks in."""
+    found = []
+    for seconds in (0.05, 1e-12):
+        monkeypatch.setattr("fastml.training.run.CHUNK_SECONDS", seconds)
+        model = undone([], **options)
+        found.append((model._engine.updates, model.history.history))
+    assert found[0] == found[1] and found[0][0] == len(found[0][1]["loss"]) == 28
+
+
+def test_the_best_weights_are_none_of_a_step_that_was_undone():
+    """Though its loss, which is that before the step, was the best."""
+    found = []
+    for kind in (EarlyStopping, InPython):
+        stopping = kind("loss", patience=3)
+        undone([stopping])
+        found.append((stopping.best_epoch, stopping.best_weights))
+    (epoch, weights), (expected, others) = found
+    assert epoch == expected == 27 and same_bits(weights, others)
+
+
+def test_what_follows_finds_the_parameters_wherever_they_are():
+    """Also where the job was taken back to a time when they were elsewhere."""
+    model = net()
+    model.build(6)
+    follower = following.Following(model._engine, X.astype("float32"), LABELS.astype("float32")[:, None], None, 1, 1)
+    jobs, params = np.zeros(1, JOB), model._engine.buffers.params
+    follower.enter(jobs, params)
+    for _ in range(2):
+        jobs["params"] = 0
+        follower.use(jobs, params)
+        assert jobs["params"][0] == params.ctypes.data
+
+
+def test_much_to_validate_is_left_to_python(followed, monkeypatch):
+    """As a Ctrl-C waits until the executor is through."""
+    results = []
+    for most in (following.FOLLOWS, 300 * 6 * 12):
+        monkeypatch.setattr(following, "FOLLOWS", most)
+        results.append(net().fit(X, LABELS, epochs=3, validation_split=0.5, verbose=0).history)
+    assert followed[0] == 1 and results[0] == results[1]
+
+
+def test_a_signal_while_the_reference_follows_waits_for_the_whole_step(monkeypatch):
+    """Counters and weights belong together, also where the validation is what it comes in."""
+    follow, calls = reference.FUNCTIONS["follow"], []
+
+    def interrupted(**arguments):
+        calls.append(len(calls))
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        follow(**arguments)
+
+    def made():
+        model = net(dtype="float64")
+        model.compile(Adam(0.02), "sparse_categorical_crossentropy", executor="numpy")
+        return model
+
+    monkeypatch.setitem(reference.FUNCTIONS, "follow", interrupted)
+    model, other = made(), made()
+    arguments = {"validation_split": 0.3, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS, epochs=9, **arguments)
+    assert len(calls) == model._engine.epochs == len(model.history.epoch) == 3
+    other.fit(X, LABELS, epochs=3, **arguments)
+    assert same_bits(model.get_weights(), other.get_weights()) and model._engine.updates == other._engine.updates

@@ -307,3 +307,26 @@ def test_copies_of_a_model_have_jobs_of_their_own():
         _, grads = other.gradients(X, TARGETS)
         assert not same_bits(grads, model.gradients(X, TARGETS)[1])
     assert fastml.get_num_threads() >= 1
+
+
+def test_a_resumption_changes_the_seed_of_what_is_ready(tmp_path):
+    """The model becomes that of the file, also for what draws random numbers in the next call."""
+    path, found = tmp_path / "training.safetensors", []
+    x = np.random.default_rng(0).normal(size=(64, 8))
+
+    def made(seed):
+        model = Sequential([Dense(32, "tanh"), Dropout(0.5), Dense(1)], input_dim=8, seed=seed)
+        model.compile("adam", "mse")
+        return model
+
+    def fit(model, epochs, **options):
+        model.fit(x, x[:, :1], epochs=epochs, verbose=0, callbacks=[fastml.ModelCheckpoint(path)], **options)
+
+    fit(made(1), 3)
+    for before in (None, Sequential.gradients, Sequential.train_on_batch):
+        model = made(2)
+        if before:
+            before(model, x, x[:, :1])
+        fit(model, 3, resume=path)
+        found.append((model.gradients(x, x[:, :1])[0], model.train_on_batch(x, x[:, :1])))
+    assert found[0] == found[1] == found[2]

@@ -7,6 +7,7 @@ compiled executor, whose signature this one has. It also runs on complex buffers
 differentiates.
 """
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,10 +29,13 @@ NONE = np.zeros(0, INSTRUCTION)
 OTHERS = {"program": INSTRUCTION, "rates": np.float64, "order": np.int64, "totals": np.float64}  # dtypes
 
 
-def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending=NONE):
+def run(
+    program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending=NONE,
+    hold=hold_interrupts,
+):  # fmt: skip
     """Runs steps ``job.step … job.stop - 1`` of the program; see `fastml.kernels.job` for the arrays.
 
-    ending : the instructions that come after each epoch.
+    ending : the instructions that come after each epoch; hold : what holds signals back until a step is whole.
     """
     record, arrays = jobs[0], (params, grads, state, work, x, y, weights, outputs, order, totals.reshape(-1))
     job = SimpleNamespace(**{name: record[name].item() for name in record.dtype.names})
@@ -41,7 +45,7 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     here.step, here.t, here.loss, here.worse = job.step, job.t, job.loss, 0.0
     while here.step < job.stop:
         begin_step(job, here, rates, order)
-        with hold_interrupts(), np.errstate(all="ignore"):
+        with hold(), np.errstate(all="ignore"):
             call_all(job, here, steps, arrays)
             if not here.diverged and here.batch == job.steps_per_epoch - 1:
                 call_all(job, here, endings, arrays)
@@ -92,7 +96,7 @@ def follow(slice_, after):
         arrays[name] = arrays[name].reshape(job["rows"], -1) if arrays[name].size else arrays[name]
     arrays["totals"] = arrays["totals"].reshape(-1, job["columns"])
     job["step"], job["stop"] = (epoch * job["steps_per_epoch"] for epoch in (slice_.epoch, slice_.epoch + 1))
-    run(arrays.pop("program"), jobs, *arrays.values())
+    run(arrays.pop("program"), jobs, *arrays.values(), hold=nullcontext)  # as the step that it follows holds them
 
 
 # Rows in and out.

@@ -18,7 +18,6 @@ from fastml.program.program import Buffers, aligned_zeros
 from fastml.training.following import Following
 from fastml.training.inference import BLOCK
 from fastml.training.loop import train
-from fastml.training.rest import Rest
 from fastml.training.run import Data, TrainingRun
 from fastml.training.serving import Serving
 from fastml.training.stepping import Stepping
@@ -60,7 +59,11 @@ class Engine(WeightAccess, Serving, Stepping):
             self.program.initialize(self.buffers, seed)
 
     def __getstate__(self):
-        """Without what can be made again; the copy of a model in training goes on where that rests."""
+        """Without what can be made again; the copy of a model in training goes on where that rests.
+
+        The copy has no `rest` until its model gives it one: it is made while that of the other is locked, when nobody
+        may make a lock, see `fastml.process.forks`.
+        """
         epochs, updates, loss = self.progress()
         kept = {"program": None, "run": None, "rest": None, "inference": None}
         kept |= {"backward": None, "stepper": None, "adapter": None, "written": None}
@@ -72,7 +75,6 @@ class Engine(WeightAccess, Serving, Stepping):
         program = lower(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
         params, kept = state["buffers"]
         buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
-        self.rest = Rest()
         self._take(program, buffers)
         self.buffers.params[:], self.buffers.state[:] = params, kept
 

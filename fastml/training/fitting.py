@@ -118,7 +118,7 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     loop = {"name": model._named, "history": model.history, "callbacks": callbacks, "initial": args.initial}
     loop["statistics"] = None if resumed else found
     alone = not callbacks or (len(callbacks) == 1 and type(callbacks[0]) is EarlyStopping)  # nobody looks at the model
-    if validation and alone and args.validation_freq == 1 and can_follow(model._engine):
+    if validation and alone and args.validation_freq == 1 and can_follow(model._engine, len(validation[0])):
         loop["validation"], validation = validation, None
     loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, adapter))
     loop["stopped"] = lambda: model.stop_training

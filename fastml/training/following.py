@@ -8,11 +8,13 @@ from fastml.program import compiled, linking
 from fastml.program.program import aligned_zeros
 from fastml.training.inference import BLOCK
 
+FOLLOWS = 2e9  # floating-point operations, some tens of milliseconds, for which a Ctrl-C may wait: it has to be whole
 
-def can_follow(engine):
-    """Whether the executor can evaluate by itself: where all metrics are means over rows."""
+
+def can_follow(engine, rows):
+    """Whether the executor can evaluate by itself: where all metrics are means over rows, and it does not take long."""
     metrics = engine.aim["metrics"]
-    return len(means_over_rows(metrics)) == len(metrics)
+    return len(means_over_rows(metrics)) == len(metrics) and rows * engine.program.flops / 3 <= FOLLOWS
 
 
 class Following:
@@ -39,10 +41,9 @@ class Following:
         job["steps_per_epoch"], job["shards"], job["seed"] = -(-self.rows // BLOCK), 1, self.seed
 
     def use(self, job, params):
-        """Takes these parameters from now on."""
-        if self.arrays["params"] is not params:
-            self.arrays["params"] = params
-            job["params"] = params.ctypes.data
+        """Takes these parameters from now on, also where the job is one of before, which had others."""
+        self.arrays["params"] = params
+        job["params"] = params.ctypes.data
 
     def means(self, first, last):
         """Loss and scores after the epochs first … last - 1: lists of floats, the means over the rows."""

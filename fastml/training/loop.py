@@ -57,6 +57,7 @@ class Loop:
             watched = limit and run.watched(limit, list(self.name([0.0] * run.data.totals.shape[1])))
             if watched:
                 run.until(limit, watched)
+                self.snapshot.take()  # those before do not know the limit
             if limit and limit.keeps:
                 self.callbacks[0].best_now = run.best_weights if watched else None
             limit = limit if watched else None
@@ -105,7 +106,7 @@ class Loop:
 
     def after_chunk(self, stop, limit):
         run, snapshot = self.run, self.snapshot
-        looked_at = self.callbacks or run.step == stop  # what is not is found out by the next loss
+        looked_at = self.callbacks or run.epochs > self.done  # what is not is found out by the next loss
         broken = run.diverged or (looked_at and not snapshot.finite())
         if broken:
             snapshot.replay()

@@ -99,7 +99,7 @@ class TrainingState:
             engine.own()
             engine.buffers.params[:], engine.buffers.state[:] = twin.buffers.params, twin.buffers.state
             engine.updates, engine.loss, engine.fitted, engine.shift = twin.updates, twin.loss, twin.fitted, twin.shift
-            engine.inference = None
+            engine.inference = engine.stepper = engine.backward = None  # whose jobs have another seed
             engine.epochs, engine.seed, model.seed = self.began, twin.seed, self.model.seed
             vars(model.optimizer).update(vars(self.model.optimizer))  # which a callback may have changed
             model.history.epoch = list(range(self.initial, self.initial + self.done))

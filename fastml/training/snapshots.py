@@ -1,12 +1,18 @@
 """Snapshots of weights: back to the last finite ones when a training has made some that are not."""
 
 import time
+from math import isfinite
 
 import numpy as np
 
 from fastml.process.signals import hold_interrupts
 
 SNAPSHOT_SECONDS = 1.0  # between two copies of the weights, from which training is replayed if it diverges
+
+
+def finite(array):
+    """Whether all is finite: soon, where the sum of squares is."""
+    return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 class Snapshot:
@@ -18,19 +24,22 @@ class Snapshot:
 
     def __init__(self, run):
         self.run = run
-        self.copies = [np.empty_like(array) for array in self.live()]
+        self.copies = []
         self.take()
 
     def live(self):
         buffers, run = self.run.buffers, self.run
-        return buffers.params, buffers.state, run.jobs.view(np.int64), run.limit.view(np.int64), run.data.order
+        found = [buffers.params, buffers.state, run.jobs.view(np.int64), run.limit.view(np.int64), run.data.order]
+        return found if run.kept is None else [*found, run.kept]
 
     def finite(self):
         buffers = self.run.buffers
-        return np.isfinite(buffers.params).all() and np.isfinite(buffers.state).all()
+        return finite(buffers.params) and finite(buffers.state)
 
     def take(self):
-        for array, copy in zip(self.live(), self.copies, strict=True):
+        live = self.live()
+        self.copies += map(np.empty_like, live[len(self.copies) :])
+        for array, copy in zip(live, self.copies, strict=True):
             copy[...] = array
         self.step, self.epoch = self.run.step, self.run.epochs
         self.sums = self.run.data.totals[self.epoch : self.epoch + 1].copy()

@@ -1,7 +1,5 @@
 """A single step of a model's engine, without the set-up of a training: what batch by batch training calls."""
 
-from math import isfinite
-
 import numpy as np
 
 from fastml.metrics import columns_of
@@ -9,6 +7,7 @@ from fastml.program import linking
 from fastml.training import loop
 from fastml.training.loop import DivergenceError
 from fastml.training.ready import SHORT, STEP, Ready, word
+from fastml.training.snapshots import finite
 
 EPOCH, UPDATES, LOSS, DIVERGED = map(word, ("epoch", "t", "loss", "diverged"))
 
@@ -91,8 +90,3 @@ class Stepping:
             params[...], state[...] = step.params, step.state
             self.epochs, self.updates, self.loss = before
             raise DivergenceError(loop.DIVERGED.format(""))
-
-
-def finite(array):
-    """Whether all is finite: soon, where the sum of squares is."""
-    return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
