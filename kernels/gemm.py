@@ -32,11 +32,11 @@ from fastml.kernels.tiling import (
 )
 
 
-def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
+def emit_tile(builder, real, height, vectors, exact, masked, overwrites, a, rows, b, terms, start, c, left):
     """c[r, :] = start[r, :] + Σₚ a[r, p]·b[p, :] for `rows` ≤ `height` rows, all if `exact`, and `left` columns.
 
-    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it. Where c has no
-    others, the end of a row may be written whole, as the rows behind it come after.
+    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it. If c has no
+    others, and it `overwrites`, the end of a row is written whole, as the rows behind it come after.
     """
     width = lanes(real)
     mask = mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width) if masked else None
@@ -58,7 +58,7 @@ def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, 
 
     def write(r, v, vec):
         place = builder.gep(c.at(numbers[r]).pointer, [INDEX(v * width)])
-        if not (masks[v] and exact and OVERWRITES):
+        if not (masks[v] and overwrites):
             store(builder, vec, place, masks[v])
             return
         least = -(-vectors * width // (height - r))  # columns, from which on a whole vector ends within the tile
@@ -94,7 +94,7 @@ def sweep(module, real, strips):
     def tile(i, height, vectors, exact, masked):
         a_tile = Matrix(builder, a.at(i).pointer, *steps)
         operands = a_tile, builder.sub(rows, i), b, terms, start.at(i), c.at(i), left
-        emit_tile(builder, real, height, vectors, exact, masked, *operands)
+        emit_tile(builder, real, height, vectors, exact, masked, OVERWRITES and exact and not strips, *operands)
 
     whole = builder.mul(builder.udiv(rows, INDEX(ROWS)), INDEX(ROWS))
     rest = builder.sub(rows, whole)
