@@ -15,7 +15,8 @@ from fastml.process.signals import hold_interrupts
 # Weak references to them in the order in which they joined. They call nothing when a member is gone, as those of a
 # WeakKeyDictionary do: there an exception from a signal's handler, and the Ctrl-C with it, would be lost.
 _members = []
-_pruned = 16  # how many there were when the dead were last removed, at least
+LEAST = 16
+_pruned = LEAST  # how many there were when the dead were last removed, or LEAST
 _one_at_a_time = threading.RLock()
 _resting = {}  # members, in the order in which they came to rest
 _hold = None  # what holds signals back during a fork
@@ -31,7 +32,7 @@ def join(member):
         _members.append(weakref.ref(member))
         if len(_members) > 2 * _pruned:
             _members[:] = [ref for ref in _members if ref() is not None]
-            _pruned = max(_pruned, len(_members))
+            _pruned = max(LEAST, len(_members))
 
 
 def _before():

@@ -202,7 +202,7 @@ class Engine(WeightAccess, Serving, Stepping):
     def _refresh(self):
         """`_write_constants` where they are not those any more that were written; whether it did."""
         try:
-            changed = vars(self.aim["optimizer"]) != self.written
+            changed = attributes_of(self.aim["optimizer"]) != self.written
         except ValueError:  # of arrays, which may be as they were or not
             changed = True
         if changed:
@@ -212,4 +212,10 @@ class Engine(WeightAccess, Serving, Stepping):
     def _write_constants(self):
         """Brings the instructions of training up to the optimizer's constants."""
         self.program.refresh(self.aim["optimizer"], self.buffers)
-        self.written = dict(vars(self.aim["optimizer"]))
+        self.written = attributes_of(self.aim["optimizer"])
+
+
+def attributes_of(optimizer):
+    """The attributes of an optimizer by name, and their types: a number is not the same as an array that equals it."""
+    attributes = vars(optimizer)
+    return dict(attributes), [*map(type, attributes.values())]
