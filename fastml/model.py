@@ -99,9 +99,8 @@ class BaseModel:
             if not self._engine:
                 self._check_layers()
                 self._check_widths(input_dim)
-                aim = (
-                    self._aim(input_dim, self.optimizer, self.loss, self.metrics, self.executor) if self.loss else None
-                )
+                compiled = self.optimizer, self.loss, self.metrics, self.executor
+                aim = self._aim(input_dim, *compiled) if self.loss else None
                 engine = Engine(self.layers, input_dim, self.dtype, self.seed, self._rest, initialize, aim)
                 self._engine, self.input_dim = engine, input_dim
 
@@ -114,9 +113,8 @@ class BaseModel:
 
     def _aim(self, width, optimizer, loss, metrics, executor):
         """What `compile` takes, as an engine for data of this width does."""
-        for layer in self.layers:
-            width = layer.units_out(width)
-        metrics = [resolve_metric(name, name_of(loss), loss, width) for name in metrics]
+        units = DataAdapter(self.layers, loss, self.dtype, width).units(width)
+        metrics = [resolve_metric(name, name_of(loss), loss, units) for name in metrics]
         return {"loss": loss, "metrics": metrics, "optimizer": optimizer, "executor": executor}
 
     def _adapter(self):

@@ -35,14 +35,8 @@ def follow(slice_: Slice(), after: Size()):
     job = at_address(JOB, after, 1)[0]
     place = job.slices + slice_.thread * SLICE_SIZE
     own = at_address(SLICE, place, 1)[0]
-    own.thread, own.threads, own.barriers, own.diverged, own.jump = (
-        slice_.thread,
-        slice_.threads,
-        slice_.barriers,
-        0,
-        -1,
-    )
-    own.step = slice_.epoch * job.steps_per_epoch
+    own.thread, own.threads, own.barriers = slice_.thread, slice_.threads, slice_.barriers
+    own.diverged, own.jump, own.step = 0, -1, slice_.epoch * job.steps_per_epoch
     own.stop = own.step + job.steps_per_epoch
     run_steps(after, place)
     slice_.barriers = own.barriers
