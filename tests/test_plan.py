@@ -79,11 +79,22 @@ def test_threads_are_as_many_as_the_work_is_worth(count, threads):
     threads(count, shared=1e6)
     assert make_plan(64, 100, 100, 1000, True).threads == 1  # 64 000 operations
     assert make_plan(64, 100, 100, 10**6, True).threads == min(count, 4)
-    assert make_plan(1000, 100, 100, 1999, True).threads == 1
-    assert make_plan(1000, 100, 100, 2000, True).threads == min(count, 2)
+    assert make_plan(1000, 100, 100, 299, True).threads == 1
+    assert make_plan(1000, 100, 100, 300, True).threads == min(count, 2)
+    assert make_plan(1000, 100, 100, 2999, True).threads == min(count, 2)
+    assert make_plan(1000, 100, 100, 3000, True).threads == min(count, 3)
     assert make_plan(15, 100, 100, 10**9, True).threads == 1
     assert make_plan(16 * 8, 100, 100, 10**9, False).threads == count
     assert make_plan(384, 1000, 1000, 10**9, True).threads == min(count, 4)  # its shards
+
+
+def test_threads_are_not_woken_for_little_work(threads):
+    """A single step takes less time than it takes a thread to wake, unless it is worth a thread of its own."""
+    threads(8, shared=1e6)
+    for rows_flops in (300, 1000, 1999):
+        assert make_plan(1000, 100, 100, rows_flops, True, once=True).threads == 1
+        assert make_plan(1000, 100, 100, rows_flops, True).threads == 2
+    assert make_plan(1000, 100, 100, 2000, True, once=True).threads == 2
 
 
 def test_a_plan_goes_into_a_job_by_its_names():

@@ -15,7 +15,8 @@ from processes import TRAIN, report
 
 import fastml
 from fastml import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
-from fastml.program import plan, threads, workers
+from fastml.program import plan, program, threads, workers
+from fastml.training import run
 
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 AFFINITY = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
@@ -400,6 +401,28 @@ def test_chunks_to_compare_are_short():
     before = [False] * (threads.FIRST - 1) + [True, True] + [False] * (threads.PATIENCE - 1)
     assert short == before + [True, True]
     assert not threads.ThreadCount(1).compares
+
+
+@pytest.mark.parametrize("steps, apart, kept", [(500, 12, 2), (2000, 12, 2), (50_000, 12, 2), (50_000, 30, 1)])
+def test_the_time_to_wake_a_thread_does_not_decide(steps, apart, kept, monkeypatch):
+    """Alone, a step takes 20 µs, with two threads `apart` µs, once the second one is awake, after 100 µs of a chunk."""
+    now, made = [0.0], {1: 0, 2: 0}
+    monkeypatch.setattr(run.time, "perf_counter", lambda: now[0])
+
+    def execute(instructions, jobs, *_):
+        job = jobs[0]
+        count = int(job["stop"] - job["step"])
+        now[0] += count * 20e-6 if job["threads"] == 1 else 100e-6 + count * apart * 1e-6
+        made[int(job["threads"])] += count
+        job["step"] = job["stop"]
+        return 10 * (job["threads"] == 2)  # while it waits for the other, the first offers its core
+
+    buffers, data = program.Buffers(*np.zeros((4, 1))), run.Data("float64", np.zeros((1, 1)))
+    job = run.Run(execute, program.assembled([]), buffers, data, steps, 1, plan=plan.Plan(threads=2))
+    for _ in job.chunks(steps):
+        pass
+    assert sum(made.values()) == steps
+    assert made[kept] >= 0.9 * steps
 
 
 def test_long_steps_have_no_trials():

@@ -16,6 +16,7 @@ WORTH = 12  # bytes of the rows for each byte of the weights: with fewer, shards
 CACHED = 2**17  # bytes of the workspace of a block, which then stays in the second-level cache
 LEAST, MOST = 128, 1024  # rows of a block
 SHARED = 1e6  # floating-point operations of a step for each thread: with fewer, meeting costs more than it saves
+PAIR = 3e5  # or, of two threads that are awake for many steps, for both
 
 
 class Plan(NamedTuple):
@@ -29,11 +30,12 @@ class Plan(NamedTuple):
 WHOLE = Plan()
 
 
-def make_plan(rows, row_bytes, params_bytes, row_flops, alone):
+def make_plan(rows, row_bytes, params_bytes, row_flops, alone, once=False):
     """The Plan for a batch of `rows` rows, which take row_bytes of workspace and row_flops operations each.
 
     Blocks are for batches whose rows take more memory than the weights: they stay in the cache, and what threads get
     from each other is a gradient instead of the rows. `alone`: whether rows do not influence each other, as they must.
+    `once`: whether this is all that threads would be woken for.
     """
     block, most = 0, min(SHARDS, rows // SHARE, SHARDS_BYTES // max(1, params_bytes))
     shards = 1 << most.bit_length() - 1 if most else 1
@@ -43,7 +45,8 @@ def make_plan(rows, row_bytes, params_bytes, row_flops, alone):
     else:
         shards = 1
     parts = shards if block else rows // LINE
-    threads = min(int(rows * row_flops / SHARED), parts)
+    flops = rows * row_flops
+    threads = min(max(int(flops / SHARED), 2 * (flops >= PAIR and not once)), parts)
     return Plan(block, shards, min(get_num_threads(), threads) if threads > 1 else 1)  # to ask takes its time
 
 

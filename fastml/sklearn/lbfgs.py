@@ -16,7 +16,7 @@ class LossOfWeights:
 
     def __init__(self, model, x, y, weights):
         self.engine = engine = model._engine
-        plan = engine._plan(len(x))
+        plan = engine._plan(len(x), once=True)
         aim = {**engine.aim, "weighted": weights is not None, "height": plan.block * plan.threads or len(x)}
         self.program = lower(engine.layers, engine.d_in, len(x), engine.dtype, **aim, plan=plan)
         self.buffers = engine.buffers.with_work(self.program)._replace(params=engine.buffers.params.copy())

@@ -172,10 +172,10 @@ class Engine(WeightAccess, Serving, Stepping):
     def _alone(self):
         return all(layer.alone for layer in self.layers)
 
-    def _plan(self, rows):
-        """The Plan of a training step."""
+    def _plan(self, rows, once=False):
+        """The Plan of a training step, which is one of many, or only made `once`."""
         row_bytes = self.program.row_size * self.buffers.params.itemsize
-        return make_plan(rows, row_bytes, self.buffers.params.nbytes, self.program.flops, self._alone())
+        return make_plan(rows, row_bytes, self.buffers.params.nbytes, self.program.flops, self._alone(), once)
 
     def progress(self):
         """Epochs, updates and last loss with those of the training under way; an epoch that was begun counts."""

@@ -14,7 +14,7 @@ from fastml.program.program import assembled
 from fastml.program.threads import ThreadCount
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
-TRIAL = 64  # a chunk to compare numbers of threads by is this part of one
+TRIAL = 16  # a chunk to compare numbers of threads by is this part of one: long beside the time to wake a thread
 GROWTH = 64  # times the chunk before, at most: the first one is a single step, which tells how long they take
 NO_RATES = np.zeros(1)  # for instructions without an update
 
@@ -133,12 +133,13 @@ class Run:
         """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
         while self.step < stop and not (self.diverged or self.exhausted):
             start, before = time.perf_counter(), self.step
-            steps = self.trial if self.thread_count.compares else self.chunk
-            offers = self.advance(min(stop, before + steps))
+            asked = self.trial if self.thread_count.compares else self.chunk
+            offers = self.advance(min(stop, before + asked))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
-            if self.jobs["threads"][0] == self.thread_count.threads:  # no other job had the CPUs
-                self.thread_count.report(seconds / steps, offers / steps)
             ideal = steps * CHUNK_SECONDS / seconds
+            grows = steps == asked == self.chunk < ideal / 2  # and was so short that to wake threads took most of it
+            if self.jobs["threads"][0] == self.thread_count.threads and not grows:  # no other job had the CPUs
+                self.thread_count.report(seconds / steps, offers / steps)
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
             yield
 

@@ -130,7 +130,7 @@ class Serving:
 
         `out`, arrays of these shapes, is written to where it is given.
         """
-        plan, aim, rows = self._plan(len(x)), self.aim, len(x)
+        plan, aim, rows = self._plan(len(x), once=True), self.aim, len(x)
         if aim["loss"] is not loss:
             return None
         backward = self._backward(rows, weights is not None, plan)
@@ -182,7 +182,7 @@ class Serving:
     def _plan_inference(self, rows):
         """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
         rows = min(rows, BLOCK)
-        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False)
+        return make_plan(rows, 1, 1, self.program.flops / 3, alone=False, once=True)
 
     def _once(self, instructions, data, batch_size, buffers, plan):
         """Runs instructions over all rows, batch by batch."""

@@ -58,7 +58,7 @@ class Stepping:
 
     def _step_for(self, rows, weighted):
         """A new Step for so many rows, or None where it needs a training's set-up."""
-        plan = self._plan(rows)
+        plan = self._plan(rows, once=True)
         if self.frozen or self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
             return None
         self._room_for(rows, weighted or self.program.weighted, plan)
