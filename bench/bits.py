@@ -76,7 +76,7 @@ def fingerprint(name, dtype, rows=2000):
 
 
 if __name__ == "__main__":
-    from fastml.kernels.simd import BITS
+    from fastml.kernels.cpu import BITS
     from fastml.program import plan, threads
 
     threads.available, plan.SHARED = lambda: 3, 1.0  # so that three threads run on fewer CPUs and small nets, too

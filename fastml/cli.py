@@ -203,7 +203,7 @@ def run_info(arguments):
 
     import llvmlite.binding
 
-    from fastml.kernels.simd import BITS
+    from fastml.kernels.cpu import BITS
     from fastml.program import compiled
     from fastml.program.threads import available, get_num_threads
 

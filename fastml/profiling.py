@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastml.attributes import Constant
+from fastml.kernels.cpu import BITS
 from fastml.kernels.operation import named
 from fastml.kernels.peak import CHAINS, chains
 from fastml.kernels.rows import GATHERED
-from fastml.kernels.simd import BITS
 from fastml.program.executors import EXECUTORS
 from fastml.program.plan import batches
 from fastml.program.program import assembled, disassembled

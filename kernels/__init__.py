@@ -25,11 +25,11 @@ instruction's layout and its entry, which is compiled by itself, when a program 
 ``@njit(inline="always", error_model="numpy")``: a function apart costs a compilation, a wrapper and machine code of its
 own, and without the error model each division is checked for zero, which keeps loops from being vectorized.
 
-Formulas, on vectors as wide as the CPU's registers, are given to ``elementwise`` (``simd.py``), or to ``rowwise`` and
-``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``); ``vmath.py`` has
-the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which copies large operands with
-``packing.py``, in parts whose sizes ``tiling.py`` has, and applies to its results any function of ``elementwise.py``
-by its address, such as those of ``activations.py``.
+Formulas, on vectors as wide as the CPU's registers (``cpu.py``), are given to ``elementwise`` (``simd.py``), or to
+``rowwise`` and ``columnwise`` (``sweeps.py``) where they sum along rows or columns, or to ``summed`` (``sums.py``);
+``vmath.py`` has the functions in them. The products of ``dense.py`` are those of ``gemm.py``, which copies large
+operands with ``packing.py``, in parts whose sizes ``tiling.py`` has, and applies to its results any function of
+``elementwise.py`` by its address, such as those of ``activations.py``.
 
 Threads all run the same program; ``slices.py`` says who does what, ``team.py`` how they come, wait for each other and
 go. A kernel works on what it is given and knows nothing of them: some rows, some columns, some elements.

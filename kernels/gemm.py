@@ -21,7 +21,6 @@ from fastml.kernels.tiling import (
     HEIGHT,
     LARGE,
     MASKS,
-    OVERWRITES,
     PAD,
     PANEL,
     ROWS,
@@ -32,11 +31,10 @@ from fastml.kernels.tiling import (
 )
 
 
-def emit_tile(builder, real, height, vectors, exact, masked, overwrites, a, rows, b, terms, start, c, left):
+def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, start, c, left):
     """c[r, :] = start[r, :] + Σₚ a[r, p]·b[p, :] for `rows` ≤ `height` rows, all if `exact`, and `left` columns.
 
-    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it. If c has no
-    others, and it `overwrites`, the end of a row is written whole, as the rows behind it come after.
+    The matrices begin at the tile. The columns end within the last vector if `masked`, else with it.
     """
     width = lanes(real)
     mask = mask_for(builder, builder.sub(left, INDEX((vectors - 1) * width)), width) if masked else None
@@ -56,22 +54,11 @@ def emit_tile(builder, real, height, vectors, exact, masked, overwrites, a, rows
                 results.append(factor.fma(b_row[v], Vec(builder, sums[r * vectors + v])).value)
         return results
 
-    def write(r, v, vec):
-        place = builder.gep(c.at(numbers[r]).pointer, [INDEX(v * width)])
-        if not (masks[v] and overwrites):
-            store(builder, vec, place, masks[v])
-            return
-        least = -(-vectors * width // (height - r))  # columns, from which on a whole vector ends within the tile
-        ends = builder.and_(builder.icmp_signed("==", c.row, left), builder.icmp_signed(">=", left, INDEX(least)))
-        with builder.if_else(ends) as (whole, partly):
-            with whole:
-                store(builder, vec, place)
-            with partly:
-                store(builder, vec, place, masks[v])
-
     starts = [vec.value for number in numbers for vec in read(start.at(number).pointer)]
     for k, value in enumerate(fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)):
-        write(k // vectors, k % vectors, Vec(builder, value))
+        r, v = divmod(k, vectors)
+        place = builder.gep(c.at(numbers[r]).pointer, [INDEX(v * width)])
+        store(builder, Vec(builder, value), place, masks[v])
 
 
 def sweep(module, real, strips):
@@ -94,7 +81,7 @@ def sweep(module, real, strips):
     def tile(i, height, vectors, exact, masked):
         a_tile = Matrix(builder, a.at(i).pointer, *steps)
         operands = a_tile, builder.sub(rows, i), b, terms, start.at(i), c.at(i), left
-        emit_tile(builder, real, height, vectors, exact, masked, OVERWRITES and exact and not strips, *operands)
+        emit_tile(builder, real, height, vectors, exact, masked, *operands)
 
     whole = builder.mul(builder.udiv(rows, INDEX(ROWS)), INDEX(ROWS))
     rest = builder.sub(rows, whole)

@@ -4,8 +4,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from fastml.kernels.cpu import BITS
 from fastml.kernels.fold import fold
-from fastml.kernels.simd import BITS, Vec, lanes, real_type, splat
+from fastml.kernels.simd import Vec, lanes, real_type, splat
 
 CHAINS = 24 if BITS == 512 else 12  # sums that fit into the registers; each multiply-add waits for its own sum only
 

@@ -6,10 +6,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.cpu import BITS
 from fastml.kernels.matrix import smaller
 from fastml.kernels.operands import OfJob, OfSlice, OneOfJob, Rows
 from fastml.kernels.operation import operation
-from fastml.kernels.simd import BITS, INDEX, declare, elementwise, lanes, load, real_type, store
+from fastml.kernels.simd import INDEX, declare, elementwise, lanes, load, real_type, store
 from fastml.kernels.views import matrix
 
 AHEAD = 4  # rows; memory is slow to find rows in random order, so it is asked for them that much before they are copied

@@ -5,38 +5,17 @@ inference, so it also compiles several times faster than the loops that it repla
 """
 
 import math
-import os
+from typing import NamedTuple
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.cpu import BITS, ESTIMATES
+
 INDEX = ir.IntType(64)
-
-
-def cpu_features():
-    """What this CPU can do, as LLVM names it, as a dict from feature to whether it has it."""
-    try:
-        return binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this CPU
-        return {}
-
-
-def vector_bits():
-    """Bits in a vector register: FASTML_SIMD_BITS (128, 256 or 512), or the widest that this CPU has."""
-    forced = os.environ.get("FASTML_SIMD_BITS")
-    if forced:
-        if forced not in ("128", "256", "512"):
-            raise ValueError(f"FASTML_SIMD_BITS must be 128, 256 or 512, got {forced!r}")
-        return int(forced)
-    features = cpu_features()
-    return 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
-
-
-BITS = vector_bits()
-ESTIMATES = bool(cpu_features().get("avx512f"))
 
 
 def real_type(dtype):
@@ -182,16 +161,23 @@ def splat(builder, scalar, width):
     return Vec(builder, broadcast(builder, scalar, width))
 
 
+class Mask(NamedTuple):
+    """The first lanes of a vector."""
+
+    bits: ir.Value  # a vector of them, set in these lanes
+    count: ir.Value  # an integer: none at or below 0, all from the width on
+
+
 def mask_for(builder, count, width):
-    """The vector of `width` bits of which the first `count` are set.
+    """The Mask of the first `count` of `width` lanes.
 
     They are compared as integers that fill a register, which is what a mask is where it has no register of its own.
     """
     lane, most = ir.IntType(BITS // width), INDEX(width)
-    count = builder.select(builder.icmp_signed("<", count, most), count, most)
-    count = builder.trunc(count, lane) if lane.width < INDEX.width else count
+    least = builder.select(builder.icmp_signed("<", count, most), count, most)
+    least = builder.trunc(least, lane) if lane.width < INDEX.width else least
     lane_numbers = ir.Constant(ir.VectorType(lane, width), list(range(width)))
-    return builder.icmp_signed("<", lane_numbers, broadcast(builder, count, width))
+    return Mask(builder.icmp_signed("<", lane_numbers, broadcast(builder, least, width)), count)
 
 
 def size_of(real):
@@ -206,7 +192,7 @@ def load(builder, pointer, real, mask=None, width=None):
     if mask is None:
         return Vec(builder, builder.load(builder.bitcast(pointer, kind.as_pointer()), align=size))
     name = f"llvm.masked.load.v{kind.count}f{8 * size}.p0"
-    arguments = [builder.bitcast(pointer, kind.as_pointer()), ir.Constant(ir.IntType(32), size), mask]
+    arguments = [builder.bitcast(pointer, kind.as_pointer()), ir.Constant(ir.IntType(32), size), mask.bits]
     arguments.append(ir.Constant(kind, [ir.Constant(real, 0.0)] * kind.count))
     return Vec(builder, builder.call(declare(builder, name, kind, [a.type for a in arguments]), arguments))
 
@@ -229,10 +215,36 @@ def store(builder, vec, pointer, mask=None):
     target = builder.bitcast(pointer, kind.as_pointer())
     if mask is None:
         builder.store(vec.value, target, align=size)
-        return
-    name = f"llvm.masked.store.v{kind.count}f{8 * size}.p0"
-    arguments = [vec.value, target, ir.Constant(ir.IntType(32), size), mask]
-    builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
+    elif BITS == 512:
+        name = f"llvm.masked.store.v{kind.count}f{8 * size}.p0"
+        arguments = [vec.value, target, ir.Constant(ir.IntType(32), size), mask.bits]
+        builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
+    else:
+        with builder.if_else(builder.icmp_signed(">=", mask.count, INDEX(kind.count))) as (all_, some):
+            with all_:
+                builder.store(vec.value, target, align=size)
+            with some:
+                store_some(builder, vec, pointer, mask.count)
+
+
+def store_some(builder, vec, pointer, count):
+    """Writes the first `count` lanes of a Vec, less than all: a half, a quarter and so on, as the bits of it say.
+
+    A store under a mask takes more than ten turns of the clock where masks have no registers of their own, these and
+    their branches, which go the same way row after row, a few.
+    """
+    count = builder.select(builder.icmp_signed(">", count, INDEX(0)), count, INDEX(0))
+    half, left = vec.value.type.count // 2, vec.value
+    while half:
+        lower, upper = (
+            builder.shuffle_vector(left, left, ir.Constant(ir.VectorType(ir.IntType(32), half), list(lanes_)))
+            for lanes_ in (range(half), range(half, 2 * half))
+        )
+        has = builder.icmp_signed("!=", builder.and_(count, INDEX(half)), INDEX(0))
+        with builder.if_then(has):
+            builder.store(lower, builder.bitcast(pointer, lower.type.as_pointer()), align=size_of(vec.real))
+        pointer = builder.gep(pointer, [builder.and_(count, INDEX(half))])
+        left, half = builder.select(has, upper, lower), half // 2
 
 
 def elementwise(formula, constants_of=None):

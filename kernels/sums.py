@@ -7,6 +7,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastml.kernels.columns import columnwise
+from fastml.kernels.cpu import BITS
 from fastml.kernels.fold import fold
 from fastml.kernels.operands import (
     BatchColumn,
@@ -23,7 +24,7 @@ from fastml.kernels.operands import (
     Totals,
 )
 from fastml.kernels.operation import operation
-from fastml.kernels.simd import BITS, INDEX, Vec, elementwise, load, mask_for, real_type
+from fastml.kernels.simd import INDEX, Vec, elementwise, load, mask_for, real_type
 from fastml.kernels.views import vector
 
 SUMS = 4  # side by side, so that an addition need not wait for the one before

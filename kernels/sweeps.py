@@ -129,7 +129,7 @@ class Part:
         """The Vec, with a number in the lanes where there is no column."""
         if self.mask is None:
             return vec
-        return Vec(vec.builder, vec.builder.select(self.mask, vec.value, vec.of(other)))
+        return Vec(vec.builder, vec.builder.select(self.mask.bits, vec.value, vec.of(other)))
 
 
 class NarrowRows(Sweep):
@@ -162,10 +162,9 @@ class NarrowRows(Sweep):
         """Writes the rows of matrix k."""
         b = self.builder
         columns = [b.load(self.column(k, INDEX(j))) for j in range(self.width)]
-        nowhere = ir.Constant(self.inside.type, [ir.Constant(ir.IntType(1), 0)] * self.width)
         for r, row in enumerate(transpose_block(b, columns)):
-            mask = b.select(b.icmp_signed("<", INDEX(r), self.left), self.inside, nowhere)
-            store(b, Vec(b, row), self.place(k, self.numbers[r], INDEX(0)), mask)
+            count = b.select(b.icmp_signed("<", INDEX(r), self.left), self.d, INDEX(0))
+            store(b, Vec(b, row), self.place(k, self.numbers[r], INDEX(0)), mask_for(b, count, self.width))
 
     def column(self, k, j):
         return self.builder.gep(self.columns[k], [j])

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from numba.core import cgutils
 
+from fastml.kernels.cpu import BITS
 from fastml.kernels.matrix import smaller
-from fastml.kernels.simd import BITS, INDEX
+from fastml.kernels.simd import INDEX
 
 # The sums of a tile take 24 of the 32 registers of AVX-512, or 12 of the 16 of narrower vectors; b and a take 4. Masks
-# have registers of their own there; here they take one more, and a store under a mask is slow: whole tiles have none.
+# have registers of their own there; here they take one more, and some branches to store under: whole tiles have none.
 ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
 MASKS = (True,) if BITS == 512 else (False, True)
-OVERWRITES = BITS < 512  # so that a row may be written beyond its end, where the next one is still to be written
 
 # A panel of b, up to TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
 # takes it. It is read where it stands, unless its rows are so far apart, in powers of 2, that fewer than TERMS of them

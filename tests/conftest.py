@@ -13,7 +13,7 @@ import fresh_seed
 import many_threads
 import pytest
 
-from fastml.kernels.simd import BITS
+from fastml.kernels.cpu import BITS
 
 if os.environ.get(many_threads.VARIABLE):
     folders = [str(Path(__file__).parent / "startup"), os.environ.get("PYTHONPATH", "")]

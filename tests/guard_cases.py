@@ -15,12 +15,12 @@ from test_kernel_gemm import PACKED, PRODUCTS, shapes_of
 from fastml import LOSSES, METRICS
 from fastml.kernels import regularization, rows, sums
 from fastml.kernels.clock import clock
+from fastml.kernels.cpu import BITS
 from fastml.kernels.dense import NONE
 from fastml.kernels.job import SLICE
 from fastml.kernels.operations import OPERATIONS
 from fastml.kernels.packing import CHUNK
 from fastml.kernels.random import shuffle
-from fastml.kernels.simd import BITS
 from fastml.kernels.sums import SUMS
 from fastml.kernels.team import wait_for_all
 from fastml.kernels.tiling import HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS

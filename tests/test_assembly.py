@@ -6,7 +6,7 @@ import re
 import pytest
 from assembly import assembly, functions
 
-from fastml.kernels.simd import BITS, cpu_features
+from fastml.kernels.cpu import BITS, cpu_features
 from fastml.kernels.tiling import ROWS, VECTORS
 from fastml.program.compiled import DTYPES
 

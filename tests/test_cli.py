@@ -12,7 +12,7 @@ import pytest
 import fastml
 from fastml import cli
 from fastml.commands import demo
-from fastml.kernels.simd import BITS
+from fastml.kernels.cpu import BITS
 from fastml.program import linking
 from fastml.program.compiled import DTYPES
 

@@ -9,9 +9,9 @@ from guards import Guards
 from helpers import same_bits
 from numba import njit
 
+from fastml.kernels.cpu import BITS
 from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
-from fastml.kernels.simd import BITS
 from fastml.kernels.tiling import CROWD, HEIGHT, LARGE, PAD, PANEL, ROWS, SCRATCH, TERMS, VECTORS
 from fastml.program.compiled import DTYPES
 

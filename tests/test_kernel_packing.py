@@ -10,9 +10,10 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from fastml.kernels.cpu import BITS
 from fastml.kernels.matrix import Matrix, smaller
 from fastml.kernels.packing import copy_panel, copy_transposed_panel, pack_strips, transpose_block
-from fastml.kernels.simd import BITS, INDEX, Vec, lanes, load, real_type, store
+from fastml.kernels.simd import INDEX, Vec, lanes, load, real_type, store
 from fastml.kernels.tiling import PAD, ROWS, VECTORS
 from fastml.program.compiled import DTYPES
 

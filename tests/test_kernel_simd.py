@@ -6,12 +6,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from guards import Guards
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
-from fastml.kernels.simd import BITS, broadcast, elementwise, lanes, real_type, vector_bits
+from fastml.kernels.cpu import BITS
+from fastml.kernels.simd import broadcast, elementwise, lanes, load, mask_for, real_type, store
 from fastml.kernels.words import Words
 from fastml.program.compiled import DTYPES
 
@@ -208,6 +210,40 @@ def test_roots_and_inverses_of_every_size(size, dtype):
     assert guards.unharmed()
 
 
+@intrinsic
+def copy_first(typingctx, x, a, count):
+    """aⱼ = xⱼ for the first `count` lanes of a vector."""
+
+    def codegen(context, builder, signature, args):
+        real = real_type(x.dtype)
+        source, target = (
+            make_array(kind)(context, builder, array).data for kind, array in zip((x, a), args[:2], strict=True)
+        )
+        mask = mask_for(builder, args[2], lanes(real))
+        store(builder, load(builder, source, real), target, mask)
+        return context.get_dummy_value()
+
+    return types.void(x, a, types.int64), codegen
+
+
+@njit
+def run_copy_first(x, a, count):
+    copy_first(x, a, count)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_store_under_a_mask_writes_its_lanes_and_no_other(dtype):
+    width = lanes(real_type(types.float32 if dtype == "float32" else types.float64))
+    x = np.arange(1, width + 1, dtype=dtype)
+    for count in range(-2, width + 3):
+        guards = Guards(dtype)
+        (a,) = guards.arrays(np.zeros(width))
+        run_copy_first(x, a, count)
+        first = min(max(count, 0), width)
+        assert a.tolist() == [*x[:first], *[0.0] * (width - first)], count
+        assert guards.unharmed()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_size(size, dtype):
@@ -296,35 +332,3 @@ def test_a_vector_of_words_is_each_of_them(a):
 def test_a_vector_has_as_many_elements_as_fit():
     assert BITS in (128, 256, 512)
     assert lanes(real_type(types.float32)) == BITS // 32 and lanes(real_type(types.float64)) == BITS // 64
-
-
-@pytest.mark.parametrize("bits", [128, 256, 512])
-def test_the_width_can_be_set(bits, monkeypatch):
-    monkeypatch.setenv("FASTML_SIMD_BITS", str(bits))
-    assert vector_bits() == bits
-
-
-@pytest.mark.parametrize("value", ["64", "wide", "512 "])
-def test_a_width_that_there_is_not(value, monkeypatch):
-    monkeypatch.setenv("FASTML_SIMD_BITS", value)
-    with pytest.raises(ValueError, match="FASTML_SIMD_BITS must be 128, 256 or 512, got"):
-        vector_bits()
-
-
-FEATURES = [({"avx512f": True, "avx2": True}, 512), ({"avx512f": False, "avx2": True}, 256), ({"avx2": False}, 128)]
-
-
-@pytest.mark.parametrize("features, bits", [*FEATURES, ({}, 128)])
-def test_otherwise_it_is_the_widest_of_the_cpu(features, bits, monkeypatch):
-    monkeypatch.delenv("FASTML_SIMD_BITS", raising=False)
-    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
-    assert vector_bits() == bits
-
-
-def test_a_cpu_that_llvm_does_not_know_has_128_bits(monkeypatch):
-    def unknown():
-        raise RuntimeError("failed to get host cpu features.")
-
-    monkeypatch.delenv("FASTML_SIMD_BITS", raising=False)
-    monkeypatch.setattr(binding, "get_host_cpu_features", unknown)
-    assert vector_bits() == 128

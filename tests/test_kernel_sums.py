@@ -7,7 +7,7 @@ import pytest
 from guards import Guards
 from numba import njit
 
-from fastml.kernels.simd import BITS
+from fastml.kernels.cpu import BITS
 from fastml.kernels.sums import SUMS, add, sum_rows, summed
 from fastml.program.compiled import DTYPES
 

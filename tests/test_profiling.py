@@ -6,8 +6,8 @@ from helpers import same_bits
 
 import fastml
 from fastml import Adam, BatchNormalization, Dense, Dropout, Sequential
+from fastml.kernels.cpu import BITS
 from fastml.kernels.peak import CHAINS, chains
-from fastml.kernels.simd import BITS
 from fastml.profiling import PRODUCTS, bytes_of, peak
 from fastml.program.program import disassembled
 

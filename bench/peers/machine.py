@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.peers.worker import pin, usable_cores
+from fastml.kernels.cpu import BITS
 from fastml.kernels.peak import CHAINS, chains
-from fastml.kernels.simd import BITS
 
 TURNS = 1_000_000
 BURSTS = 15

@@ -13,11 +13,12 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from fastml.kernels import elementwise, operation
+from fastml.kernels.cpu import BITS
 from fastml.kernels.elementwise import FUNCTIONS, emit
 from fastml.kernels.executor import BARE, run_job
 from fastml.kernels.operation import INSTRUCTION, NOTHING
 from fastml.kernels.operations import OPERATIONS
-from fastml.kernels.simd import BITS, real_type
+from fastml.kernels.simd import real_type
 from fastml.process import forks
 from fastml.process.signals import hold_interrupts
 from fastml.program import sources
