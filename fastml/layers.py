@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from types import FunctionType, NoneType
 
 from numpy.typing import ArrayLike
 
@@ -12,7 +14,7 @@ from fastml.batch_normalization import BatchNormalization
 from fastml.embedding import Embedding
 from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING
-from fastml.layer import Input, Layer, Weights
+from fastml.layer import Input, Layer, Weights, settable
 from fastml.layer_normalization import LayerNormalization
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
@@ -27,6 +29,20 @@ __all__ = [  # what fastml itself gives of this file
 def codes_of(layers):
     """The columns of the data that hold codes, with the number of categories, for a model of these layers."""
     return layers[0].codes if layers else {}
+
+
+UNCHANGING = frozenset((int, float, bool, str, NoneType, FunctionType))
+
+
+def copied(thing):
+    """A copy as `deepcopy` makes it, of fastml's layers sooner: most of what they have are numbers and texts."""
+    if type(thing) in UNCHANGING:
+        return thing
+    if not isinstance(thing, Layer) or settable(type(thing)) is None:
+        return deepcopy(thing)
+    made = object.__new__(type(thing))
+    made.__dict__.update((name, copied(value)) for name, value in thing.__getstate__().items())
+    return made
 
 
 def method_of(layers):

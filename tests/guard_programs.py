@@ -13,7 +13,7 @@ from many_threads import use
 
 from fastml.program import compiled, lowering, program
 from fastml.program.lowering import Lowering
-from fastml.program.program import ALIGNMENT
+from fastml.program.memory import ALIGNMENT
 from fastml.training import engine, inference, predictor, serving, stepping
 from fastml.training.ready import Ready
 

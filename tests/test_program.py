@@ -27,8 +27,9 @@ from fastml.optimizers import SGD
 from fastml.program import linking
 from fastml.program.compiled import DTYPES
 from fastml.program.lowering import lower
+from fastml.program.memory import aligned_zeros
 from fastml.program.plan import WHOLE, Plan
-from fastml.program.program import Buffers, aligned_zeros, assembled, disassembled, update_instructions
+from fastml.program.program import Buffers, assembled, disassembled, update_instructions
 
 PARTS = ("training", "gradient", "value", "evaluation", "prediction")
 FUSED = [name for name in ACTIVATIONS if name not in ("linear", "softmax")]  # applied by the matrix products

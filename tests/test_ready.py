@@ -188,7 +188,7 @@ def test_what_a_step_cannot_do_goes_the_long_way(runs, monkeypatch):
     assert runs[0] == before
     shared = net()
     shared.train_on_batch(X, LABELS)
-    monkeypatch.setattr(Engine, "_plan", lambda self, rows: WHOLE._replace(threads=2))
+    monkeypatch.setattr(Engine, "_plan", lambda self, rows, once=False: WHOLE._replace(threads=2))
     shared.train_on_batch(X, LABELS)
     shared.gradients(X, LABELS)
     assert runs[0] == before

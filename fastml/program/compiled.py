@@ -11,6 +11,7 @@ from fastml.kernels.team import OFFERS
 from fastml.process.signals import hold_interrupts
 from fastml.program import linking
 from fastml.program.linking import DTYPES, EXECUTOR, check_dtype, code_of, executor
+from fastml.program.memory import address_of
 from fastml.program.workers import Team
 
 LINE = 64  # bytes of a cache line
@@ -46,15 +47,15 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
         linking.link(instructions, params.dtype.name)
     arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
     point_to(jobs[:1], arrays)
-    jobs["ending"][0], jobs["ending_size"][0] = ending.ctypes.data, ending.size
+    jobs["ending"][0], jobs["ending_size"][0] = address_of(ending), ending.size
     arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
-    jobs["arrived"] = arrived[8:].ctypes.data
+    jobs["arrived"] = address_of(arrived[8:])
     enter, wanted = executor(), int(jobs["threads"][0])
     # A signal's handler that forks would leave the child with a team of threads that it does not have.
     with hold_interrupts() if wanted > 1 else nullcontext(), Team(enter, wanted) as team:
-        jobs["threads"], jobs["workers"] = team.threads, team.addresses.ctypes.data
+        jobs["threads"], jobs["workers"] = team.threads, address_of(team.addresses)
         slices = [new_slices(jobs[k : k + 1], team.threads) for k in range(len(jobs))]
-        enter(jobs.ctypes.data, 0)
+        enter(address_of(jobs), 0)
         del slices
     return int(arrived[8 + OFFERS])
 
@@ -62,7 +63,7 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
 def new_slices(jobs, threads):
     """Slices for the threads of a job, which must outlive it."""
     memory = np.zeros(threads * SLICE.itemsize + LINE, np.uint8)
-    jobs["slices"] = memory.ctypes.data + -memory.ctypes.data % LINE
+    jobs["slices"] = -(-address_of(memory) // LINE) * LINE
     return memory
 
 
@@ -71,6 +72,6 @@ def point_to(jobs, arrays):
     for name, array in zip(ARRAYS, arrays, strict=True):
         if not array.flags.c_contiguous:
             raise ValueError(f"{name} must be C-contiguous")
-    places = [array.ctypes.data for array in arrays] + [array.size for array in arrays]
+    places = [address_of(array) for array in arrays] + [array.size for array in arrays]
     jobs.view(np.int64)[: len(places)] = places  # the first fields of a job
     jobs["columns"] = arrays[ARRAYS.index("totals")].shape[1]

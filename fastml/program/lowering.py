@@ -8,8 +8,9 @@ from fastml.kernels.tiling import SCRATCH
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
+from fastml.program.memory import ALIGNMENT
 from fastml.program.plan import WHOLE
-from fastml.program.program import ALIGNMENT, Program, assembled, joined, layout, padded, spans_of, update_instructions
+from fastml.program.program import Program, assembled, joined, layout, padded, spans_of, update_instructions
 
 
 class Lowering:

@@ -17,11 +17,11 @@ from fastml.kernels.operation import HEADER, INSTRUCTION, instruction
 from fastml.kernels.operation import NUMBERED as OPERATIONS
 from fastml.kernels.operation import named as operation_named
 from fastml.layer import Weights
+from fastml.program.memory import aligned_zeros
 from fastml.program.plan import Plan
 from fastml.program.random import Stream
 from fastml.regularizers import L1L2
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 ROLES = ("weight", "bias", "statistic", "constant")  # in this order they stand in the parameters
 
 
@@ -131,13 +131,6 @@ class Buffers(NamedTuple):
         for array, start in zip(state.reshape(-1, max(1, program.params_size)), optimizer.start, strict=True):
             array[:] = start
         return self._replace(state=state)
-
-
-def aligned_zeros(size, dtype):
-    """Zeros that start at a multiple of 64 bytes."""
-    bytes_ = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, dtype=np.uint8)
-    start = -bytes_.ctypes.data % ALIGNMENT
-    return bytes_[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
 
 def layout(layers, d_in, line):

@@ -20,6 +20,7 @@ from fastml.kernels.operations import OPERATIONS
 from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
 from fastml.program import reference_flow
+from fastml.program.memory import address_of
 from fastml.program.program import disassembled
 from fastml.program.random import dropout_mask, permutation
 from fastml.program.reference_flow import array_at
@@ -39,7 +40,7 @@ def run(
     """
     record, arrays = jobs[0], (params, grads, state, work, x, y, weights, outputs, order, totals.reshape(-1))
     job = SimpleNamespace(**{name: record[name].item() for name in record.dtype.names})
-    job.params, job.params_size, job.columns = params.ctypes.data, params.size, totals.shape[1]
+    job.params, job.params_size, job.columns = address_of(params), params.size, totals.shape[1]
     steps, endings = ([bound(s) for s in disassembled(part) if s["op"]] for part in (program, ending))
     here = SimpleNamespace(thread=0, threads=1, at=0, source=0, real=params.dtype)
     here.step, here.t, here.loss, here.worse = job.step, job.t, job.loss, 0.0

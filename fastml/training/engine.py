@@ -1,20 +1,20 @@
 """The engine of a model: its weights in flat buffers, the programs over them, and how far training has come."""
 
-import copy
 import math
 from functools import partial
 
 import numpy as np
 
 from fastml.attributes import Constant, check_range
-from fastml.layers import method_of
+from fastml.layers import copied, method_of
 from fastml.metrics import columns_of
 from fastml.process.signals import hold_interrupts
 from fastml.program import linking
 from fastml.program.executors import EXECUTORS
-from fastml.program.lowering import lower
+from fastml.program.lowered import lowered
+from fastml.program.memory import aligned_zeros
 from fastml.program.plan import batches, make_plan
-from fastml.program.program import Buffers, aligned_zeros
+from fastml.program.program import Buffers
 from fastml.training.following import Following
 from fastml.training.inference import BLOCK
 from fastml.training.loop import train
@@ -36,7 +36,9 @@ class Engine(WeightAccess, Serving, Stepping):
     program = buffers = None
 
     def __init__(self, layers, d_in, dtype, seed, rest, initialize=True, aim=None):
-        self.layers = copy.deepcopy(layers)  # what the user does to theirs must not change the size of buffers
+        self.layers = [
+            copied(layer) for layer in layers
+        ]  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
         self.executor = "compiled"
@@ -53,7 +55,7 @@ class Engine(WeightAccess, Serving, Stepping):
         if aim:  # the arguments of `compile`
             self.compile(**aim)
         else:
-            program = lower(self.layers, d_in, BLOCK, dtype)
+            program = lowered(self.layers, d_in, BLOCK, dtype)
             self._take(program, Buffers.for_program(program, dtype))
         if initialize:  # a file has weights already
             self.program.initialize(self.buffers, seed)
@@ -72,7 +74,7 @@ class Engine(WeightAccess, Serving, Stepping):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        program = lower(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
+        program = lowered(self.layers, self.d_in, BLOCK, self.dtype, **self.aim)
         params, kept = state["buffers"]
         buffers = Buffers.for_program(program, self.dtype)._replace(state=aligned_zeros(kept.size, self.dtype))
         self._take(program, buffers)
@@ -85,7 +87,7 @@ class Engine(WeightAccess, Serving, Stepping):
         optimizer.check()
         aim = {"loss": loss, "metrics": metrics, "optimizer": optimizer}
         batch = self.program.batch if self.program else BLOCK  # room that most trainings will find enough
-        program = lower(self.layers, self.d_in, batch, self.dtype, **aim)
+        program = lowered(self.layers, self.d_in, batch, self.dtype, **aim)
         buffers = self.buffers.with_work(program) if self.buffers else Buffers.for_program(program, self.dtype)
         buffers = buffers.with_state(program, optimizer)
         if not np.isfinite(buffers.state).all():
@@ -93,7 +95,7 @@ class Engine(WeightAccess, Serving, Stepping):
         with self.rest.lock:
             self.aim, self.executor, self.updates, self.loss = aim, executor, 0, math.inf
             self._take(program, buffers._replace(params=self.buffers.params) if self.buffers else buffers)
-            self.inference = None
+            self.written, self.inference = attributes_of(optimizer), None
 
     def freeze(self, trainable):
         """Has the training leave out layers; `trainable` says of each whether it takes part. Not while one runs."""
@@ -101,7 +103,7 @@ class Engine(WeightAccess, Serving, Stepping):
             layer.trainable = takes_part
         program = self.program
         sizes = {"weighted": program.weighted, "height": program.height, "plan": program.plan}
-        program = lower(self.layers, self.d_in, program.batch, self.dtype, **self.aim, **sizes)
+        program = lowered(self.layers, self.d_in, program.batch, self.dtype, **self.aim, **sizes)
         with self.rest.lock:
             self._take(program, self.buffers.with_work(program))
             self.inference = None
@@ -137,10 +139,10 @@ class Engine(WeightAccess, Serving, Stepping):
         rates = partial(self.aim["optimizer"].rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
         if self.executor == "compiled":
-            linking.ready(linking.needed_by(self.program.training, self.dtype))
+            linking.link(self.program.training, self.dtype)  # so that whoever waits for a compilation can interrupt it
         with hold_interrupts() as hold, self.rest.training(self._end_run):
             self._room_for(largest, weights is not None, plan)
-            self._write_constants()
+            self._refresh()
             self.adapt(statistics)
             counters = {"seed": self.seed, "epoch": self.epochs, "t": self.updates, "loss": self.loss}
             arguments = data, steps_per_epoch, batch_size, rates, plan
@@ -193,7 +195,7 @@ class Engine(WeightAccess, Serving, Stepping):
             return
         batch, height = max(batch, program.batch), max(height, min(program.height, BLOCK))
         aim = {**self.aim, "weighted": weighted, "height": height, "plan": kept}
-        program = lower(self.layers, self.d_in, batch, self.dtype, **aim)
+        program = lowered(self.layers, self.d_in, batch, self.dtype, **aim)
         self._take(program, self.buffers.with_work(program))
 
     def _take(self, program, buffers):

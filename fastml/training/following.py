@@ -5,7 +5,7 @@ import numpy as np
 from fastml.kernels.job import ARRAYS
 from fastml.metrics import columns_of, means_over_rows
 from fastml.program import compiled, linking
-from fastml.program.program import aligned_zeros
+from fastml.program.memory import address_of, aligned_zeros
 from fastml.training.inference import BLOCK
 
 FOLLOWS = 2e9  # floating-point operations, some tens of milliseconds, for which a Ctrl-C may wait: it has to be whole
@@ -43,7 +43,7 @@ class Following:
     def use(self, job, params):
         """Takes these parameters from now on, also where the job is one of before, which had others."""
         self.arrays["params"] = params
-        job["params"] = params.ctypes.data
+        job["params"] = address_of(params)
 
     def means(self, first, last):
         """Loss and scores after the epochs first … last - 1: lists of floats, the means over the rows."""

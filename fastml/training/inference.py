@@ -1,6 +1,6 @@
 """Inference: predictions and evaluations of a model, by several threads at once and beside its training."""
 
-from fastml.program.program import aligned_zeros
+from fastml.program.memory import aligned_zeros
 from fastml.training.predictor import Predictor
 from fastml.training.ready import Ready
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastml.layers import codes_of
 from fastml.program import linking
-from fastml.program.program import aligned_zeros
+from fastml.program.memory import aligned_zeros
 from fastml.training.ready import ALONE, ROWS, STEP, Ready
 
 FEW = 256  # rows

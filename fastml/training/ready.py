@@ -4,6 +4,7 @@ import numpy as np
 
 from fastml.kernels.job import ARRAYS, JOB
 from fastml.program import compiled, linking
+from fastml.program.memory import address_of
 from fastml.program.plan import WHOLE
 
 SHORT = 1e8  # floating-point operations, some milliseconds, for which a Ctrl-C may wait
@@ -30,14 +31,14 @@ class Ready:
         compiled.point_to(self.jobs, [*self.arrays.values()])
         self.numbers, self.reals = self.jobs.view(np.int64), self.jobs.view(np.float64)
         self.slices = compiled.new_slices(self.jobs, 1)
-        self.address = self.jobs.ctypes.data
+        self.address = address_of(self.jobs)
 
     def place(self, name, array):
         """Puts an array in the place of another; it must be C-contiguous."""
         if self.arrays[name] is not array:
             self.arrays[name] = array
             place, size = PLACES[name]
-            self.numbers[place], self.numbers[size] = array.__array_interface__["data"][0], array.size
+            self.numbers[place], self.numbers[size] = address_of(array), array.size
 
     def let_go(self, *names):
         """Keeps arrays no longer, which are placed anew before the next run."""

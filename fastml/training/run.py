@@ -9,13 +9,15 @@ from fastml.kernels.epochs import LIMIT
 from fastml.kernels.job import JOB
 from fastml.kernels.operation import instruction
 from fastml.metrics import means_over_rows
+from fastml.program.memory import address_of
 from fastml.program.plan import WHOLE
 from fastml.program.program import assembled
 from fastml.program.threads import ThreadCount
 
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 16  # a chunk to compare numbers of threads by is this part of one: long beside the time to wake a thread
-GROWTH = 64  # times the chunk before, at most: the first one is a single step, which tells how long they take
+GROWTH = 64  # times the chunk before, at most: the first one tells how long steps take
+SLOW, ELEMENT = 2e8, 20  # for the first chunk of a training: operations a second, at least; those that an element takes
 NO_RATES = np.zeros(1)  # for instructions without an update
 
 
@@ -106,18 +108,18 @@ class Run:
         for name in ("patience", "waited", "best", "tolerance", "scale", "strict"):
             to[name] = getattr(limit, name)
         totals, to["column"], to["rows"] = watched
-        to["totals"], to["size"], to["columns"] = totals.ctypes.data, totals.size, totals.shape[1]
+        to["totals"], to["size"], to["columns"] = address_of(totals), totals.size, totals.shape[1]
         to["kept_words"] = 0
         if limit.keeps:
             self.kept = np.empty_like(self.buffers.params) if self.kept is None else self.kept
-            to["kept"], to["kept_words"] = self.kept.ctypes.data, self.kept.nbytes // 8
+            to["kept"], to["kept_words"] = address_of(self.kept), self.kept.nbytes // 8
         self.end_epochs()
 
     def end_epochs(self):
         """Has the executor do what comes after each epoch: evaluate rows, and look whether the limit is reached."""
-        found = [instruction("follow", after=self.jobs[1:].ctypes.data)] if self.following else []
+        found = [instruction("follow", after=address_of(self.jobs[1:]))] if self.following else []
         if self.limit["patience"][0]:
-            found.append(instruction("watch", limit=self.limit.ctypes.data))
+            found.append(instruction("watch", limit=address_of(self.limit)))
         if len(found) != len(self.ending):  # else it has the same addresses
             self.ending = assembled(found)
 
@@ -155,6 +157,9 @@ class TrainingRun(Run):
         self.engine, self.first = engine, first  # updates before the training
         self.loop = None  # while it trains
         super().__init__(*arguments, **options)
+        program, batch = engine.program, int(self.jobs["batch_size"][0])
+        work = program.params_size + batch * (program.flops + ELEMENT * program.row_size)
+        self.chunk = max(1, int(CHUNK_SECONDS * SLOW / work))
         if following:
             self.following = following
             self.jobs = np.concatenate([self.jobs, np.zeros(1, JOB)])

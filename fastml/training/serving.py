@@ -9,8 +9,8 @@ from fastml.metrics import columns_of
 from fastml.program import linking
 from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
+from fastml.program.memory import aligned_zeros
 from fastml.program.plan import WHOLE, make_plan
-from fastml.program.program import aligned_zeros
 from fastml.training.inference import BLOCK, Inference, fits
 from fastml.training.ready import SHORT, Ready
 from fastml.training.run import Data, Run

@@ -1,0 +1,22 @@
+"""The memory of arrays: zeros that start where vectors may, and addresses."""
+
+from ctypes import addressof, c_char
+
+import numpy as np
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def aligned_zeros(size, dtype):
+    """Zeros that start at a multiple of 64 bytes."""
+    size *= np.dtype(dtype).itemsize
+    bytes_ = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -address_of(bytes_) % ALIGNMENT
+    return bytes_[start : start + size].view(dtype)
+
+
+def address_of(array):
+    """The address of a C-contiguous array, found sooner than by NumPy where it may be written to."""
+    if array.size and array.flags.writeable:
+        return addressof(c_char.from_buffer(array))
+    return array.ctypes.data
