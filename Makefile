@@ -69,6 +69,7 @@ bench: .venv/installed
 
 bench-peers: .venv-peers/installed .venv-peers-jax/installed
 	@.venv-peers/bin/python -m bench.peers $(PEERS)
+	@$(if $(PEERS),,.venv-peers/bin/python -m bench.peers.products)
 
 lint: .venv/dev
 	@$(BIN)/ruff check

@@ -17,7 +17,7 @@ from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.packing import pack_block, pack_panel
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, size_of, splat, store
 from fastml.kernels.tiling import (
-    CROWD,
+    GROUP,
     HEIGHT,
     LARGE,
     MASKS,
@@ -27,6 +27,8 @@ from fastml.kernels.tiling import (
     TERMS,
     UNROLL,
     VECTORS,
+    WIDE,
+    far_apart,
     panels,
 )
 
@@ -148,8 +150,8 @@ def constants(builder, real, number, count):
 def blocks(module, real, a_is, b_transposed):
     """The LLVM function with the loops of a product: blocks of rows and of terms, panels of columns.
 
-    b is copied if it is transposed, or if all is large and its rows crowd into few places of the cache; a if its
-    columns are the rows and are used more than once.
+    b is copied if it is transposed, or if all is large and its rows are far apart; a if its columns are the rows, and
+    are used often.
     """
     pointer = real.as_pointer()
     kinds = {"a": pointer, "a_row": INDEX, "b": pointer, "start": pointer, "start_size": INDEX}
@@ -161,12 +163,6 @@ def blocks(module, real, a_is, b_transposed):
         Blocks(builder, real, a_is, b_transposed, function.args).emit()
         builder.ret_void()
     return function
-
-
-def power_of_2(builder, number):
-    """The largest power of 2 that divides a number, up to CROWD."""
-    number = builder.or_(number, INDEX(CROWD))
-    return builder.and_(number, builder.sub(INDEX(0), number))
 
 
 class Blocks:
@@ -182,11 +178,11 @@ class Blocks:
         self.columns, self.width = columns, lanes(real)
         size = builder.mul(self.n, builder.mul(self.terms, columns))
         large = builder.icmp_signed(">=", size, INDEX(LARGE))
-        self.reused = builder.and_(large, builder.icmp_signed(">", columns, INDEX(VECTORS * self.width)))
-        apart = power_of_2(builder, builder.mul(self.b.row, INDEX(size_of(real))))
-        crowds = builder.icmp_signed(">", apart, INDEX(CROWD // TERMS))
-        self.packs = cgutils.true_bit if b_transposed else builder.and_(large, crowds)
-        self.copies = builder.gep(self.scratch, [INDEX(PANEL)])
+        row = builder.mul(columns, INDEX(size_of(real)))
+        self.reused = builder.and_(large, builder.icmp_signed(">=", row, INDEX(WIDE)))
+        self.packs = cgutils.true_bit if b_transposed else builder.and_(large, far_apart(builder, row))
+        self.packs = cgutils.false_bit if a_is == "ones" else self.packs  # which are few, for so many of b
+        self.copies = builder.gep(self.scratch, [INDEX(GROUP * PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
         self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))
 
@@ -201,11 +197,23 @@ class Blocks:
             some = smaller(b, b.sub(self.terms, p), INDEX(TERMS))
             a_block = self.block_of_a(i, p, rows, some)
             with panels(b, self.columns, self.width) as (j, left):
-                with b.if_then(self.packs):
-                    panel = self.b.at(j, p) if self.b_transposed else self.b.at(p, j)
-                    pack = pack_panel(b.module, self.real, self.b_transposed)
-                    b.call(pack, [panel.pointer, self.b.row, some, left, self.scratch])
-                self.multiply_panel(i, p, j, rows, some, left, *a_block)
+                b_panel = self.panel_of_b(p, j, some, left)
+                self.multiply_panel(i, p, j, rows, some, left, b_panel, *a_block)
+
+    def panel_of_b(self, p, j, some, left):
+        """The panel that begins at element (p, j), or its copy, made with those of the GROUP that it begins."""
+        b, width = self.builder, VECTORS * self.width
+        pack = pack_panel(b.module, self.real, self.b_transposed)
+        if self.b_transposed:
+            b.call(pack, [self.b.at(j, p).pointer, self.b.row, some, left, self.scratch])
+            return Matrix(b, self.scratch, INDEX(width))
+        panel, number, rest = self.b.at(p, j), INDEX(0), left
+        if GROUP > 1:
+            number, rest = b.urem(b.udiv(j, INDEX(width)), INDEX(GROUP)), b.sub(self.columns, j)
+        with b.if_then(b.and_(self.packs, b.icmp_signed("==", number, INDEX(0)))):
+            b.call(pack, [panel.pointer, self.b.row, some, rest, self.scratch])
+        copy = Matrix(b, b.gep(self.scratch, [b.mul(number, INDEX(PANEL))]), INDEX(width))
+        return copy.where(self.packs, panel)
 
     def block_of_a(self, i, p, rows, some):
         """The block that begins at element (i, p), or its copy, and the way from one strip to the next, by row."""
@@ -217,11 +225,10 @@ class Blocks:
         copy = Matrix(b, self.copies, INDEX(1), INDEX(ROWS))
         return copy.where(self.reused, block), b.select(self.reused, b.add(some, INDEX(PAD)), self.a.row)
 
-    def multiply_panel(self, i, p, j, rows, some, left, a_block, a_tile):
+    def multiply_panel(self, i, p, j, rows, some, left, b_panel, a_block, a_tile):
         """The panel of c that begins at (i, j): terms from p on, added to those before, and f after the last."""
         b, strips = self.builder, self.a_is != "rows"
-        copy = Matrix(b, self.scratch, INDEX(VECTORS * self.width))
-        b_panel, c_panel = copy.where(self.packs, self.b.at(p, j)), self.c.at(i, j)
+        c_panel = self.c.at(i, j)
         first = Matrix(b, b.gep(self.bias, [b.select(self.biased, j, INDEX(0))]), INDEX(0))
         start_panel = c_panel.where(b.or_(self.accumulate, b.icmp_signed(">", p, INDEX(0))), first)
         arguments = [a_block.pointer, a_tile, a_block.column if strips else a_block.row, rows]

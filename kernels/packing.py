@@ -5,19 +5,39 @@ from numba.core import cgutils
 
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, size_of, store
-from fastml.kernels.tiling import PAD, ROWS, VECTORS
+from fastml.kernels.tiling import GROUP, PAD, PANEL, ROWS, VECTORS
 
 CHUNK = 8  # rows that are read at a time: as many as one place of the cache can hold, where all crowd into it
 
 
-def copy_panel(builder, real, b, terms, left, panel):
-    """panel[p, :] = b[p, :] for all its `left` columns, filled up with 0: whole rows, as they stand together."""
+def copy_panels(builder, real, b, terms, left, panels):
+    """panelsₖ[p, :] = b[p, columns of panel k] for its `left` columns, up to GROUP panels, filled up with 0.
+
+    What stands side by side in a row is read at once, as the next row is far away.
+    """
     width = lanes(real)
-    masks = [mask_for(builder, builder.sub(left, INDEX(v * width)), width) for v in range(VECTORS)]
-    with cgutils.for_range(builder, terms) as loop:
-        for v, mask in enumerate(masks):
-            vec = load(builder, b.at(loop.index, INDEX(v * width)).pointer, real, mask)
-            store(builder, vec, panel.at(loop.index, INDEX(v * width)).pointer)
+    places = [
+        (INDEX(k * PANEL + v * width), INDEX((k * VECTORS + v) * width)) for k in range(GROUP) for v in range(VECTORS)
+    ]
+
+    def copy(p, v, mask=None):
+        there, here = places[v]
+        store(builder, load(builder, b.at(p, here).pointer, real, mask), panels.at(p, there).pointer)
+
+    whole = builder.icmp_signed(">=", left, INDEX(len(places) * width))
+    with builder.if_else(whole) as (all_, some):
+        with all_, cgutils.for_range(builder, terms) as loop:
+            for v in range(len(places)):
+                copy(loop.index, v)
+        with some:
+            for v in range(len(places)):
+                rest = builder.sub(left, INDEX(v * width))
+                mask = mask_for(builder, rest, width)
+                with (
+                    builder.if_then(builder.icmp_signed(">", rest, INDEX(0))),
+                    cgutils.for_range(builder, terms) as loop,
+                ):
+                    copy(loop.index, v, mask)
 
 
 def copy_transposed_panel(builder, real, b, terms, left, panel):
@@ -91,7 +111,7 @@ def pack_panel(module, real, transposed):
     if builder is None:
         return function
     b_, b_row, terms, columns, panel = function.args
-    copy = copy_transposed_panel if transposed else copy_panel
+    copy = copy_transposed_panel if transposed else copy_panels
     b, panel = Matrix(builder, b_, b_row), Matrix(builder, panel, INDEX(VECTORS * lanes(real)))
     copy(builder, real, b, terms, columns, panel)
     builder.ret_void()

@@ -18,14 +18,26 @@ ROWS, VECTORS = (8, 3) if BITS == 512 else (6, 2)
 MASKS = (True,) if BITS == 512 else (False, True)
 
 # A panel of b, up to TERMS x VECTORS vectors, streams from the second level of the cache as fast as the arithmetic
-# takes it. It is read where it stands, unless its rows are so far apart, in powers of 2, that fewer than TERMS of them
-# fit into the same few places of the cache: CROWD bytes over the power is how many do. What costs is to read and write
-# c anew for each block of terms, so that blocks are long. A block of a, HEIGHT x TERMS, is read so slowly that the
-# third level serves as well; PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
-TERMS, HEIGHT, LARGE, CROWD = (512, 1024, 16_000_000, 2**20) if BITS == 512 else (1024, 510, 2_000_000, 2**19)
+# takes it. It is read where it stands, unless its rows are far apart (`far_apart`); copies are made for GROUP panels at
+# a time. What costs is to read and write c anew for each block of terms, so that blocks are long. A block of a, HEIGHT
+# x TERMS, is read so slowly that the third level serves as well; it is copied where rows of c have WIDE bytes, so that
+# each strip is used often, and PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
+TERMS, HEIGHT, LARGE, FAR = (512, 1024, 16_000_000, 4096) if BITS == 512 else (1024, 1020, 2_000_000, 1024)
+GROUP, WIDE = (1, 193) if BITS == 512 else (4, 512)
 PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
-SCRATCH = -(-(PANEL + HEIGHT * (TERMS + PAD)) // 16) * 16  # elements for copies; a thread's, whole cache lines
+SCRATCH = -(-(GROUP * PANEL + HEIGHT * (TERMS + PAD)) // 16) * 16  # elements for copies; a thread's, whole cache lines
 UNROLL = 2  # terms that a turn of a tile's loop takes; more cost small products what they give to large ones
+
+
+def far_apart(builder, row):
+    """Whether rows of so many bytes are too far apart to be read where they stand, a vector or some of each.
+
+    Where a core has 2 MB of its second-level cache, as those with vectors of 512 bits do, only those are that crowd
+    into the same few places of it, as powers of 2 do; in 512 KB, all that have a page for a few of them.
+    """
+    if BITS == 512:
+        return builder.icmp_signed("==", builder.and_(row, INDEX(FAR - 1)), INDEX(0))
+    return builder.icmp_signed(">=", row, INDEX(FAR))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from numba import njit
 from fastml.kernels.cpu import BITS
 from fastml.kernels.dense import NONE
 from fastml.kernels.gemm import product
-from fastml.kernels.tiling import CROWD, HEIGHT, LARGE, PAD, PANEL, ROWS, SCRATCH, TERMS, VECTORS
+from fastml.kernels.tiling import FAR, GROUP, HEIGHT, LARGE, PAD, PANEL, ROWS, SCRATCH, TERMS, VECTORS
 from fastml.program.compiled import DTYPES
 
 rows = product()
@@ -53,9 +53,9 @@ WIDE = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 81, 95, 
 SHAPES = [*combinations([1, 3, 4, 5, 8, 9], [1, 2, 17], WIDE), *combinations(SIDES, [1, 5, 8, 16, 23], [1, 3, 16, 50])]
 SHAPES += [(n, k, d) for n in (1, 7, 16) for k in (127, TERMS - 1, TERMS, TERMS + 1, 2 * TERMS + 3) for d in (5, 49)]
 
-# Rows of b that crowd in the cache, read in blocks of TERMS or more where they stand
-CROWDED = CROWD // TERMS // 4  # columns, of which rows of float32 are as far apart as is just not too far
-SHAPES += [(n, 2 * TERMS + 3, d) for n in (1, 9) for d in (CROWDED // 2, CROWDED)]
+# Rows of b that are far apart, where the product is not large
+DISTANT = FAR // 4  # columns, of which rows of float32 are far apart, as are those of float64
+SHAPES += [(n, 2 * TERMS + 3, d) for n in (1, 9) for d in (DISTANT // 4, DISTANT // 2) if n * TERMS * d < LARGE // 3]
 
 # Beyond LARGE multiplications, with several blocks of rows and of terms, and rests of each
 PACKED = [(2 * HEIGHT + 13, TERMS + 9, 61), (HEIGHT + 4, 2 * TERMS + 1, 65), (40, 4 * TERMS, 203)]
@@ -65,8 +65,9 @@ PACKED += [
     (LARGE // 300 + 1, 100, 3),
     (HEIGHT, TERMS, 128),
     (3 * HEIGHT + 1, 157, 149),
-    (LARGE // (CROWDED * TERMS) + 1, TERMS + 9, 2 * CROWDED),
-    (LARGE // (CROWDED * TERMS) + 1, 2 * TERMS + 9, 4 * CROWDED),
+    (LARGE // (DISTANT * TERMS) + 1, TERMS + 9, DISTANT),
+    (LARGE // (DISTANT * TERMS) + 1, 2 * TERMS + 9, 2 * DISTANT),
+    (LARGE // (DISTANT * TERMS) + 2, TERMS + 9, DISTANT + 37),
 ]
 
 
@@ -241,8 +242,8 @@ def test_what_is_not_finite_reaches_its_own_results_only(bad, kind, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_there_is_room_for_every_copy(dtype):
-    """A panel with its last block filled up, and a block of strips."""
+    """A group of panels, each with its last block filled up, and a block of strips."""
     width = WIDTH[dtype]
     deepest = -(-TERMS // width) * width
     assert deepest * VECTORS * width <= PANEL
-    assert HEIGHT % ROWS == 0 and PANEL + HEIGHT * (TERMS + PAD) <= SCRATCH
+    assert HEIGHT % ROWS == 0 and GROUP * PANEL + HEIGHT * (TERMS + PAD) <= SCRATCH

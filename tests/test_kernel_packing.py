@@ -12,9 +12,9 @@ from numba.np.arrayobj import make_array
 
 from fastml.kernels.cpu import BITS
 from fastml.kernels.matrix import Matrix, smaller
-from fastml.kernels.packing import copy_panel, copy_transposed_panel, pack_strips, transpose_block
+from fastml.kernels.packing import copy_panels, copy_transposed_panel, pack_strips, transpose_block
 from fastml.kernels.simd import INDEX, Vec, lanes, load, real_type, store
-from fastml.kernels.tiling import PAD, ROWS, VECTORS
+from fastml.kernels.tiling import GROUP, PAD, PANEL, ROWS, VECTORS
 from fastml.program.compiled import DTYPES
 
 WIDTH = {"float32": BITS // 32, "float64": BITS // 64}
@@ -42,8 +42,8 @@ def panel_of(builder, real, packed):
 
 
 @copied
-def panel(builder, real, b, packed, terms, left):
-    copy_panel(builder, real, b, terms, left, panel_of(builder, real, packed))
+def panels(builder, real, b, packed, terms, left):
+    copy_panels(builder, real, b, terms, left, panel_of(builder, real, packed))
 
 
 @copied
@@ -67,8 +67,8 @@ def transposed_block(builder, real, b, packed, terms, count):
 
 
 @njit
-def run_panel(source, row, target, i, j, terms, count):
-    panel(source, row, target, i, j, terms, count)
+def run_panels(source, row, target, i, j, terms, count):
+    panels(source, row, target, i, j, terms, count)
 
 
 @njit
@@ -127,16 +127,24 @@ def packed(run, source, size, part, terms, count):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("terms", TERMS)
-def test_a_panel(terms, dtype):
-    """Rows of b side by side, filled up with 0."""
+def test_panels(terms, dtype):
+    """Rows of b side by side, in as many panels as there are columns for, the last vector filled up with 0."""
     width = WIDTH[dtype]
     panel = VECTORS * width
-    source = 1 + np.arange((terms + 3) * (panel + 7), dtype=dtype).reshape(terms + 3, -1)
-    for left, (i, j) in product((1, width - 1, width, width + 1, 2 * width, panel - 1, panel), [(0, 0), (2, 5)]):
-        expected = np.zeros((terms, panel), dtype)
-        expected[:, :left] = source[i : i + terms, j : j + left]
-        got = packed(run_panel, source, terms * panel, (i, j), terms, left)
-        assert np.array_equal(got.reshape(terms, panel), expected, equal_nan=True)
+    most = GROUP * panel
+    source = 1 + np.arange((terms + 3) * (most + 7), dtype=dtype).reshape(terms + 3, -1)
+    sizes = {1, width - 1, width, width + 1, 2 * width, panel - 1, panel, most - panel + 1, most - 1, most, most + 2}
+    for left, (i, j) in product(sizes - {0}, [(0, 0), (2, 5)]):
+        columns = min(-(-left // width) * width, most)
+        values = np.zeros((terms, columns), dtype)
+        values[:, :left] = source[i : i + terms, j : j + min(left, most)]
+        expected = np.full((GROUP - 1) * PANEL + terms * panel, np.nan, dtype)
+        for first in range(0, columns, width):
+            number, column = divmod(first, panel)
+            places = number * PANEL + np.arange(terms)[:, None] * panel + column + np.arange(width)
+            expected[places] = values[:, first : first + width]
+        got = packed(run_panels, source, expected.size, (i, j), terms, left)
+        assert np.array_equal(got, expected, equal_nan=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -176,6 +176,20 @@ def test_any_number_of_threads_gives_the_same_bits(name, dtype, counts, team):
             assert np.isfinite(array).all() and deviation(one[key], array) <= TOLERANCE[dtype], key
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("model", ["plain", "dropout and batch normalization", "penalties", "embedding", "wide"])
+def test_as_many_threads_as_there_are_shards_give_the_same_bits(model, dtype, team, monkeypatch):
+    """As on machines with more cores than most: shards, slices of few rows, threads without any."""
+    monkeypatch.setattr(threads, "available", lambda: 16)
+    for batch in ("full", "in blocks"):
+        case = Case(model, batch, "adam")
+        one = results(case, dtype)
+        for count in (8, 16):
+            team.clear()
+            assert_same_bits(results(case, dtype, count), one, f"{count} threads")
+            assert max(team) == min(count, largest_team(case)), "threads were not used"
+
+
 @pytest.mark.parametrize(
     "kind, names", [(dtype, names) for dtype in DTYPES for names in (MODELS, BATCHES, OPTIMIZERS, LOSSES)]
 )

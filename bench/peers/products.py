@@ -18,8 +18,8 @@ import numpy as np  # noqa: E402
 from numba import njit  # noqa: E402
 
 from bench.peers.machine import cpu_name, gflops, usable_cores  # noqa: E402
+from fastml.kernels.cpu import BITS  # noqa: E402
 from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward  # noqa: E402
-from fastml.kernels.simd import BITS  # noqa: E402
 from fastml.kernels.tiling import SCRATCH  # noqa: E402
 
 SIZES = [

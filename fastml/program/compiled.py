@@ -6,16 +6,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastml.kernels.job import ARRAYS, SLICE
-from fastml.kernels.operation import INSTRUCTION
 from fastml.kernels.team import OFFERS
 from fastml.process.signals import hold_interrupts
 from fastml.program import linking
 from fastml.program.linking import DTYPES, EXECUTOR, check_dtype, code_of, executor
 from fastml.program.memory import address_of
+from fastml.program.program import NONE
 from fastml.program.workers import Team
 
 LINE = 64  # bytes of a cache line
-NONE = np.zeros(0, INSTRUCTION)
 
 
 def cache_folder():

@@ -185,14 +185,19 @@ def needed_by(instructions, dtype):
     return [(EXECUTOR, None), *((name, dtype) for name in sorted(found))]
 
 
+def linked(instructions):
+    """Whether the instructions of a program have the addresses of their kernels."""
+    return not ((instructions["kernel"] == 0) & (instructions["op"] != NOTHING)).any()
+
+
 def link(instructions, dtype):
     """Writes addresses into the instructions of a program, if one has none.
 
     Those of kernels last: another thread that finds them all there goes on with the program at once.
     """
-    op = instructions["op"]
-    if not ((instructions["kernel"] == 0) & (op != NOTHING)).any():
+    if linked(instructions):
         return
+    op = instructions["op"]
     ready(needed_by(instructions, dtype))
     for field, numbers, known in (
         ("apply", instructions["function"], elementwise.NUMBERED),

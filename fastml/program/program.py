@@ -22,6 +22,7 @@ from fastml.program.plan import Plan
 from fastml.program.random import Stream
 from fastml.regularizers import L1L2
 
+NONE = np.zeros(0, INSTRUCTION)  # no instructions
 ROLES = ("weight", "bias", "statistic", "constant")  # in this order they stand in the parameters
 
 

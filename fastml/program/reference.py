@@ -21,12 +21,11 @@ from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
 from fastml.program import reference_flow
 from fastml.program.memory import address_of
-from fastml.program.program import disassembled
+from fastml.program.program import NONE, disassembled
 from fastml.program.random import dropout_mask, permutation
 from fastml.program.reference_flow import array_at
 from fastml.program.registered import REGISTERED, elementwise
 
-NONE = np.zeros(0, INSTRUCTION)
 OTHERS = {"program": INSTRUCTION, "rates": np.float64, "order": np.int64, "totals": np.float64}  # dtypes
 
 

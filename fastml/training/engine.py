@@ -202,19 +202,15 @@ class Engine(WeightAccess, Serving, Stepping):
         self.program, self.buffers, self.written = program, buffers, None
 
     def _refresh(self):
-        """`_write_constants` where they are not those any more that were written; whether it did."""
+        """Writes the optimizer's constants into the instructions where they have changed since; whether they had."""
         try:
             changed = attributes_of(self.aim["optimizer"]) != self.written
         except ValueError:  # of arrays, which may be as they were or not
             changed = True
         if changed:
-            self._write_constants()
+            self.program.refresh(self.aim["optimizer"], self.buffers)
+            self.written = attributes_of(self.aim["optimizer"])
         return changed
-
-    def _write_constants(self):
-        """Brings the instructions of training up to the optimizer's constants."""
-        self.program.refresh(self.aim["optimizer"], self.buffers)
-        self.written = attributes_of(self.aim["optimizer"])
 
 
 def attributes_of(optimizer):

@@ -40,32 +40,33 @@ class Stepping:
         None where it needs a training's set-up: threads, or so much work that a Ctrl-C should not wait for it. A loss
         or weight that is not finite is a DivergenceError, and leaves the model as it was.
         """
-        rows, optimizer = len(x), self.aim["optimizer"]
-        with self.rest.lock:  # so that nobody reads the parameters meanwhile
-            step = self.stepper
-            if not (step and step.serves(self, rows, weights is not None)):
-                step = self._step_for(rows, weights is not None)
-                if step is None:
+        rows, weighted, optimizer = len(x), weights is not None, self.aim["optimizer"]
+        while True:
+            with self.rest.lock:  # so that nobody reads the parameters meanwhile
+                step = self.stepper
+                serves = step and step.serves(self, rows, weighted)
+                if not serves and not self._makes_room(rows, weighted):
                     return None
-            if self._refresh():  # which leaves the addresses of kernels to be found
-                linking.link(self.program.training, self.dtype)
-            if weights is None and self.program.weighted:
-                weights = np.ones((rows, 1), self.dtype)
-            self.own()
-            rate = optimizer.rates(self.updates, 1, first=self.updates, total=1)
-            self._advance(step, {"x": x, "y": y, "weights": weights}, rate[0], rows)
-            return (step.job.totals[0] / rows).tolist()
+                refreshed = self._refresh()
+                if (serves and not refreshed) or linking.linked(self.program.training):
+                    if not serves:
+                        self.stepper = step = Step(self, rows, weighted, self._plan(rows, once=True))
+                    if weights is None and self.program.weighted:
+                        weights = np.ones((rows, 1), self.dtype)
+                    self.own()
+                    rate = optimizer.rates(self.updates, 1, first=self.updates, total=1)
+                    self._advance(step, {"x": x, "y": y, "weights": weights}, rate[0], rows)
+                    return (step.job.totals[0] / rows).tolist()
+            # Without the lock, which a fork in another thread may wait for while it has that of compilations.
+            linking.link(self.program.training, self.dtype)
 
-    def _step_for(self, rows, weighted):
-        """A new Step for so many rows, or None where it needs a training's set-up."""
+    def _makes_room(self, rows, weighted):
+        """Whether a Step of so many rows is possible, for which there is then room; else it needs a training's."""
         plan = self._plan(rows, once=True)
         if self.frozen or self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
-            return None
+            return False
         self._room_for(rows, weighted or self.program.weighted, plan)
-        self._write_constants()
-        linking.link(self.program.training, self.dtype)
-        self.stepper = Step(self, rows, weighted, plan)
-        return self.stepper
+        return True
 
     def _advance(self, step, arrays, rate, rows):
         """Makes the step, or none where it leads to what is not finite."""
