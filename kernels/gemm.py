@@ -15,7 +15,7 @@ from fastml.kernels.elementwise import call
 from fastml.kernels.fold import fold
 from fastml.kernels.matrix import Matrix, private_function, smaller
 from fastml.kernels.packing import pack_block, pack_panel
-from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, size_of, splat, store
+from fastml.kernels.simd import INDEX, Vec, lanes, load, mask_for, real_type, size_of, splat, store_all
 from fastml.kernels.tiling import (
     GROUP,
     HEIGHT,
@@ -57,10 +57,10 @@ def emit_tile(builder, real, height, vectors, exact, masked, a, rows, b, terms, 
         return results
 
     starts = [vec.value for number in numbers for vec in read(start.at(number).pointer)]
-    for k, value in enumerate(fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)):
-        r, v = divmod(k, vectors)
-        place = builder.gep(c.at(numbers[r]).pointer, [INDEX(v * width)])
-        store(builder, Vec(builder, value), place, masks[v])
+    sums = [Vec(builder, value) for value in fold(builder, terms, starts, multiply_add, UNROLL if exact else 1)]
+    for v, mask_ in enumerate(masks):
+        places = [builder.gep(c.at(number).pointer, [INDEX(v * width)]) for number in numbers]
+        store_all(builder, sums[v::vectors], places, mask_)
 
 
 def sweep(module, real, strips):

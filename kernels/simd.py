@@ -210,41 +210,50 @@ def settled(vec):
 
 def store(builder, vec, pointer, mask=None):
     """Writes a Vec at a pointer to its first element; lanes outside the mask are not written."""
-    kind = vec.value.type
-    size = size_of(vec.real)
-    target = builder.bitcast(pointer, kind.as_pointer())
+    store_all(builder, [vec], [pointer], mask)
+
+
+def store_all(builder, vecs, pointers, mask=None):
+    """Writes Vecs at pointers to their first elements; lanes outside the mask, which they share, are not written."""
+    kind, size, pairs = vecs[0].value.type, size_of(vecs[0].real), list(zip(vecs, pointers, strict=True))
     if mask is None:
-        builder.store(vec.value, target, align=size)
+        for vec, pointer in pairs:
+            builder.store(vec.value, builder.bitcast(pointer, kind.as_pointer()), align=size)
     elif BITS == 512:
         name = f"llvm.masked.store.v{kind.count}f{8 * size}.p0"
-        arguments = [vec.value, target, ir.Constant(ir.IntType(32), size), mask.bits]
-        builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
+        for vec, pointer in pairs:
+            target = builder.bitcast(pointer, kind.as_pointer())
+            arguments = [vec.value, target, ir.Constant(ir.IntType(32), size), mask.bits]
+            builder.call(declare(builder, name, ir.VoidType(), [a.type for a in arguments]), arguments)
     else:
         with builder.if_else(builder.icmp_signed(">=", mask.count, INDEX(kind.count))) as (all_, some):
             with all_:
-                builder.store(vec.value, target, align=size)
+                store_all(builder, vecs, pointers)
             with some:
-                store_some(builder, vec, pointer, mask.count)
+                store_some(builder, [vec.value for vec in vecs], pointers, mask.count)
 
 
-def store_some(builder, vec, pointer, count):
-    """Writes the first `count` lanes of a Vec, less than all: a half, a quarter and so on, as the bits of it say.
+def store_some(builder, left, pointers, count):
+    """Writes the first `count` lanes of vectors, less than all: a half, a quarter and so on, as the bits of it say.
 
     A store under a mask takes more than ten turns of the clock where masks have no registers of their own, these and
     their branches, which go the same way row after row, a few.
     """
     count = builder.select(builder.icmp_signed(">", count, INDEX(0)), count, INDEX(0))
-    half, left = vec.value.type.count // 2, vec.value
+    half, real = left[0].type.count // 2, left[0].type.element
     while half:
+        order = ir.VectorType(ir.IntType(32), half)
         lower, upper = (
-            builder.shuffle_vector(left, left, ir.Constant(ir.VectorType(ir.IntType(32), half), list(lanes_)))
+            [builder.shuffle_vector(v, v, ir.Constant(order, list(lanes_))) for v in left]
             for lanes_ in (range(half), range(half, 2 * half))
         )
-        has = builder.icmp_signed("!=", builder.and_(count, INDEX(half)), INDEX(0))
+        some = builder.and_(count, INDEX(half))
+        has = builder.icmp_signed("!=", some, INDEX(0))
         with builder.if_then(has):
-            builder.store(lower, builder.bitcast(pointer, lower.type.as_pointer()), align=size_of(vec.real))
-        pointer = builder.gep(pointer, [builder.and_(count, INDEX(half))])
-        left, half = builder.select(has, upper, lower), half // 2
+            for vector, pointer in zip(lower, pointers, strict=True):
+                builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=size_of(real))
+        pointers = [builder.gep(pointer, [some]) for pointer in pointers]
+        left, half = [builder.select(has, u, v) for u, v in zip(upper, lower, strict=True)], half // 2
 
 
 def elementwise(formula, constants_of=None):
