@@ -181,7 +181,8 @@ class Blocks:
         row = builder.mul(columns, INDEX(size_of(real)))
         self.reused = builder.and_(large, builder.icmp_signed(">=", row, INDEX(WIDE)))
         self.packs = cgutils.true_bit if b_transposed else builder.and_(large, far_apart(builder, row))
-        self.packs = cgutils.false_bit if a_is == "ones" else self.packs  # which are few, for so many of b
+        if a_is == "ones":  # a single row of c, for which b is read but once
+            self.packs = cgutils.false_bit
         self.copies = builder.gep(self.scratch, [INDEX(GROUP * PANEL)])
         self.biased = builder.icmp_signed(">", start_size, INDEX(0))
         self.bias = builder.select(self.biased, start, constants(builder, real, 0.0, VECTORS * self.width))

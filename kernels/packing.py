@@ -11,9 +11,10 @@ CHUNK = 8  # rows that are read at a time: as many as one place of the cache can
 
 
 def copy_panels(builder, real, b, terms, left, panels):
-    """panelsₖ[p, :] = b[p, columns of panel k] for its `left` columns, up to GROUP panels, filled up with 0.
+    """panelsₖ[p, :] = b[p, columns of panel k] for its `left` columns, in up to GROUP panels, with 0 behind the last.
 
-    What stands side by side in a row is read at once, as the next row is far away.
+    What stands side by side in a row is read at once, as the next row is far away; for the last panels, which may have
+    less, a vector at a time.
     """
     width = lanes(real)
     places = [

@@ -22,7 +22,7 @@ MASKS = (True,) if BITS == 512 else (False, True)
 # a time. What costs is to read and write c anew for each block of terms, so that blocks are long. A block of a, HEIGHT
 # x TERMS, is read so slowly that the third level serves as well; it is copied where rows of c have WIDE bytes, so that
 # each strip is used often, and PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
-TERMS, HEIGHT, LARGE, FAR = (512, 1024, 16_000_000, 4096) if BITS == 512 else (1024, 1020, 2_000_000, 1024)
+TERMS, HEIGHT, LARGE, FAR = (512, 1024, 16_000_000, 4096) if BITS == 512 else (1024, 516, 2_000_000, 1024)
 GROUP, WIDE = (1, 193) if BITS == 512 else (4, 512)
 PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
 SCRATCH = -(-(GROUP * PANEL + HEIGHT * (TERMS + PAD)) // 16) * 16  # elements for copies; a thread's, whole cache lines

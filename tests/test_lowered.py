@@ -1,12 +1,24 @@
 """Programs that were lowered before are those that a lowering gives, and of nothing else."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
 
 import fastml
-from fastml import Activation, Adam, BatchNormalization, Dense, Dropout, Embedding, LayerNormalization, Sequential
+from fastml import (
+    Activation,
+    Adam,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNormalization,
+    Sequential,
+)  # fmt: skip
+from fastml.layers import copied
 from fastml.losses import resolve_loss
 from fastml.metrics import resolve_metric
 from fastml.program import lowered as module
@@ -176,3 +188,55 @@ def test_models_of_one_description_train_apart():
     for ours, theirs in zip(first.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not np.allclose(second.get_weights()[0], alone.get_weights()[0], atol=1e-2)
+
+
+def test_notes_on_an_optimizer_may_come_back_to_it():
+    """A model, the optimizer itself, a long list: notes are free, and nobody looks through them for long."""
+    for note in (lambda o, m: m, lambda o, m: o, lambda o, m: {"parent": [o]}, lambda o, m: [0] * 10**6):
+        optimizer, model = Adam(0.01), Sequential([Dense(4, "relu"), Dense(1)], input_dim=2, seed=1)
+        optimizer.note = note(optimizer, model)
+        model.compile(optimizer, "mean_squared_error")
+        model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0)
+        assert not module._known
+        model.compile(optimizer, "mean_squared_error")
+        model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+
+
+def test_programs_are_lowered_by_several_threads(monkeypatch):
+    """While others are forgotten, as there is room for few."""
+    monkeypatch.setattr(module, "MOST", 5)
+    errors = []
+
+    def work():
+        try:
+            for units in range(1, 60):
+                assert lowered([Dense(units), Dense(1)], 3, 32, "float32", **aim()).parameters[0].shape == (3, units)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and len(module._known) <= 5 + len(threads)
+
+
+def test_layers_that_know_each_other_are_copied_together():
+    """A layer of the user's that looks at another one sees the engine's copy of it, as a freezing reaches that."""
+
+    class Looks(Layer):
+        def __init__(self, other, **common):
+            super().__init__(**common)
+            self.other = other
+
+        def call(self, x):
+            return x * 1.0
+
+    first = Dense(4)
+    model = Sequential([first, Looks(first), Dense(1)], input_dim=2)
+    model.build()
+    copies = model._engine.layers
+    assert copies[1].other is copies[0] is not first
+    plain = copied([Dense(3, "relu", name="one"), Dropout(0.5, trainable=False)])
+    assert [repr(layer) for layer in plain] == [repr(Dense(3, "relu", name="one")), repr(Dropout(0.5, trainable=False))]

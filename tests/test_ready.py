@@ -194,6 +194,24 @@ def test_what_a_step_cannot_do_goes_the_long_way(runs, monkeypatch):
     assert runs[0] == before
 
 
+def test_a_step_after_a_training_that_was_left_before_its_kernels_were_found():
+    """An update that was changed, and is not compiled yet: no step may go on without one."""
+    model = net()
+    model.compile(fastml.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
+    model.train_on_batch(X, LABELS)
+    model.optimizer.nesterov = True
+
+    class Leaves(fastml.Callback):
+        def on_train_begin(self, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS, verbose=0, callbacks=[Leaves()])
+    before = model.get_weights()
+    model.train_on_batch(X, LABELS)
+    assert not np.array_equal(model.get_weights()[0], before[0])
+
+
 def test_mistakes_are_told_as_fit_tells_them():
     model = net()
     model.train_on_batch(X, LABELS)

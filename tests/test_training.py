@@ -367,6 +367,22 @@ def test_a_training_begins_with_few_steps(executor, monkeypatch):
     assert all(after <= training.GROWTH * before for before, after in zip(lengths, lengths[1:], strict=False))
 
 
+def test_a_training_that_evaluates_rows_begins_with_a_single_step(monkeypatch):
+    """What comes after each epoch may be much more work than its steps."""
+    lengths, advance = [], training.Run.advance
+
+    def noted(self, stop):
+        lengths.append(stop - self.step)
+        return advance(self, stop)
+
+    monkeypatch.setattr(training.Run, "advance", noted)
+    x, y = make_data("mean_squared_error")
+    model = make_model()
+    model.fit(x, y, epochs=50, verbose=0)
+    model.fit(x, y, epochs=50, verbose=0, validation_data=(x, y))
+    assert lengths[0] > 1 and 1 in lengths[1:]
+
+
 def test_history_keeps_the_epochs_before_the_divergence():
     x, y = make_data("mean_squared_error")
     model = make_model(optimizer=SGD(1.5), hidden="linear", dtype="float32")

@@ -1,12 +1,17 @@
 """Programs that were lowered before: models of one description share all that training does not change."""
 
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 
+from fastml.layer import Layer
+from fastml.loss import Loss
+from fastml.optimizer import Optimizer
 from fastml.program.lowering import lower
 from fastml.program.plan import WHOLE
+from fastml.regularizers import L1L2
 
-MOST = 64  # programs that are kept
+MOST, LONG = 64, 1000  # programs that are kept; what a list may hold to be looked through
+PARTS = Layer, Loss, Optimizer, L1L2
 UNIMPORTANT = frozenset(  # attributes that no instruction depends on
     ("_name", "_label", "_models", "_kept_parts", "learning_rate")
 )
@@ -23,14 +28,12 @@ def lowered(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, w
     arguments = layers, d_in, batch, dtype, loss, metrics, optimizer, weighted, height, plan
     try:
         key = description(arguments)
-    except Unknown:
+    except (Unknown, RecursionError):  # of notes on an optimizer that come back to it
         return lower(*arguments)
-    program = _known.get(key)
-    if program is None:
-        program = lower(*arguments)
-        while len(_known) >= MOST:
-            _known.pop(next(iter(_known)), None)
-        _known[key] = program
+    program = _known.pop(key, None) or lower(*arguments)
+    for oldest in list(_known)[: max(0, len(_known) - MOST + 1)]:
+        _known.pop(oldest, None)  # another thread may have done so
+    _known[key] = program
     return program._replace(training=program.training.copy())
 
 
@@ -39,9 +42,9 @@ def description(value):
     kind = type(value)
     if value is None or isinstance(value, (int, float, str)):
         return kind, value if value else str(value)  # a zero has a sign
-    if kind in (FunctionType, type) and (value.__module__ or "").startswith(("fastml.", "builtins")):
+    if kind in (FunctionType, type) and f"{value.__module__}.".startswith(("fastml.", "builtins.")):
         return value
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and len(value) <= LONG:
         return kind, *map(description, value)
     if kind is dict:
         return kind, *map(description, value.items())
@@ -50,8 +53,7 @@ def description(value):
     raise Unknown
 
 
-@cache
+@lru_cache
 def is_told_by_attributes(kind):
-    """Whether a class is fastml's alone, and all that its objects are is in their attributes."""
-    bases = kind.__mro__[:-1]
-    return all(base.__module__.startswith("fastml.") and not hasattr(base, "__slots__") for base in bases)
+    """Whether a class is one of what models are made of, and fastml's alone."""
+    return issubclass(kind, PARTS) and all(base.__module__.startswith("fastml.") for base in kind.__mro__[:-1])

@@ -36,9 +36,7 @@ class Engine(WeightAccess, Serving, Stepping):
     program = buffers = None
 
     def __init__(self, layers, d_in, dtype, seed, rest, initialize=True, aim=None):
-        self.layers = [
-            copied(layer) for layer in layers
-        ]  # what the user does to theirs must not change the size of buffers
+        self.layers = copied(layers)  # what the user does to theirs must not change the size of buffers
         self.d_in, self.dtype, self.seed, self.rest = d_in, dtype, seed, rest
         self.aim = {}  # loss, metrics and optimizer, as `lower` takes them
         self.executor = "compiled"
@@ -208,6 +206,7 @@ class Engine(WeightAccess, Serving, Stepping):
         except ValueError:  # of arrays, which may be as they were or not
             changed = True
         if changed:
+            self.stepper = None  # which goes by instructions that have their kernels
             self.program.refresh(self.aim["optimizer"], self.buffers)
             self.written = attributes_of(self.aim["optimizer"])
         return changed

@@ -17,7 +17,10 @@ from fastml.program.threads import ThreadCount
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 16  # a chunk to compare numbers of threads by is this part of one: long beside the time to wake a thread
 GROWTH = 64  # times the chunk before, at most: the first one tells how long steps take
-SLOW, ELEMENT = 2e8, 20  # for the first chunk of a training: operations a second, at least; those that an element takes
+SLOW, ELEMENT = (
+    2e8,
+    20,
+)  # for the first chunk of a training: operations a second, at least; those of an element
 NO_RATES = np.zeros(1)  # for instructions without an update
 
 
@@ -139,7 +142,7 @@ class Run:
             offers = self.advance(min(stop, before + asked))
             seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
             ideal = steps * CHUNK_SECONDS / seconds
-            grows = steps == asked == self.chunk < ideal / 2  # and was so short that to wake threads took most of it
+            grows = steps == asked == self.chunk < ideal / 2  # so that the time to wake threads may be most of it
             if self.jobs["threads"][0] == self.thread_count.threads and not grows:  # no other job had the CPUs
                 self.thread_count.report(seconds / steps, offers / steps)
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
@@ -159,7 +162,7 @@ class TrainingRun(Run):
         super().__init__(*arguments, **options)
         program, batch = engine.program, int(self.jobs["batch_size"][0])
         work = program.params_size + batch * (program.flops + ELEMENT * program.row_size)
-        self.chunk = max(1, int(CHUNK_SECONDS * SLOW / work))
+        self.chunk = 1 if following else max(1, int(CHUNK_SECONDS * SLOW / work))
         if following:
             self.following = following
             self.jobs = np.concatenate([self.jobs, np.zeros(1, JOB)])

@@ -45,10 +45,12 @@ class Stepping:
             with self.rest.lock:  # so that nobody reads the parameters meanwhile
                 step = self.stepper
                 serves = step and step.serves(self, rows, weighted)
+                if serves:
+                    self._refresh()
+                    serves = self.stepper is step  # unless that has written instructions, which may lack kernels
                 if not serves and not self._makes_room(rows, weighted):
                     return None
-                refreshed = self._refresh()
-                if (serves and not refreshed) or linking.linked(self.program.training):
+                if serves or linking.linked(self.program.training):
                     if not serves:
                         self.stepper = step = Step(self, rows, weighted, self._plan(rows, once=True))
                     if weights is None and self.program.weighted:
@@ -66,6 +68,7 @@ class Stepping:
         if self.frozen or self.executor != "compiled" or plan.threads > 1 or rows * self.program.flops > SHORT:
             return False
         self._room_for(rows, weighted or self.program.weighted, plan)
+        self._refresh()  # of a program that is new
         return True
 
     def _advance(self, step, arrays, rate, rows):
