@@ -6,6 +6,8 @@ import copy
 import os
 from threading import get_ident
 
+import numpy as np
+
 from fastml.attributes import positive_integer
 from fastml.data.adapter import DataAdapter
 from fastml.files import saving
@@ -141,6 +143,13 @@ class BaseModel:
         """
         found = self._engine.evaluate(x, y, weights, adapter.loss)
         return found and named(adapter.metrics, *found, y)
+
+    def _logs_soon(self, x, y):
+        """`_logs` for rows as the user gives them, or None where they need a closer look."""
+        engine = self._engine
+        found = engine.evaluate_soon(x, y) if engine and type(x) is np.ndarray and x.ndim else None
+        with self._rest.lock:  # as another thread may compile the model
+            return self._named(found[1]) if found and engine.aim is found[0] else None
 
     def _on_rows(self, method, rows, use):
         """What `use` gives for the rows, which the function `rows` takes from an DataAdapter, x first.

@@ -250,7 +250,10 @@ class Sequential(Contents, Stepwise, BaseModel):
             if not holds_batches(x):
                 raise TypeError("y is None: pass numbers, evaluate(x, y), or x as batches (x, y)")
             (x, y, sample_weight), _ = collected(x)
-        logs = self._on_rows("evaluate", lambda to: (*to.weighted(*to.rows(x, y, sample_weight)), to), self._logs)
+        logs = self._logs_soon(x, y) if sample_weight is None else None
+        logs = logs or self._on_rows(
+            "evaluate", lambda to: (*to.weighted(*to.rows(x, y, sample_weight)), to), self._logs
+        )
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]

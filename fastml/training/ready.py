@@ -15,10 +15,11 @@ class Ready:
     """Instructions of a program as a job of one thread, to be run by one thread of Python at a time.
 
     `arrays` are given by their names in `fastml.kernels.job.ARRAYS`; the job has their addresses only, so that each
-    stays until `place` puts another there. `counters` are fields of the job. `found` may hold views of what it writes.
+    stays until `place` puts another there. `counters` are fields of the job. `found` may hold views of what it writes,
+    and `room` arrays that it reads.
     """
 
-    found = ()
+    found, room = (), None
 
     def __init__(self, instructions, dtype, arrays, columns=1, plan=WHOLE, **counters):
         linking.link(instructions, dtype)

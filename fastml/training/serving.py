@@ -13,6 +13,7 @@ from fastml.program.memory import aligned_zeros
 from fastml.program.plan import WHOLE, make_plan
 from fastml.training.inference import BLOCK, Inference, fits
 from fastml.training.ready import SHORT, Ready
+from fastml.training.room import MOST, Room
 from fastml.training.run import Data, Run
 
 
@@ -21,6 +22,7 @@ class Backward:
 
     def __init__(self, base, key, program):
         self.base, self.key, self.program, self.jobs = base, key, program, []
+        self.weighted = key[1]
 
 
 class Serving:
@@ -67,6 +69,25 @@ class Serving:
         means = self._infer(inference, "evaluation", plan, columns, x, y, weights, outputs)
         return metrics, means, outputs
 
+    def evaluate_soon(self, x, y):
+        """The aim and the means of its loss and scores, for rows as the user gives them.
+
+        None where these need a closer look, or are the first.
+        """
+        inference = self.inference
+        if not inference or not inference.jobs["evaluation"] or self.shift is not None or not self.fitted:
+            return None
+        job, rows = inference.job("evaluation", self, columns_of(inference.aim["metrics"])), len(x)
+        if job.room is None or len(job.room.x) != rows:
+            job.room = Room(self, rows, inference.program.weighted) if rows * self.d_in <= MOST else None
+        try:
+            if not job.room or not job.room.takes(x, y):
+                return None
+            means = self._means_of(job, {"params": self.rest.read(self), **job.room.arrays}, rows)
+            return (inference.aim, means) if self.shift is None else None  # another thread may have changed it
+        finally:
+            inference.jobs["evaluation"].append(job)
+
     def predict(self, x):
         """The outputs for the rows of x."""
         plan = self._plan_inference(len(x))
@@ -95,16 +116,22 @@ class Serving:
     def _infer_at_once(self, inference, name, columns, arrays):
         """`_infer` for so few rows that nobody looks in before all are done."""
         job, arrays = inference.job(name, self, columns), {k: array for k, array in arrays.items() if array is not None}
-        params, rows = self.rest.read(self), len(arrays["x"])
         try:
-            for key, array in ("params", params), *arrays.items():
+            return self._means_of(job, {"params": self.rest.read(self), **arrays}, len(arrays["x"]))
+        finally:
+            job.let_go(*arrays)
+            inference.jobs[name].append(job)
+
+    def _means_of(self, job, arrays, rows):
+        """Runs a job over so many rows of arrays; returns the means of loss and scores. Gives the parameters back."""
+        try:
+            for key, array in arrays.items():
                 job.place(key, array)
             job.run(rows, min(BLOCK, rows), rows * self.program.flops / 3)
             return (job.totals[0] / rows).tolist()
         finally:
-            self.rest.give_back(params)
-            job.let_go("params", *arrays)
-            inference.jobs[name].append(job)
+            self.rest.give_back(arrays["params"])
+            job.let_go("params")
 
     def few(self, method, *arguments):
         """What a Predictor's method returns, or None where it cannot be used."""
@@ -134,23 +161,32 @@ class Serving:
         if aim["loss"] is not loss:
             return None
         backward = self._backward(rows, weights is not None, plan)
-        program, arrays = backward.program, {"x": x, "y": y, "weights": weights}
+        program = backward.program
         if plan.threads == 1 and rows * program.flops <= SHORT and self.executor == "compiled":
-            job = self._gradients_at_once(backward, {name: a for name, a in arrays.items() if a is not None})
-            mean, found = job.totals[0, 0].item() / rows, job.found
-        else:
-            job = None
-            with self.reading() as params:
-                buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
-                run = self._once(program.gradient, Data(self.dtype, x, y, weights), rows, buffers, plan)
-            mean, found = run.means(0, 1)[0][0], [p.view(buffers.grads) for p in program.parameters]
-        if out is None:
-            out = [gradient.copy() for gradient in found]
-        else:
-            fill(out, found)
-        if job:
+            job = self._backward_job(backward)
+            job.room.put(x, y, weights)
+            return self._gradients_at_once(backward, job, out)
+        with self.reading() as params:
+            buffers = self.buffers.with_work(program)._replace(params=params)  # all rows at once may need much
+            run = self._once(program.gradient, Data(self.dtype, x, y, weights), rows, buffers, plan)
+        return run.means(0, 1)[0][0], given([p.view(buffers.grads) for p in program.parameters], out)
+
+    def gradients_soon(self, x, y, out=None):
+        """`gradients` for rows as the user gives them, where the last ones were as many and these need no closer look.
+
+        None otherwise.
+        """
+        backward = self.backward
+        if not backward or backward.base is not self.program or backward.weighted or not backward.jobs:
+            return None
+        if self.shift is not None or not self.fitted:
+            return None
+        job = self._backward_job(backward)
+        if not job.room.takes(x, y):
             backward.jobs.append(job)
-        return mean, out
+            return None
+        found = self._gradients_at_once(backward, job, out)
+        return found if self.shift is None else None  # another thread may have changed it
 
     def _backward(self, rows, weighted, plan):
         """The Backward for so many rows; that of the last call serves as long as the model is the same."""
@@ -162,22 +198,30 @@ class Serving:
             self.backward = backward
         return backward
 
-    def _gradients_at_once(self, backward, arrays):
-        """A job that has run, which has the gradients; to be given back once they are taken."""
-        program, rows = backward.program, len(arrays["x"])
+    def _backward_job(self, backward):
+        """A job that computes the gradients for the rows in its room; to be given back to `backward.jobs`."""
         try:
-            job = backward.jobs.pop()
+            return backward.jobs.pop()
         except IndexError:
+            program, (rows, weighted, _) = backward.program, backward.key
             size = program.params_size * program.plan.shards
             own = {"grads": aligned_zeros(size, self.dtype), "work": aligned_zeros(program.work_size, self.dtype)}
+            room = Room(self, rows, weighted)
+            own |= room.arrays
             job = Ready(program.gradient, self.dtype, own, plan=program.plan, seed=self.seed)
-            job.found = [p.view(own["grads"]) for p in program.parameters]
+            job.room, job.found = room, [p.view(own["grads"]) for p in program.parameters]
+            return job
+
+    def _gradients_at_once(self, backward, job, out):
+        """Loss and gradients for the rows in the room of a job, which it gives back."""
+        rows = len(job.room.x)
         with self.reading() as params:
-            for name, array in ("params", params), *arrays.items():
-                job.place(name, array)
-            job.run(rows, rows, rows * program.flops)
-            job.let_go("params", *arrays)
-        return job
+            job.place("params", params)
+            job.run(rows, rows, rows * backward.program.flops)
+            job.let_go("params")
+        mean, out = job.totals[0, 0].item() / rows, given(job.found, out)
+        backward.jobs.append(job)
+        return mean, out
 
     def _plan_inference(self, rows):
         """The Plan of an evaluation or prediction, which is a third of the work and goes BLOCK rows at a time."""
@@ -194,10 +238,13 @@ class Serving:
         return run
 
 
-def fill(out, arrays):
-    """Writes arrays into those of the list `out`; ValueError where it has others."""
+def given(arrays, out):
+    """Copies of arrays, in the list `out` if that is given; ValueError where it has others."""
+    if out is None:
+        return [array.copy() for array in arrays]
     if not isinstance(out, list) or len(out) != len(arrays):
         got = f"a list of {len(out)}" if isinstance(out, list) else type(out).__name__
         raise ValueError(f"out must be a list of {len(arrays)} arrays, one for each of get_weights, got {got}")
     for k, (target, array) in enumerate(zip(out, arrays, strict=True)):
         put(array, target, f"out[{k}]")
+    return out

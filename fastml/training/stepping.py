@@ -7,6 +7,7 @@ from fastml.program import linking
 from fastml.training import loop
 from fastml.training.loop import DivergenceError
 from fastml.training.ready import SHORT, STEP, Ready, word
+from fastml.training.room import Room
 from fastml.training.snapshots import finite
 
 EPOCH, UPDATES, LOSS, DIVERGED = map(word, ("epoch", "t", "loss", "diverged"))
@@ -17,16 +18,20 @@ class Step:
 
     def __init__(self, engine, rows, weighted, plan):
         self.program, self.buffers, self.rows, self.weighted = engine.program, engine.buffers, rows, weighted
-        arrays, columns = engine.buffers._asdict(), columns_of(engine.aim["metrics"])
+        self.room = Room(engine, rows, weighted or engine.program.weighted)
+        arrays, columns = engine.buffers._asdict() | self.room.arrays, columns_of(engine.aim["metrics"])
         self.job = Ready(engine.program.training, engine.dtype, arrays, columns, plan, seed=engine.seed)
         self.params, self.state = np.empty_like(engine.buffers.params), np.empty_like(engine.buffers.state)
 
     def serves(self, engine, rows, weighted):
         """Whether it is for so many rows, with the engine's program and buffers as they are, but for the parameters."""
-        if self.program is not engine.program or self.rows != rows or self.weighted != weighted:
-            return False
+        return self.rows == rows and self.weighted == weighted and self.is_of(engine)
+
+    def is_of(self, engine):
+        """Whether it is for the engine's program and buffers as they are, but for the parameters."""
         ours, theirs = self.buffers, engine.buffers
-        return ours.grads is theirs.grads and ours.state is theirs.state and ours.work is theirs.work
+        same = ours.grads is theirs.grads and ours.state is theirs.state and ours.work is theirs.work
+        return same and self.program is engine.program
 
 
 class Stepping:
@@ -34,13 +39,24 @@ class Stepping:
 
     stepper = None  # a Step, from the first one on
 
+    def step_soon(self, x, y):
+        """`step` on rows as the user gives them, where the last one was on as many and these need no closer look.
+
+        None otherwise.
+        """
+        with self.rest.lock:
+            step = self.stepper
+            if not step or step.weighted or not step.is_of(self) or self._refresh() or not step.room.takes(x, y):
+                return None
+            return self._advance(step)
+
     def step(self, x, y, weights):
         """One step on all rows at once, as `fit` makes it: the means of loss and scores before it, or None.
 
         None where it needs a training's set-up: threads, or so much work that a Ctrl-C should not wait for it. A loss
         or weight that is not finite is a DivergenceError, and leaves the model as it was.
         """
-        rows, weighted, optimizer = len(x), weights is not None, self.aim["optimizer"]
+        rows, weighted = len(x), weights is not None
         while True:
             with self.rest.lock:  # so that nobody reads the parameters meanwhile
                 step = self.stepper
@@ -53,12 +69,8 @@ class Stepping:
                 if serves or linking.linked(self.program.training):
                     if not serves:
                         self.stepper = step = Step(self, rows, weighted, self._plan(rows, once=True))
-                    if weights is None and self.program.weighted:
-                        weights = np.ones((rows, 1), self.dtype)
-                    self.own()
-                    rate = optimizer.rates(self.updates, 1, first=self.updates, total=1)
-                    self._advance(step, {"x": x, "y": y, "weights": weights}, rate[0], rows)
-                    return (step.job.totals[0] / rows).tolist()
+                    step.room.put(x, y, weights)
+                    return self._advance(step)
             # Without the lock, which a fork in another thread may wait for while it has that of compilations.
             linking.link(self.program.training, self.dtype)
 
@@ -71,22 +83,19 @@ class Stepping:
         self._refresh()  # of a program that is new
         return True
 
-    def _advance(self, step, arrays, rate, rows):
-        """Makes the step, or none where it leads to what is not finite."""
-        job, params, state = step.job, self.buffers.params, self.buffers.state
+    def _advance(self, step):
+        """Makes the step on the rows in its room, or none where it leads to what is not finite; returns the means."""
+        self.own()
+        job, params, state, rows = step.job, self.buffers.params, self.buffers.state, step.rows
         numbers, reals = job.numbers, job.reals  # the same memory
+        job.rates[0] = self.aim["optimizer"].rates(self.updates, 1, first=self.updates, total=1)[0]
         step.params[...], step.state[...] = params, state
-        before = self.epochs, self.updates, self.loss
         job.place("params", params)
-        for name, array in arrays.items():
-            if array is not None:
-                job.place(name, array)
-        job.rates[0], (numbers[EPOCH], numbers[UPDATES], reals[LOSS]) = rate, before
+        numbers[EPOCH], numbers[UPDATES], reals[LOSS] = before = self.epochs, self.updates, self.loss
         numbers[DIVERGED] = numbers[STEP] = 0
         try:
             job.run(rows, rows, rows * self.program.flops)
         finally:  # also where a signal comes right after it
-            job.let_go(*arrays)
             if numbers[STEP]:
                 counters = self.epochs + 1, numbers[UPDATES].item(), reals[LOSS].item()
                 self.epochs, self.updates, self.loss = counters
@@ -94,3 +103,4 @@ class Stepping:
             params[...], state[...] = step.params, step.state
             self.epochs, self.updates, self.loss = before
             raise DivergenceError(loop.DIVERGED.format(""))
+        return (job.totals[0] / rows).tolist()

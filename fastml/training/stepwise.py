@@ -35,7 +35,13 @@ class Stepwise:
             raise ValueError("Normalization takes its statistics from all rows: fit first, then train on batches")
         with self._rest.turn:
             self._check_idle("train_on_batch")
-            logs = self._step(x, y, sample_weight, class_weight) or self._fit_once(x, y, sample_weight, class_weight)
+            usual = self._engine and sample_weight is None and class_weight is None
+            means = self._engine.step_soon(x, y) if usual else None
+            if means:
+                logs = self._named(means)
+            else:
+                args = x, y, sample_weight, class_weight
+                logs = self._step(*args) or self._fit_once(*args)
         if return_dict:
             return logs
         return list(logs.values()) if len(logs) > 1 else logs["loss"]
@@ -82,6 +88,9 @@ class Stepwise:
         `out`, a list of arrays such as the last call returned, is overwritten and returned if given.
         """
         self._check_compiled("gradients")
+        found = self._engine.gradients_soon(x, y, out) if self._engine and sample_weight is None else None
+        if found:
+            return found
 
         def rows(adapter):
             found = adapter.weighted(*adapter.rows(x, y, sample_weight))
