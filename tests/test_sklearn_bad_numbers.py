@@ -16,7 +16,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: there are 
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
 from fastml import TableEncoder  # noqa: E402
-from fastml.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+from fastml.sklearn import MLPClassifier, MLPRegressor, inputs  # noqa: E402
 
 ROWS = 20
 X = np.random.default_rng(0).integers(2, size=(ROWS, 3)).astype(np.float64)
@@ -175,3 +175,28 @@ def test_the_encoder_takes_gaps_numbers_and_text_and_refuses_the_rest(entry, for
     assert form in NUMBERS | {"a row too many", "a column too many", "a dict"} and np.isfinite(found).all()
     if form in NUMBERS - kinds:
         assert same_bits([found], results(ENTRIES[entry], value.astype(np.float64)))
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_plain_arrays_to_predict_are_not_checked_twice(kind, monkeypatch):
+    """Finite ones of the right width go to the network as they are, others to scikit-learn's checks."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    estimator, asked, check = kind(hidden_layer_sizes=(4,)), [], inputs.validate_data
+    with warnings.catch_warnings():  # on so few epochs
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator.set_params(max_iter=3).fit(X, X[:, 0] > 0)
+
+    def noted(*args, **options):
+        asked.append(1)
+        return check(*args, **options)
+
+    monkeypatch.setattr(inputs, "validate_data", noted)
+    for plain in (X, X[:1], X[::2], np.asfortranarray(X), X.astype("float32")):
+        found = estimator.predict(plain)
+        assert not asked
+        np.testing.assert_array_equal(found, estimator.predict(plain.astype(object)))
+        assert asked
+        asked.clear()
+    for wrong in (X[:, :2], X[0], X[:0], X * np.inf, X.astype(complex), X[None]):
+        with np.errstate(invalid="ignore"), pytest.raises((ValueError, TypeError)):
+            estimator.predict(wrong)

@@ -1,5 +1,7 @@
 """What the estimators take as X: tables with their encoder, and plain numbers, with names of columns that are text."""
 
+from math import isfinite
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_X_y, validate_data
@@ -42,12 +44,23 @@ def checked_rows(estimator, X, y, reset, learns, **checks):
 
 def checked_numbers(estimator, X):
     """X as the numbers that the network takes, for predictions."""
+    if needs_no_check(estimator, X):
+        return X
     check_unmasked(X, "X")
     X = with_text_names(X)
     if estimator.encoder_ is None or not estimator.encoder_._named:
         X = validate_data(estimator, of_dicts(estimator, X), reset=False, **CHECKS)
         check_sparse(X)
     return estimator._trained().filled(X) if estimator.encoder_ is None else estimator.encoder_.transform(X)
+
+
+def needs_no_check(estimator, X):
+    """Whether X is a finite array as the estimator wants it, so that scikit-learn would change and say nothing."""
+    if type(X) is not np.ndarray or estimator.encoder_ is not None or "feature_names_in_" in vars(estimator):
+        return False
+    if X.ndim != 2 or X.dtype not in FLOATS or X.shape[1] != estimator.n_features_in_ or not len(X):
+        return False
+    return isfinite(np.vdot(X, X))  # whose terms are, then
 
 
 def encoded(estimator, X, learns):
