@@ -24,9 +24,19 @@ MASKS = (True,) if BITS == 512 else (False, True)
 # each strip is used often, and PAD terms between its strips keep these from crowding. Copies pay from LARGE on.
 TERMS, HEIGHT, LARGE, FAR = (512, 1024, 16_000_000, 4096) if BITS == 512 else (1024, 516, 2_000_000, 1024)
 GROUP, WIDE = (1, 193) if BITS == 512 else (4, 512)
-PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2
+PANEL, PAD = TERMS * VECTORS * (BITS // 32), 2  # elements of a panel at most; terms
 SCRATCH = -(-(GROUP * PANEL + HEIGHT * (TERMS + PAD)) // 16) * 16  # elements for copies; a thread's, whole cache lines
 UNROLL = 2  # terms that a turn of a tile's loop takes; more cost small products what they give to large ones
+
+
+def scratch_size(rows, shapes):
+    """Elements that one thread needs as scratch for products of so many rows with matrices of these shapes, at most.
+
+    Below LARGE there is but one panel to copy, of a transposed matrix.
+    """
+    if any(rows * d_in * d_out >= LARGE for d_in, d_out in shapes):
+        return SCRATCH
+    return max((min(TERMS, d_out) for _, d_out in shapes), default=0) * (PANEL // TERMS)
 
 
 def far_apart(builder, row):

@@ -158,9 +158,14 @@ def executor(alone=False):
     return partial(function, *places)
 
 
+def lacking(wanted):
+    """Those of some names with dtypes that are not ready."""
+    return [pair for pair in wanted if pair not in _addresses or _sources.get(pair) is not source_of(pair[0])]
+
+
 def ready(wanted):
     """Has names of operations and elementwise functions ready, pairs with dtypes: compiled or loaded from disk."""
-    missing = [pair for pair in wanted if pair not in _addresses or _sources.get(pair) is not source_of(pair[0])]
+    missing = lacking(wanted)
     if not missing:
         return
     before = len(compiled)
@@ -188,6 +193,12 @@ def needed_by(instructions, dtype):
 def linked(instructions):
     """Whether the instructions of a program have the addresses of their kernels."""
     return not ((instructions["kernel"] == 0) & (instructions["op"] != NOTHING)).any()
+
+
+def link_if_ready(instructions, dtype):
+    """`link` where nothing has to be compiled or loaded for it."""
+    if not linked(instructions) and not lacking(needed_by(instructions, dtype)):
+        link(instructions, dtype)
 
 
 def link(instructions, dtype):

@@ -6,6 +6,7 @@ from types import FunctionType
 from fastml.layer import Layer
 from fastml.loss import Loss
 from fastml.optimizer import Optimizer
+from fastml.program import linking
 from fastml.program.lowering import lower
 from fastml.program.plan import WHOLE
 from fastml.regularizers import L1L2
@@ -31,6 +32,7 @@ def lowered(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, w
     except (Unknown, RecursionError):  # of notes on an optimizer that come back to it
         return lower(*arguments)
     program = _known.pop(key, None) or lower(*arguments)
+    linking.link_if_ready(program.training, dtype)
     for oldest in list(_known)[: max(0, len(_known) - MOST + 1)]:
         _known.pop(oldest, None)  # another thread may have done so
     _known[key] = program

@@ -19,7 +19,7 @@ from fastml.kernels.operation import named as operation_named
 from fastml.layer import Weights
 from fastml.program.memory import aligned_zeros
 from fastml.program.plan import Plan
-from fastml.program.random import Stream
+from fastml.program.random import Streams
 from fastml.regularizers import L1L2
 
 NONE = np.zeros(0, INSTRUCTION)  # no instructions
@@ -80,9 +80,10 @@ class Program(NamedTuple):
 
     def initialize(self, buffers, seed):
         """Writes start values into the parameters."""
+        streams = Streams(seed, [p.size if p.role == "weight" else 0 for p in self.parameters])
         for position, parameter in enumerate(self.parameters):
             with np.errstate(over="ignore"):
-                parameter.view(buffers.params)[...] = parameter.initializer(Stream(seed, position), parameter.shape)
+                parameter.view(buffers.params)[...] = parameter.initializer(streams[position], parameter.shape)
             if not np.isfinite(parameter.view(buffers.params)).all():
                 which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")

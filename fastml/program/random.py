@@ -4,6 +4,7 @@ Every number is a function of seed, epoch, step, stream (what it is for, with th
 `fastml.kernels.random` for the streams and the source.
 """
 
+import math
 import random
 import secrets
 
@@ -45,20 +46,33 @@ def check_seed(seed):
     return int(seed)
 
 
+MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
+WEYL = 0x9E3779B9, 0xBB67AE85
+HALF = np.uint64(32)
+
+
 def philox(seed, index, step, epoch, stream):
-    """Four random 32-bit words, as uint64, for each element of `index`: shape (4, …)."""
-    key = [int(seed) & 0xFFFFFFFF, int(seed) >> 32]
-    c = [np.asarray(word, dtype=np.uint64) & LOW for word in (index, step, epoch, stream)]
-    for _ in range(10):
-        p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [
-            (q >> np.uint64(32)) ^ c[1] ^ np.uint64(key[0]),
-            q & LOW,
-            (p >> np.uint64(32)) ^ c[3] ^ np.uint64(key[1]),
-            p & LOW,
-        ]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return np.stack(c)
+    """Four random 32-bit words, as uint64, for each element of `index`: shape (4, …).
+
+    `stream` may be an array like it. Words 0 and 2 of the counter go through a round side by side, and so do 1 and 3:
+    NumPy takes longer to be called than for the arithmetic of a few numbers.
+    """
+    index = np.asarray(index, dtype=np.uint64)
+    even, odd = np.empty((2, index.size), np.uint64), np.empty((2, index.size), np.uint64)
+    even[0], odd[0], even[1], odd[1] = index.ravel() & LOW, int(step) & LOW, int(epoch) & LOW, np.ravel(stream)
+    keys = [[(word + k * weyl) & 0xFFFFFFFF for word, weyl in zip(halves(seed), WEYL, strict=True)] for k in range(10)]
+    for key in np.array(keys, np.uint64).reshape(10, 2, 1):
+        product = even * MULTIPLIERS
+        even = (product >> HALF)[::-1] ^ odd
+        even ^= key
+        product &= LOW
+        odd = product[::-1]
+    return np.array([even[0], odd[0], even[1], odd[1]]).reshape(4, *index.shape)
+
+
+def halves(seed):
+    """The lower and the upper 32 bits of a seed."""
+    return int(seed) & 0xFFFFFFFF, int(seed) >> 32
 
 
 def permutation(seed, epoch, n):
@@ -87,11 +101,33 @@ def dropout_mask(seed, step, epoch, layer, rate, shape):
 CHUNK = 4096  # numbers that are drawn at a time
 
 
-class Stream:
-    """Random numbers for the start values of parameter number `position` of a model."""
+class Streams:
+    """The Streams of a model's parameters, of these sizes. Where they are few numbers, they are drawn at once."""
 
-    def __init__(self, seed, position):
-        self.seed, self.position = seed, position
+    def __init__(self, seed, sizes):
+        self.seed, self.sizes = seed, sizes
+        self.words = None  # of each position, once one is asked for
+
+    def __getitem__(self, position):
+        return Stream(self.seed, position, self)
+
+    def drawn(self, position, size):
+        """The words for so many numbers of a position, (4, size), or None where they are not drawn yet."""
+        if sum(self.sizes) > CHUNK or size != self.sizes[position]:
+            return None
+        if self.words is None:
+            index = np.concatenate([np.arange(size) for size in self.sizes])
+            stream = np.repeat(INITIAL + np.arange(len(self.sizes)), self.sizes)
+            words = philox(self.seed, index, 0, 0, stream)
+            self.words = np.split(words, np.cumsum(self.sizes)[:-1], axis=1)
+        return self.words[position]
+
+
+class Stream:
+    """Random numbers for the start values of parameter number `position` of a model, which may be drawn `together`."""
+
+    def __init__(self, seed, position, together=None):
+        self.seed, self.position, self.together = seed, position, together
 
     def uniform(self, shape):
         """Uniform in [0, 1) with 53 random bits, float64."""
@@ -107,14 +143,21 @@ class Stream:
 
     def generator(self):
         """A NumPy Generator of its own."""
-        return np.random.default_rng([self.seed & 0xFFFFFFFF, self.seed >> 32, self.position])
+        return np.random.default_rng([*halves(self.seed), self.position])
 
     def _drawn(self, shape, number):
         """What `number` makes of whole numbers of 53 and of 32 random bits, some at a time, which stay in the cache."""
-        found = np.empty(shape)
-        flat = found.reshape(-1)
-        for first in range(0, flat.size, CHUNK):
-            some = flat[first : first + CHUNK]
-            w = philox(self.seed, np.arange(first, first + some.size), 0, 0, INITIAL + self.position)
-            some[:] = number((w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11)), w[2])
-        return found
+        size = math.prod(shape)
+        drawn = self.together.drawn(self.position, size) if self.together else None
+        if drawn is not None:
+            return self._numbers(drawn, number).reshape(shape)
+        found = np.empty(size)
+        for first in range(0, size, CHUNK):
+            index = np.arange(first, min(first + CHUNK, size))
+            words = philox(self.seed, index, 0, 0, INITIAL + self.position)
+            found[first : first + CHUNK] = self._numbers(words, number)
+        return found.reshape(shape)
+
+    @staticmethod
+    def _numbers(w, number):
+        return number((w[0] << np.uint64(21)) ^ (w[1] >> np.uint64(11)), w[2])
