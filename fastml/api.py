@@ -22,6 +22,7 @@ from fastml.layers import *  # noqa: F403
 from fastml.learning_rates import LearningRates, find_learning_rate
 from fastml.loading import load, load_predictor, read_table
 from fastml.losses import *  # noqa: F403
+from fastml.many import fit_many
 from fastml.metrics import METRICS
 from fastml.models import load_model
 from fastml.optimizers import *  # noqa: F403
@@ -32,6 +33,7 @@ from fastml.regularizers import L1, L1L2, L2, REGULARIZERS
 from fastml.schedules import *  # noqa: F403
 from fastml.sequential import Sequential
 from fastml.set_metrics import SET_METRICS
+from fastml.tasks import Result, Results, Task
 from fastml.telling import missing as telling_of
 from fastml.training.loop import DivergenceError
 from fastml.version import __version__
@@ -77,11 +79,15 @@ __all__ = [
     "ModelCheckpoint",
     "ModelFileError",
     "ReduceLROnPlateau",
+    "Result",
+    "Results",
     "Sequential",
     "TableEncoder",
+    "Task",
     "TensorBoard",
     "__version__",
     "find_learning_rate",
+    "fit_many",
     "get_num_threads",
     "gradient_check",
     "load",

@@ -129,7 +129,7 @@ def call_of(thing):
 def check_range(owner, values, dtype):
     """ValueError where a value, of those of `owner` by name, is 0 or infinite in the dtype, but not by itself."""
     for name, value in values.items():
-        if isinstance(value, float):
+        if isinstance(value, float) and value and not 1e-30 < abs(value) < 1e30:  # else it has a place in any dtype
             with np.errstate(over="ignore", under="ignore"):
                 rounded = float(np.dtype(dtype).type(value))
             if rounded != value and (rounded == 0 or math.isinf(rounded)):

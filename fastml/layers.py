@@ -147,11 +147,11 @@ class Dense(Layer):
         W, b, z = to.place("W"), to.place("b"), to.rows(self.units)
         if self.trainable:
             to.keep(x)
-        sizes = {"d_in": d_in, "d_out": self.units}
-        to.emit("dense_forward", x=x, W=W, b=b, z=z, a=z, scratch=to.scratch, **sizes)
+        sizes = {"d_in": d_in, "d_out": self.units, **to.scratch}
+        to.emit("dense_forward", x=x, W=W, b=b, z=z, a=z, **sizes)
 
         def backward(dz, inputs):
-            operands = {"dz": dz, "W": W, "scratch": to.scratch, **sizes}
+            operands = {"dz": dz, "W": W, **sizes}
             if self.trainable:
                 to.sum("dense_backward_weights", x=x, b=b, size=to.trained, **operands)
             if not inputs:

@@ -154,6 +154,7 @@ class Sequential(Contents, Stepwise, BaseModel):
         steps_per_epoch: int | None = None,
         validation_freq: int | Iterable[int] = 1,
         validation_batch_size: int | None = None,
+        time_limit: float | None = None,
     ) -> History:
         """Trains the model; returns its History.
 
@@ -205,6 +206,9 @@ class Sequential(Contents, Stepwise, BaseModel):
             Validate after each so many epochs, or after these, counted from 1.
         validation_batch_size : int
             Taken as Keras takes it, and without effect: all validation rows are evaluated at once.
+        time_limit : float
+            Seconds after which the training ends, within about 50 ms, also within an epoch, which the History then
+            lacks; the rest is as at the end of all epochs: `EarlyStopping` gives back the weights of its best epoch.
 
         Raises
         ------
@@ -223,7 +227,7 @@ class Sequential(Contents, Stepwise, BaseModel):
             self._check_idle("fit")
             batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
             check_batch_size(validation_batch_size, "validation_batch_size")
-            args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks)
+            args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks, time_limit)
             validation = validation_data, validation_split
             return fit(self, args, x, y, sample_weight, batch_size, validation, class_weight, resume, Sequential)
 

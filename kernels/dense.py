@@ -4,7 +4,6 @@ from fastml.kernels.column import multiply_rows, spread_rows
 from fastml.kernels.gemm import product
 from fastml.kernels.operands import Function, Gradient, OfSlice, Rows, RowSlice, Scratch, SummedRows, Weights
 from fastml.kernels.operation import operation
-from fastml.kernels.tiling import SCRATCH
 from fastml.kernels.views import matrix, nothing
 
 multiply = product()
@@ -23,7 +22,7 @@ def dense_forward(
     function: Function(),
     z: Rows("d_out"),
     a: Rows("d_out"),
-    scratch: Scratch(SCRATCH),
+    scratch: Scratch("room"),
 ):
     """z = x·W + b, and a = f(z), where there is a function f.
 
@@ -43,7 +42,7 @@ def dense_backward_weights(
     fresh: OfSlice("fresh"),
     dW: Gradient("W", "d_in", "d_out"),
     db: Gradient("b", "d_out"),
-    scratch: Scratch(SCRATCH),
+    scratch: Scratch("room"),
 ):
     """dW = xᵀ·dz,  db = Σᵢ dzᵢ,  or these added to what is there, unless it is `fresh`.
 
@@ -71,7 +70,7 @@ def dense_backward_inputs(
     function: Function(),
     u: Rows("d_in"),
     dx: Rows("d_in"),
-    scratch: Scratch(SCRATCH),
+    scratch: Scratch("room"),
 ):
     """dx = dz·Wᵀ, and then, where there is a function, the slope of an activation, dx = f(u, dx).
 

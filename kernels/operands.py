@@ -98,7 +98,11 @@ def Scratch(size):
     """(size,): room in the workspace that each thread has for itself; what it holds does not last."""
     return Declared(
         lambda name: Operand(
-            f"vector(work, s.{name} + slice_.thread * {size}, {size})", places(name), "work", ("threads", size), name
+            f"vector(work, s.{name} + slice_.thread * s.{size}, s.{size})",
+            places(name, size),
+            "work",
+            ("threads", size),
+            name,
         )
     )
 

@@ -17,7 +17,6 @@ from numba import njit
 from fastml.kernels import job as jobs
 from fastml.kernels.operands import PART
 from fastml.kernels.slices import part, rows_of_thread, slice_of
-from fastml.kernels.tiling import SCRATCH
 from fastml.kernels.views import at_address, matrix, rows, vector
 
 HEADER = {"op": "i8", "kernel": "i8", "function": "i8", "apply": "i8", "alpha": "f8"}  # that all instructions have
@@ -103,7 +102,7 @@ def holds(expression, name):
 def defined(head, lines, operation):
     """The function of these lines."""
     scope = {"__name__": operation.kernel.py_func.__module__, "kernel": operation.kernel, "LAYOUT": operation.layout}
-    scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE, "SCRATCH": SCRATCH}
+    scope |= {"JOB": jobs.JOB, "SLICE": jobs.SLICE}
     scope |= {"at_address": at_address, "matrix": matrix, "rows": rows, "vector": vector}
     scope |= {"slice_of": slice_of, "part": part, "rows_of_thread": rows_of_thread}
     exec("\n    ".join([head, *lines]), scope)

@@ -32,11 +32,13 @@ UNROLL = 2  # terms that a turn of a tile's loop takes; more cost small products
 def scratch_size(rows, shapes):
     """Elements that one thread needs as scratch for products of so many rows with matrices of these shapes, at most.
 
-    Below LARGE there is but one panel to copy, of a transposed matrix.
+    Below LARGE there is but one panel to copy, of a transposed matrix, in blocks as high as a vector is wide.
     """
     if any(rows * d_in * d_out >= LARGE for d_in, d_out in shapes):
         return SCRATCH
-    return max((min(TERMS, d_out) for _, d_out in shapes), default=0) * (PANEL // TERMS)
+    block = BITS // 32
+    terms = max((-(-d_out // block) * block for _, d_out in shapes), default=0)
+    return min(TERMS, terms) * (PANEL // TERMS)
 
 
 def far_apart(builder, row):

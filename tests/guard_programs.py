@@ -83,6 +83,8 @@ class AtPages(Ready):
         super().place(name, at(self.side, array) if name in ("x", "y", "weights", "outputs") else array)
 
     def run(self, *arguments):
+        for name, array in self.room.arrays.items() if self.room else ():  # what was copied there since
+            self.place(name, array)
         super().run(*arguments)
         if self.wanted is not None:
             self.wanted[...], self.wanted = self.arrays["outputs"], None

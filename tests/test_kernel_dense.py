@@ -8,7 +8,7 @@ from helpers import same_bits
 
 from fastml import ACTIVATIONS
 from fastml.kernels.dense import NONE, dense_backward_inputs, dense_backward_weights, dense_forward
-from fastml.kernels.tiling import SCRATCH
+from fastml.kernels.tiling import SCRATCH, scratch_size
 from fastml.program.compiled import DTYPES
 
 SHAPES = [(1, 1, 1), (1, 3, 7), (3, 1, 16), (7, 17, 1), (16, 16, 16), (17, 33, 3), (5, 64, 31), (33, 7, 65)]
@@ -23,7 +23,7 @@ def operands(shape, guards):
     n, d_in, d_out = shape
     rng = np.random.default_rng(sum(shape))
     arrays = guards.arrays(*(rng.normal(size=s) for s in ((n, d_in), (d_in, d_out), (d_out,), (n, d_out))))
-    return *arrays, guards.array(np.full(SCRATCH, np.nan))
+    return *arrays, guards.array(np.full(scratch_size(n, [(d_in, d_out)]), np.nan))
 
 
 def empty(guards, *shape):

@@ -79,7 +79,18 @@ def test_weights_of_rows_are_taken(weights):
 def test_bytes_count_each_array_once():
     s = {"op": "adam_update", "W": 0, "size": 100}
     assert bytes_of(s, 7, "float32") == 4 * 4 * 100  # W, dW, m, v
-    s = {"op": "dense_forward", "x": 0, "W": 0, "b": 5000, "z": 900, "a": 900, "scratch": 0, "d_in": 20, "d_out": 40}
+    s = {
+        "op": "dense_forward",
+        "x": 0,
+        "W": 0,
+        "b": 5000,
+        "z": 900,
+        "a": 900,
+        "scratch": 0,
+        "room": 640,
+        "d_in": 20,
+        "d_out": 40,
+    }
     assert bytes_of(s, 7, "float64") == 8 * (7 * 20 + 20 * 40 + 40 + 7 * 40)
 
 

@@ -338,14 +338,17 @@ def test_the_place_of_parameters_does_not_depend_on_the_batch():
 def test_every_thread_has_room_for_copies():
     """Behind each other, before all that rows need."""
     one, three = (lowered([Dense(4), Dense(3)], plan=Plan(threads=threads)) for threads in (1, 3))
-    assert three.work_size == one.work_size + 2 * SCRATCH
+    (room,) = {s["room"] for s in disassembled(three.training) if "scratch" in s}
+    assert three.work_size == one.work_size + 2 * room and room * 4 % 64 == 0
+    large = lowered([Dense(300), Dense(3)], d_in=300, batch=1024)
+    assert {s["room"] for s in disassembled(large.training) if "scratch" in s} == {SCRATCH}
     assert three.row_size == one.row_size and three.parameters == one.parameters
     for program, threads in ((one, 1), (three, 3)):
         products = [s for s in disassembled(program.training) if "scratch" in s]
         assert len(products) == 5
         for s in products:
             for place in {"x", "z", "dz", "dx"} & set(s):
-                assert not s["scratch"] <= s[place] < s["scratch"] + threads * SCRATCH
+                assert not s["scratch"] <= s[place] < s["scratch"] + threads * room
 
 
 def test_the_room_for_rows_is_that_of_the_height():

@@ -15,6 +15,7 @@ from fastml.program.program import NONE
 from fastml.program.workers import Team
 
 LINE = 64  # bytes of a cache line
+NAMES = {np.dtype(name): name for name in DTYPES}  # sooner told than by NumPy
 
 
 def cache_folder():
@@ -42,8 +43,8 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     instructions that come after each epoch. Other jobs, which know their arrays, are those that it names. Returns how
     often a thread waited so long for another that it offered its core to other programs.
     """
-    for instructions in (program, ending):
-        linking.link(instructions, params.dtype.name)
+    for instructions in (program, ending) if ending.size else (program,):
+        linking.link(instructions, NAMES[params.dtype])
     arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
     point_to(jobs[:1], arrays)
     jobs["ending"][0], jobs["ending_size"][0] = address_of(ending), ending.size
@@ -71,6 +72,7 @@ def point_to(jobs, arrays):
     for name, array in zip(ARRAYS, arrays, strict=True):
         if not array.flags.c_contiguous:
             raise ValueError(f"{name} must be C-contiguous")
-    places = [address_of(array) for array in arrays] + [array.size for array in arrays]
+    sizes = [array.size for array in arrays]
+    places = [address_of(array) if size else 0 for array, size in zip(arrays, sizes, strict=True)] + sizes
     jobs.view(np.int64)[: len(places)] = places  # the first fields of a job
     jobs["columns"] = arrays[ARRAYS.index("totals")].shape[1]

@@ -1,7 +1,7 @@
 """Programs that were lowered before: models of one description share all that training does not change."""
 
 from functools import lru_cache
-from types import FunctionType
+from types import FunctionType, NoneType
 
 from fastml.layer import Layer
 from fastml.loss import Loss
@@ -13,6 +13,7 @@ from fastml.regularizers import L1L2
 
 MOST, LONG = 64, 1000  # programs that are kept; what a list may hold to be looked through
 PARTS = Layer, Loss, Optimizer, L1L2
+PLAIN = frozenset((int, float, str, bool, NoneType))  # the usual kinds of values, told soonest
 UNIMPORTANT = frozenset(  # attributes that no instruction depends on
     ("_name", "_label", "_models", "_kept_parts", "learning_rate")
 )
@@ -42,8 +43,8 @@ def lowered(layers, d_in, batch, dtype, loss=None, metrics=(), optimizer=None, w
 def description(value):
     """A value to be found by, equal for what is lowered alike; Unknown where it could tell too little."""
     kind = type(value)
-    if value is None or isinstance(value, (int, float, str)):
-        return kind, value if value else str(value)  # a zero has a sign
+    if kind in PLAIN or isinstance(value, (int, float, str)):
+        return kind, value or str(value)  # a zero has a sign
     if kind in (FunctionType, type) and f"{value.__module__}.".startswith(("fastml.", "builtins.")):
         return value
     if isinstance(value, (list, tuple)) and len(value) <= LONG:

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastml.kernels.operation import instruction
 from fastml.kernels.rows import INPUTS, TARGETS, WEIGHTS
-from fastml.kernels.tiling import SCRATCH, scratch_size
+from fastml.kernels.tiling import scratch_size
 from fastml.layers import Activation, Dropout
 from fastml.losses import CategoricalCrossentropy, name_of
 from fastml.metrics import means_over_rows
@@ -25,9 +25,8 @@ class Lowering:
         self.training = True  # or inference, in which nothing is kept for a way back
         self.kept = set()  # places of the workspace that a backward instruction will read
         self.work_size = self.row_size = 0
-        shapes = [p.shape for p in parameters if len(p.shape) == 2]
-        scratch = scratch_size(height, shapes) if plan.threads == 1 else SCRATCH * plan.threads
-        self.scratch = self.workspace(scratch)  # for matrix products, each thread's own
+        room = padded(scratch_size(height, [p.shape for p in parameters if len(p.shape) == 2]), line)
+        self.scratch = {"scratch": self.workspace(room * plan.threads), "room": room}  # of products, each thread's own
 
     def place(self, name):
         """The offset of a parameter of the layer that is being lowered."""

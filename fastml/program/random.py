@@ -7,6 +7,7 @@ Every number is a function of seed, epoch, step, stream (what it is for, with th
 import math
 import random
 import secrets
+from functools import lru_cache
 
 import numpy as np
 
@@ -116,11 +117,17 @@ class Streams:
         if sum(self.sizes) > CHUNK or size != self.sizes[position]:
             return None
         if self.words is None:
-            index = np.concatenate([np.arange(size) for size in self.sizes])
-            stream = np.repeat(INITIAL + np.arange(len(self.sizes)), self.sizes)
-            words = philox(self.seed, index, 0, 0, stream)
-            self.words = np.split(words, np.cumsum(self.sizes)[:-1], axis=1)
-        return self.words[position]
+            index, stream, self.starts = places_of(*self.sizes)
+            self.words = philox(self.seed, index, 0, 0, stream)
+        return self.words[:, self.starts[position] : self.starts[position + 1]]
+
+
+@lru_cache(64)
+def places_of(*sizes):
+    """Index and stream of each number of Streams of these sizes, one after the other, and where each of them starts."""
+    index = np.concatenate([np.arange(size) for size in sizes])
+    starts = [0, *np.cumsum(sizes).tolist()]
+    return index, np.repeat(INITIAL + np.arange(len(sizes)), sizes), starts
 
 
 class Stream:

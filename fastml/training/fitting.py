@@ -1,5 +1,8 @@
 """What `Sequential.fit` does before its engine trains: arguments are checked, rows are taken in."""
 
+import math
+import numbers
+import time
 from functools import partial
 
 import numpy as np
@@ -24,7 +27,10 @@ MOST_EPOCHS = 10**8
 class Fit:
     """The arguments of one `fit` that go by epochs, checked."""
 
-    def __init__(self, epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks):
+    def __init__(
+        self, epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks, time_limit=None
+    ):
+        self.deadline = deadline_of(time_limit)
         self.initial = positive_integer("initial_epoch", initial_epoch, most=MOST_EPOCHS, least=0)
         self.last = positive_integer("epochs", epochs, most=MOST_EPOCHS)
         if self.initial >= self.last:
@@ -83,6 +89,17 @@ class Fit:
         return *rows, self.feed.batch_size
 
 
+def deadline_of(time_limit):
+    """When so many seconds will have passed, by `time.perf_counter`; never, for None."""
+    if time_limit is None:
+        return math.inf
+    if isinstance(time_limit, bool) or not isinstance(time_limit, numbers.Real):
+        raise TypeError(f"time_limit must be a number of seconds, got {type(time_limit).__name__} {time_limit!r}")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be more than 0 seconds, got {time_limit}")
+    return time.perf_counter() + float(time_limit)
+
+
 def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
     """Trains a compiled model by a `Fit`; returns its History. The model's turn is taken."""
     callbacks = args.callbacks
@@ -116,6 +133,7 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     call(callbacks, "set_model", model)
     show = partial(make_progress, args.verbose, initial=args.initial)
     loop = {"name": model._named, "history": model.history, "callbacks": callbacks, "initial": args.initial}
+    loop["deadline"] = args.deadline
     loop["statistics"] = None if resumed else found
     alone = not callbacks or (len(callbacks) == 1 and type(callbacks[0]) is EarlyStopping)  # nobody looks at the model
     if validation and alone and args.validation_freq == 1 and can_follow(model._engine, len(validation[0])):

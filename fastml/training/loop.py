@@ -1,5 +1,7 @@
 """The loop around an executor: chunks of steps; between them progress, callbacks, Ctrl-C, snapshots of weights."""
 
+import math
+import time
 import warnings
 from contextlib import nullcontext
 
@@ -31,13 +33,17 @@ class Loop:
     `name` makes logs of the means of loss and metrics, `history` is a History, `validate` None or a function of the
     number of an epoch that returns more logs; `stopped` tells after an epoch whether to end, `progress` shows how far
     it is, `hold` keeps signals, which count between chunks and in the user's code. `initial` is the number of the first
-    epoch. `refill` is None or a function that puts the rows of the next epoch into the run's data.
+    epoch. `refill` is None or a function that puts the rows of the next epoch into the run's data. `deadline` is the
+    time, by `time.perf_counter`, from which on no chunk begins.
     """
 
-    def __init__(self, run, epochs, name, history, callbacks, validate, stopped, progress, hold, initial, refill):
+    def __init__(
+        self, run, epochs, name, history, callbacks, validate, stopped, progress, hold, initial, refill,
+        deadline=math.inf
+    ):  # fmt: skip
         self.run, self.epochs, self.name, self.history, self.callbacks = run, epochs, name, history, callbacks
         self.validate, self.stopped, self.progress, self.hold = validate, stopped, progress, hold
-        self.initial, self.refill = initial, refill
+        self.initial, self.refill, self.deadline = initial, refill, deadline
         self.done = len(history.epoch)
         self.logs = {name: values[-1] for name, values in history.history.items() if values}
         self.watchers = [callback for callback in callbacks if watches(callback, "on_chunk_end")]
@@ -45,11 +51,12 @@ class Loop:
         self.steppers = [callback for callback in callbacks if watches(callback, *BEGIN, *END)]
         self.snapshot = None
         self.complete = False  # whether history and callbacks have seen all that the weights have
+        self.over = False  # whether a chunk was the last as there is no time left
 
     def train(self):
         """Runs all epochs; returns the logs of the last. A loss or weight that is not finite is a DivergenceError."""
         run, self.snapshot = self.run, Snapshot(self.run)
-        while self.done < self.epochs and not self.stopped():
+        while self.done < self.epochs and not self.stopped() and not self.late:
             if run.step == self.done * run.steps_per_epoch:  # else it was begun before a resumption
                 self.begin_epoch()
             alone = not (self.validate or self.progress.by_epoch or self.beginners or self.steppers or self.refill)
@@ -65,7 +72,14 @@ class Loop:
             self.complete = False
             for _ in self.steps(stop) if self.steppers else run.chunks(stop):
                 self.after_chunk(stop, limit)
+                if self.over:
+                    break
         return self.logs
+
+    @property
+    def late(self):
+        """Whether there is no time left."""
+        return time.perf_counter() >= self.deadline
 
     def begin_epoch(self):
         """Before the first step of an epoch: other rows, where each has its own, and callbacks that look at it."""
@@ -81,7 +95,7 @@ class Loop:
     def steps(self, stop):
         """Runs up to `stop`, or until a callback ends the training, step by step; yields after each."""
         run = self.run
-        while run.step < stop and not (run.diverged or self.stopped()):
+        while run.step < stop and not (run.diverged or self.stopped() or self.late):
             self.step_hooks(BEGIN, {})
             self.snapshot.take()  # callbacks may have changed weights or optimizer
             run.advance(run.step + 1)
@@ -106,7 +120,8 @@ class Loop:
 
     def after_chunk(self, stop, limit):
         run, snapshot = self.run, self.snapshot
-        looked_at = self.callbacks or run.epochs > self.done  # what is not is found out by the next loss
+        self.over = self.late
+        looked_at = self.callbacks or run.epochs > self.done or self.over  # what is not is found out by the next loss
         broken = run.diverged or (looked_at and not snapshot.finite())
         if broken:
             snapshot.replay()

@@ -196,3 +196,47 @@ def make_progress(verbose, rows, epochs, initial=0):
     if verbose == "auto":
         verbose = int(sys.stderr.isatty() or in_notebook())
     return (Progress, Bar, Lines)[verbose](rows, epochs, initial)
+
+
+class Nets:
+    """Shows nothing: how many models are done, beside how many there are, or None."""
+
+    def __init__(self, known=None):
+        self.known = known
+
+    def update(self, done, rows):
+        """So many models are done, and so many rows were trained on."""
+
+    def close(self):
+        """At the end, however it came."""
+
+
+class NetsBar(Nets):
+    """A bar over all models (tqdm), in one line of the terminal."""
+
+    def __init__(self, known=None):
+        super().__init__(known)
+        self.start = time.perf_counter()
+        tqdm, file = bar_for(in_notebook())
+        self.bar = tqdm(total=known, bar_format="{desc}", dynamic_ncols=True, file=file)
+
+    def update(self, done, rows):
+        seconds = time.perf_counter() - self.start
+        clock, last = clock_text(seconds), f"{done}/{self.known}" if self.known else f"{done}"
+        if done and self.known:
+            clock += f"<{clock_text(seconds / done * (self.known - done))}"
+        pace = f" {rate_text(rows, seconds)} rows/s" if rows else ""
+        bar = f" |{{bar:{LONGEST}}}|" if self.known else ""
+        self.bar.bar_format = f"{last} models{bar} {clock}{pace}"
+        self.bar.update(done - self.bar.n)
+        self.bar.refresh()
+
+    def close(self):
+        self.bar.close()
+
+
+def make_nets_progress(verbose, known):
+    """What `verbose` asks for: 0 nothing, 1 a bar, "auto" a bar where one looks."""
+    if verbose == "auto":
+        verbose = int(sys.stderr.isatty() or in_notebook())
+    return (Nets, NetsBar)[verbose](known)

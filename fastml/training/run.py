@@ -1,5 +1,6 @@
 """A job of an executor, in chunks of steps that let Python look at it in between."""
 
+import math
 import time
 from contextlib import contextmanager
 
@@ -17,10 +18,9 @@ from fastml.program.threads import ThreadCount
 CHUNK_SECONDS = 0.05  # between two looks at Python: short enough for Ctrl-C and a progress bar
 TRIAL = 16  # a chunk to compare numbers of threads by is this part of one: long beside the time to wake a thread
 GROWTH = 64  # times the chunk before, at most: the first one tells how long steps take
-SLOW, ELEMENT = (
-    2e8,
-    20,
-)  # for the first chunk of a training: operations a second, at least; those of an element
+SLOW, ELEMENT = 2e8, 20  # for the first chunk of a training: operations a second, at least; those of an element
+LONG = 5e-4  # seconds of a chunk, of which to set it up is little
+CAUTION = 8  # times slower than any training so far the next one may be
 NO_RATES = np.zeros(1)  # for instructions without an update
 
 
@@ -50,6 +50,8 @@ class Run:
     """
 
     following = None  # a Following, where rows are evaluated after each epoch
+    pace = None  # operations a second of the slowest training so far
+    work = None  # of a step, in operations, where that tells how long the first chunk may be
     kept = None  # the parameters after the best epoch, where a Limit wants them
 
     def __init__(
@@ -145,6 +147,8 @@ class Run:
             grows = steps == asked == self.chunk < ideal / 2  # so that the time to wake threads may be most of it
             if self.jobs["threads"][0] == self.thread_count.threads and not grows:  # no other job had the CPUs
                 self.thread_count.report(seconds / steps, offers / steps)
+            if self.work and seconds > LONG:
+                Run.pace = min(Run.pace or math.inf, steps * self.work / seconds)
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
             yield
 
@@ -161,8 +165,9 @@ class TrainingRun(Run):
         self.loop = None  # while it trains
         super().__init__(*arguments, **options)
         program, batch = engine.program, int(self.jobs["batch_size"][0])
-        work = program.params_size + batch * (program.flops + ELEMENT * program.row_size)
-        self.chunk = 1 if following else max(1, int(CHUNK_SECONDS * SLOW / work))
+        self.work = program.params_size + batch * (program.flops + ELEMENT * program.row_size)
+        pace = max(SLOW, (Run.pace or SLOW) / CAUTION)
+        self.chunk = 1 if following else max(1, int(CHUNK_SECONDS * pace / self.work))
         if following:
             self.following = following
             self.jobs = np.concatenate([self.jobs, np.zeros(1, JOB)])

@@ -21,6 +21,7 @@ class Step:
         self.room = Room(engine, rows, weighted or engine.program.weighted)
         arrays, columns = engine.buffers._asdict() | self.room.arrays, columns_of(engine.aim["metrics"])
         self.job = Ready(engine.program.training, engine.dtype, arrays, columns, plan, seed=engine.seed)
+        self.job.room = self.room
         self.params, self.state = np.empty_like(engine.buffers.params), np.empty_like(engine.buffers.state)
 
     def serves(self, engine, rows, weighted):

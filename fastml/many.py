@@ -1,0 +1,224 @@
+"""Many models in one call: each trains by itself, as many at a time as there are CPUs."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastml.attributes import positive_integer
+from fastml.callback import check_callbacks
+from fastml.data.shared import Arrays
+from fastml.program.threads import get_num_threads, num_threads
+from fastml.sequential import Sequential
+from fastml.tasks import OPTIONS, OWN, Result, Results, Task, check_options
+from fastml.training.fitting import deadline_of
+from fastml.training.hands import Gate, Hands
+from fastml.training.progress import check_verbose, make_nets_progress
+
+LARGE = 4_000_000  # weights, from which on a model trains alone, by all threads: two at a time would share the caches
+
+
+def fit_many(
+    models: Iterable[Sequential | Task | Callable[[], Sequential]],
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    rows: ArrayLike | None = None,
+    validation_rows: ArrayLike | None = None,
+    then: Callable[[Result], object] | None = None,
+    n_threads: int | None = None,
+    verbose: int | str = "auto",
+    time_limit: float | None = None,
+    **options,
+) -> Results:
+    """Trains many models, each as if alone, as many at a time as there are CPUs; returns their Results.
+
+    Models may differ in all they are: layers, dtype, seed, loss, optimizer. Each gets the bits that `Sequential.fit`
+    would give it. An error in one, such as a DivergenceError, is its result, and leaves the others alone. While there
+    are fewer models left than threads they share these, as does a model of some million weights, which trains alone.
+
+    Parameters
+    ----------
+    models : iterable of Sequential, Task or functions
+        Compiled models; a `Task` has arguments of its own, a function without arguments makes a model when its turn
+        comes. A generator is asked for the next one when a thread is free, so that those that are done may be gone.
+    x, y : array-like
+        As in `Sequential.fit`, for all models that are given no others. They are shared: nobody may change them.
+    rows : array of int or bool
+        Rows of x and y to train on: numbers, also several times as in a bootstrap sample, or a mask. All if not given.
+    validation_rows : array of int or bool
+        Rows of x and y to validate with after each epoch.
+    then : function
+        Called with each Result as soon as that is there, by the thread which trained it, one at a time. What it returns
+        is kept as `value`, and model and history are let go: for more models than there is room for.
+    n_threads : int
+        Models at a time; as many as `get_num_threads` says if not given.
+    verbose : 0, 1 or "auto"
+        Show nothing, or a progress bar; "auto" is a bar on a terminal or in a notebook.
+    time_limit : float
+        Seconds after which trainings end where they are, as with `time_limit` in `Sequential.fit`, and no other begins.
+    options
+        Other arguments of `Sequential.fit`: epochs, batch_size, sample_weight, by rows of x, and so on. `callbacks` are
+        copied for each model; those of a `Task` are not. They are called by the threads that train.
+
+    At a Ctrl-C, what is finished is returned, with a warning that says what is not. Raises ValueError or TypeError
+    where there are no models or arguments make no sense for any of them.
+
+    Example
+    -------
+    >>> import numpy as np, fastml
+    >>> x = np.random.default_rng(0).normal(size=(200, 3))
+    >>> def net(units):
+    ...     model = fastml.Sequential([fastml.Dense(units, "tanh"), fastml.Dense(1)], seed=1)
+    ...     model.compile("adam", "mse")
+    ...     return model
+    >>> results = fastml.fit_many(map(net, (2, 4, 8)), x, x[:, 0], epochs=3)
+    >>> results
+    Results(3 of 3 models trained)
+    """
+    check_options("fit_many", options, OPTIONS)
+    deadline, verbose = deadline_of(time_limit), check_verbose(verbose)
+    if verbose == 2:
+        raise ValueError("verbose must be 0, 1 or 'auto', got 2: there is a line for all models, not for each epoch")
+    if then is not None and not callable(then):
+        raise TypeError(f"then must be a function of a Result, got {type(then).__name__}")
+    if isinstance(models, (Sequential, Task)) or not hasattr(models, "__iter__"):
+        raise TypeError(f"models must be a list or another iterable of models, got {type(models).__name__}")
+    known = len(models) if hasattr(models, "__len__") else None
+    if known == 0:
+        raise ValueError("there are no models to train: models is empty")
+    threads = get_num_threads() if n_threads is None else positive_integer("n_threads", n_threads)
+    threads = min(threads, known or threads)
+    options["callbacks"] = check_callbacks(options.get("callbacks"))
+    common = options | {"x": x, "y": y, "rows": rows, "validation_rows": validation_rows}
+    many = Many(common, then, deadline, threads)
+    hands = many.hands = Hands(models, many.train, threads, known)
+    progress = make_nets_progress(verbose, known)
+    try:
+        reason = hands.run(lambda: progress.update(hands.done, many.rows), deadline)
+    finally:
+        progress.close()
+    return many.conclude(models, known, reason)
+
+
+class Many:
+    """The trainings of one call: what they share, and what has become of them."""
+
+    def __init__(self, common, then, deadline, threads):
+        self.common, self.then, self.deadline, self.threads = common, then, deadline, threads
+        self.results, self.seen = {}, WeakKeyDictionary()  # of models: their numbers
+        self.lock, self.thens, self.gate = threading.RLock(), threading.Lock(), Gate(threads)
+        self.arrays = Arrays()
+        self.rows = 0  # that were trained on, those of all epochs
+
+    def train(self, number, item):
+        """Trains a model or Task, and keeps its Result."""
+        result = self.results[number] = Result(number)
+        start = time.perf_counter()
+        try:
+            result.model, options = self.made(number, item)
+            self.fit(result, options)
+        except KeyboardInterrupt:  # of all
+            result.history = result.model and result.model.history
+        except BaseException as error:
+            result.error = numbered(error, number)
+        result.seconds = time.perf_counter() - start
+        if self.then is not None and (result.finished or result.error is not None):
+            with self.thens:
+                try:
+                    result.value = self.then(result)
+                except Exception as error:
+                    result.error = numbered(error, number)
+                result.model = result.history = None
+
+    def made(self, number, item):
+        """The model of an item, and the arguments of its `fit`."""
+        task = item if isinstance(item, Task) else Task(item)
+        model = task.model if isinstance(task.model, Sequential) else task.model()
+        if not isinstance(model, Sequential):
+            raise TypeError(f"a model must be a Sequential, got {type(model).__name__}")
+        with self.lock:
+            first = self.seen.setdefault(model, number)
+        if first != number:
+            raise ValueError(f"it is the same object as model {first}: make a model for each")
+        options = self.common | task.options
+        if "callbacks" not in task.options:
+            options["callbacks"] = [copied_callback(callback) for callback in options["callbacks"]]
+        return model, options
+
+    def fit(self, result, options):
+        """Trains the model of a Result."""
+        model = result.model
+        model._check_compiled("fit_many")
+        x, y, weights, validation = self.arrays.of(model, options)
+        options = {name: value for name, value in options.items() if name not in OWN}
+        if validation is not None:
+            options["validation_data"] = validation
+        options |= {"sample_weight": weights, "verbose": 0}
+        whole = self.threads > 1 and weights_of(model, x) >= LARGE
+        with self.gate.taken(whole), num_threads(self.threads if whole else self.share()):
+            left = self.deadline - time.perf_counter()
+            if left <= 0:
+                raise KeyboardInterrupt
+            history = model.fit(x, y, time_limit=left if left < np.inf else None, **options)
+        result.history, result.finished = history, time.perf_counter() < self.deadline
+        self.rows += len(x) * len(history.epoch)
+
+    def share(self):
+        """Threads for a model that begins now: those that the last models leave."""
+        others = self.threads - self.gate.free - 1  # that are at work
+        return max(1, self.threads // (1 + others)) if self.hands.last(0) else 1
+
+    def conclude(self, models, known, reason):
+        """The Results of all models."""
+        if known is None:
+            known = self.hands.drawn
+            if known == 0 and reason is None:
+                raise ValueError("there are no models to train: models gave none")
+        begun = self.results
+        if len(begun) < known and hasattr(models, "__getitem__"):
+            for number in range(known):
+                given = models[number].model if isinstance(models[number], Task) else models[number]
+                begun.setdefault(number, Result(number, given if isinstance(given, Sequential) else None))
+        results = Results(begun.get(number) or Result(number) for number in range(known))
+        if reason is not None and results.unfinished:
+            results.interrupted = "Ctrl-C" if isinstance(reason, KeyboardInterrupt) else "time_limit"
+            if isinstance(reason, KeyboardInterrupt):
+                told = ", ".join(map(str, results.unfinished[:10])) + " …" * (len(results.unfinished) > 10)
+                warnings.warn(
+                    f"interrupted: {results.told()}. Not finished are those with the numbers {told}",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        return results
+
+
+def weights_of(model, x):
+    """About as many weights as a model has, for data like x."""
+    width, count = np.shape(x)[-1] if np.ndim(x) == 2 else 0, 0
+    for layer in model.layers:
+        count += layer.products(width)
+        width = layer.units_out(width)
+    return count
+
+
+def numbered(error, number):
+    """The error, whose message names the model."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = f"model {number}: {error.args[0]}", *error.args[1:]
+    else:
+        error.args = f"model {number}", *error.args
+    return error
+
+
+def copied_callback(callback):
+    """A copy of a callback for another model, which the model of an earlier training does not go along with."""
+    model = getattr(callback, "model", None)
+    return copy.deepcopy(callback, {id(model): model})
