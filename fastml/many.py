@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-import threading
+import inspect
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -15,13 +16,19 @@ from numpy.typing import ArrayLike
 from fastml.attributes import positive_integer
 from fastml.callback import check_callbacks
 from fastml.data.shared import Arrays
+from fastml.process.signals import hold_interrupts
 from fastml.program.threads import get_num_threads, num_threads
 from fastml.sequential import Sequential
 from fastml.tasks import OPTIONS, OWN, Result, Results, Task, check_options
-from fastml.training.fitting import deadline_of
-from fastml.training.hands import Gate, Hands
+from fastml.training.fitting import deadline_of, training
 from fastml.training.progress import check_verbose, make_nets_progress
+from fastml.training.side_by_side import SideBySide, Training
 
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(Sequential.fit).parameters.items()
+    if parameter.default is not parameter.empty
+}
 LARGE = 4_000_000  # weights, from which on a model trains alone, by all threads: two at a time would share the caches
 
 
@@ -41,14 +48,14 @@ def fit_many(
     """Trains many models, each as if alone, as many at a time as there are CPUs; returns their Results.
 
     Models may differ in all they are: layers, dtype, seed, loss, optimizer. Each gets the bits that `Sequential.fit`
-    would give it. An error in one, such as a DivergenceError, is its result, and leaves the others alone. While there
-    are fewer models left than threads they share these, as does a model of some million weights, which trains alone.
+    would give it. An error in one, such as a DivergenceError, is its result, and leaves the others alone. A model of
+    some million weights trains alone, on all threads, and so does the last one that is left.
 
     Parameters
     ----------
     models : iterable of Sequential, Task or functions
         Compiled models; a `Task` has arguments of its own, a function without arguments makes a model when its turn
-        comes. A generator is asked for the next one when a thread is free, so that those that are done may be gone.
+        comes. A generator is asked for the next one when there is room for it, a few for each thread.
     x, y : array-like
         As in `Sequential.fit`, for all models that are given no others. They are shared: nobody may change them.
     rows : array of int or bool
@@ -56,17 +63,17 @@ def fit_many(
     validation_rows : array of int or bool
         Rows of x and y to validate with after each epoch.
     then : function
-        Called with each Result as soon as that is there, by the thread which trained it, one at a time. What it returns
-        is kept as `value`, and model and history are let go: for more models than there is room for.
+        Called with each Result as soon as that is there. What it returns is kept as `value`, and model and history are
+        let go: for more models than there is room for.
     n_threads : int
-        Models at a time; as many as `get_num_threads` says if not given.
+        Threads, each of which trains one model at a time; as many as `get_num_threads` says if not given.
     verbose : 0, 1 or "auto"
         Show nothing, or a progress bar; "auto" is a bar on a terminal or in a notebook.
     time_limit : float
         Seconds after which trainings end where they are, as with `time_limit` in `Sequential.fit`, and no other begins.
     options
         Other arguments of `Sequential.fit`: epochs, batch_size, sample_weight, by rows of x, and so on. `callbacks` are
-        copied for each model; those of a `Task` are not. They are called by the threads that train.
+        copied for each model; those of a `Task` are not.
 
     At a Ctrl-C, what is finished is returned, with a warning that says what is not. Raises ValueError or TypeError
     where there are no models or arguments make no sense for any of them.
@@ -97,55 +104,81 @@ def fit_many(
     threads = get_num_threads() if n_threads is None else positive_integer("n_threads", n_threads)
     threads = min(threads, known or threads)
     options["callbacks"] = check_callbacks(options.get("callbacks"))
-    common = options | {"x": x, "y": y, "rows": rows, "validation_rows": validation_rows}
-    many = Many(common, then, deadline, threads)
-    hands = many.hands = Hands(models, many.train, threads, known)
+    many = Many({**options, "x": x, "y": y, "rows": rows, "validation_rows": validation_rows}, then, deadline)
     progress = make_nets_progress(verbose, known)
-    try:
-        reason = hands.run(lambda: progress.update(hands.done, many.rows), deadline)
-    finally:
-        progress.close()
+    reason = many.train(models, threads, progress)
     return many.conclude(models, known, reason)
 
 
 class Many:
     """The trainings of one call: what they share, and what has become of them."""
 
-    def __init__(self, common, then, deadline, threads):
-        self.common, self.then, self.deadline, self.threads = common, then, deadline, threads
+    def __init__(self, common, then, deadline):
+        self.common, self.then, self.deadline = common, then, deadline
         self.results, self.seen = {}, WeakKeyDictionary()  # of models: their numbers
-        self.lock, self.thens, self.gate = threading.RLock(), threading.Lock(), Gate(threads)
         self.arrays = Arrays()
-        self.rows = 0  # that were trained on, those of all epochs
+        self.done = self.rows = 0  # models, and rows that they were trained on, those of all epochs
 
-    def train(self, number, item):
-        """Trains a model or Task, and keeps its Result."""
+    def train(self, models, threads, progress):
+        """Trains all models; returns the KeyboardInterrupt that has ended it, if one has."""
+        with hold_interrupts() as self.hold, num_threads(threads):
+
+            def look():
+                progress.update(self.done, self.rows)
+                self.hold.check()
+
+            try:
+                with SideBySide(threads, look) as side:
+                    for number, item in enumerate(self.drawn(models)):
+                        self.begin(side, number, item)
+                    side.finish()
+                    look()
+            except KeyboardInterrupt as error:
+                return error
+            finally:
+                progress.close()
+        return None
+
+    def drawn(self, models):
+        """The models, as long as there is time."""
+        models = iter(models)
+        while time.perf_counter() < self.deadline:
+            with self.hold.pause():  # as this is the user's code
+                item = next(models, self)
+            if item is self:
+                return
+            yield item
+
+    def begin(self, side, number, item):
+        """Begins the training of a model or Task."""
         result = self.results[number] = Result(number)
         start = time.perf_counter()
+
+        def ended(history, error):
+            result.seconds = time.perf_counter() - start
+            self.end(result, history, error)
+
         try:
-            result.model, options = self.made(number, item)
-            self.fit(result, options)
-        except KeyboardInterrupt:  # of all
-            result.history = result.model and result.model.history
+            with self.hold.pause():
+                result.model, options = self.made(number, item)
+            options = self.options_of(result.model, options)
+            steps = training(result.model, Sequential, **options)
+            result.rows = len(options["x"])
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:
-            result.error = numbered(error, number)
-        result.seconds = time.perf_counter() - start
-        if self.then is not None and (result.finished or result.error is not None):
-            with self.thens:
-                try:
-                    result.value = self.then(result)
-                except Exception as error:
-                    result.error = numbered(error, number)
-                result.model = result.history = None
+            ended(None, error)
+        else:
+            large = side.threads > 1 and weights_of(result.model, options["x"]) >= LARGE
+            (side.begin_alone if large else side.begin)(Training(steps, ended))
 
     def made(self, number, item):
-        """The model of an item, and the arguments of its `fit`."""
+        """The model of an item, and the arguments that it is trained with."""
         task = item if isinstance(item, Task) else Task(item)
         model = task.model if isinstance(task.model, Sequential) else task.model()
         if not isinstance(model, Sequential):
             raise TypeError(f"a model must be a Sequential, got {type(model).__name__}")
-        with self.lock:
-            first = self.seen.setdefault(model, number)
+        first = self.seen.setdefault(model, number)
         if first != number:
             raise ValueError(f"it is the same object as model {first}: make a model for each")
         options = self.common | task.options
@@ -153,50 +186,56 @@ class Many:
             options["callbacks"] = [copied_callback(callback) for callback in options["callbacks"]]
         return model, options
 
-    def fit(self, result, options):
-        """Trains the model of a Result."""
-        model = result.model
+    def options_of(self, model, options):
+        """All arguments of `fit` for a model, on its rows."""
         model._check_compiled("fit_many")
         x, y, weights, validation = self.arrays.of(model, options)
-        options = {name: value for name, value in options.items() if name not in OWN}
+        options = DEFAULTS | {name: value for name, value in options.items() if name not in OWN}
         if validation is not None:
             options["validation_data"] = validation
-        options |= {"sample_weight": weights, "verbose": 0}
-        whole = self.threads > 1 and weights_of(model, x) >= LARGE
-        with self.gate.taken(whole), num_threads(self.threads if whole else self.share()):
-            left = self.deadline - time.perf_counter()
-            if left <= 0:
-                raise KeyboardInterrupt
-            history = model.fit(x, y, time_limit=left if left < np.inf else None, **options)
-        result.history, result.finished = history, time.perf_counter() < self.deadline
-        self.rows += len(x) * len(history.epoch)
+        left = self.deadline - time.perf_counter()
+        options["time_limit"] = None if left == math.inf else max(left, 1e-9)
+        return {**options, "x": x, "y": y, "sample_weight": weights, "verbose": 0}
 
-    def share(self):
-        """Threads for a model that begins now: those that the last models leave."""
-        others = self.threads - self.gate.free - 1  # that are at work
-        return max(1, self.threads // (1 + others)) if self.hands.last(0) else 1
+    def end(self, result, history, error):
+        """Takes note of what a training has returned or raised."""
+        self.done += 1
+        if history is not None:
+            result.history, result.finished = history, time.perf_counter() < self.deadline
+            self.rows += result.rows * len(history.epoch)
+        elif isinstance(error, KeyboardInterrupt):
+            result.history = result.model.history
+        else:
+            result.error = numbered(error, result.number)
+        if self.then is not None and (result.finished or result.error is not None):
+            try:
+                with self.hold.pause():
+                    result.value = self.then(result)
+            except Exception as error:
+                result.error = numbered(error, result.number)
+            result.model = result.history = None
 
     def conclude(self, models, known, reason):
         """The Results of all models."""
-        if known is None:
-            known = self.hands.drawn
-            if known == 0 and reason is None:
-                raise ValueError("there are no models to train: models gave none")
         begun = self.results
+        if known is None:
+            known = len(begun)
+            if known == 0 and reason is None and time.perf_counter() < self.deadline:
+                raise ValueError("there are no models to train: models gave none")
         if len(begun) < known and hasattr(models, "__getitem__"):
             for number in range(known):
                 given = models[number].model if isinstance(models[number], Task) else models[number]
                 begun.setdefault(number, Result(number, given if isinstance(given, Sequential) else None))
         results = Results(begun.get(number) or Result(number) for number in range(known))
-        if reason is not None and results.unfinished:
-            results.interrupted = "Ctrl-C" if isinstance(reason, KeyboardInterrupt) else "time_limit"
-            if isinstance(reason, KeyboardInterrupt):
-                told = ", ".join(map(str, results.unfinished[:10])) + " …" * (len(results.unfinished) > 10)
-                warnings.warn(
-                    f"interrupted: {results.told()}. Not finished are those with the numbers {told}",
-                    UserWarning,
-                    stacklevel=3,
-                )
+        if results.unfinished or len(begun) < known:
+            results.interrupted = "Ctrl-C" if reason else "time_limit"
+        if reason:
+            told = ", ".join(map(str, results.unfinished[:10])) + " …" * (len(results.unfinished) > 10)
+            warnings.warn(
+                f"interrupted: {results.told()}. Not finished are those with the numbers {told}",
+                UserWarning,
+                stacklevel=3,
+            )
         return results
 
 

@@ -25,10 +25,11 @@ from fastml.program.random import check_seed, draw_seed
 from fastml.registry import lookup
 from fastml.telling import told
 from fastml.training.feeding import collected, holds_batches
-from fastml.training.fitting import Fit, fit
+from fastml.training.fitting import training
 from fastml.training.predictor import Predictor
 from fastml.training.progress import check_verbose
 from fastml.training.rest import Rest
+from fastml.training.run import completed
 from fastml.training.stepwise import Stepwise
 
 
@@ -222,14 +223,8 @@ class Sequential(Contents, Stepwise, BaseModel):
             At Ctrl-C, within about 50 ms, or after the compilation if it is the first training on this machine;
             the model keeps the weights of the last complete step.
         """
-        self._check_compiled("fit")
-        with self._rest.turn:
-            self._check_idle("fit")
-            batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
-            check_batch_size(validation_batch_size, "validation_batch_size")
-            args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks, time_limit)
-            validation = validation_data, validation_split
-            return fit(self, args, x, y, sample_weight, batch_size, validation, class_weight, resume, Sequential)
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return completed(training(self, Sequential, **given))
 
     @told
     def evaluate(

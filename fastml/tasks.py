@@ -50,7 +50,9 @@ class Result:
     finished : bool
         Whether it has trained to its end, by epochs, callback or early stopping.
     seconds : float
-        How long that took.
+        From its begin to its end; others trained meanwhile.
+    rows : int
+        Rows that it was trained on in each epoch.
     value
         What `then` gave.
     """
@@ -58,7 +60,7 @@ class Result:
     def __init__(self, number, model=None):
         self.number, self.model = number, model
         self.history = self.error = self.value = None
-        self.finished, self.seconds = False, 0.0
+        self.finished, self.seconds, self.rows = False, 0.0, 0
 
     def __repr__(self):
         state = "finished" if self.finished else repr(self.error) if self.error else "not finished"

@@ -12,9 +12,11 @@ from fastml.kernels.simd import INDEX
 from fastml.kernels.slices import begin_slice
 from fastml.kernels.subnormals import flush_subnormals, restore_control
 from fastml.kernels.team import WORKER, call_workers, leave, sleep_at, wait_for_all, wait_for_workers
+from fastml.kernels.turns import LINE, end_turn, next_turn
 from fastml.kernels.views import at_address
 
 KERNEL = INSTRUCTION.fields["kernel"][1]  # bytes from the start of an instruction
+SERVES, TURNS = -1, -2  # in place of the number of a thread
 SIZE, SLICE_SIZE = INSTRUCTION.itemsize, SLICE.itemsize
 BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls such a function from Python by Numba
 ENTRY = types.none(types.int64, types.int64, types.int64, types.DType(types.float64))  # of any dtype, as to machines
@@ -85,7 +87,7 @@ def run_steps(job_address, slice_address):
         slice_.step += 1
 
 
-@njit(inline="always", error_model="numpy")
+@njit(error_model="numpy", **BARE)
 def run_slice(job_address, thread):
     """Runs steps ``job.step … job.stop - 1`` as one of the job's threads, all of which must call this."""
     job = at_address(JOB, job_address, 1)[0]
@@ -100,26 +102,41 @@ def run_slice(job_address, thread):
         job.step, job.t, job.loss, job.diverged = slice_.step, slice_.t, slice_.loss, slice_.diverged
 
 
+@njit(inline="always", error_model="numpy")
+def take_turns(address):
+    """Runs the jobs of the LINE at an address, one after the other, until there is none."""
+    job_address = next_turn(address)
+    while job_address:
+        run_slice(job_address, 0)
+        end_turn(address)
+        job_address = next_turn(address)
+
+
 def run_job(address, thread):
     """Runs a job as its first thread, with its workers, and returns when all are done; see `run_slice`.
 
-    Or, where `thread` is -1, serves as the WORKER at this address, from job to job, and never returns.
+    Or, where `thread` is SERVES, serves as the WORKER at this address, from job to job, and never returns; where it is
+    TURNS, takes the turns of the LINE at this address. A worker's thread may be TURNS, too.
     """
     control = flush_subnormals()
-    serves = thread < 0
+    serves = thread == SERVES
     while True:
-        job_address, number = address, 0
+        work, number = address, thread
         if serves:
             worker = at_address(WORKER, address, 1)[0]
             sleep_at(worker.lock)
-            job_address, number = worker.job, worker.thread
-        job = at_address(JOB, job_address, 1)[0]
-        workers = max(0, job.threads - 1)
+            work, number = worker.job, worker.thread
+        if number == TURNS:
+            take_turns(work)
+            arrived, workers = at_address(LINE, work, 1)[0].arrived, 0
+        else:
+            job = at_address(JOB, work, 1)[0]
+            arrived, workers = job.arrived, max(0, job.threads - 1)
+            if not serves:
+                call_workers(work, at_address(0, job.workers, workers), workers)
+            run_slice(work, number)
         if not serves:
-            call_workers(job_address, at_address(0, job.workers, workers), workers)
-        run_slice(job_address, number)
-        if not serves:
-            wait_for_workers(job.arrived, workers)
+            wait_for_workers(arrived, workers)
             break
-        leave(job.arrived)
+        leave(arrived)
     restore_control(control)

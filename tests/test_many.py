@@ -275,16 +275,16 @@ def long_nets(count):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="signals are sent to this process")
 def test_ctrl_c_returns_what_is_finished():
-    models = [Task(net(seed=0), epochs=1), *(Task(model, epochs=10**6) for model in long_nets(5))]
+    models = [Task(net(seed=0), epochs=1), *(Task(model, epochs=10**6) for model in long_nets(14))]
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     start = time.perf_counter()
-    with pytest.warns(UserWarning, match=r"interrupted: 1 of 6 models trained, 5 not finished. .* 1, 2, 3, 4, 5$"):
+    with pytest.warns(UserWarning, match=r"interrupted: 1 of 15 models trained, 14 not finished. .* 1, 2, 3, .* …$"):
         results = fit_many(models, X, Y, n_threads=2)
     assert time.perf_counter() - start < 5
-    assert results.finished == [0] and results.unfinished == [1, 2, 3, 4, 5] and results.interrupted == "Ctrl-C"
-    assert len(results[1].history.epoch) > 0 and results[5].history is None and results[5].model is models[5].model
-    for result in results[:3]:
+    assert results.finished == [0] and results.unfinished == [*range(1, 15)] and results.interrupted == "Ctrl-C"
+    assert len(results[1].history.epoch) > 0 and results[14].history is None and results[14].model is models[14].model
+    for result in results[:8]:
         assert all(np.isfinite(weights).all() for weights in result.model.get_weights())
         result.model.fit(X, Y, verbose=0)  # which nobody else holds any more
 
@@ -337,7 +337,7 @@ def test_a_large_model_has_all_threads(monkeypatch):
         return Task(net(units), callbacks=[Look(name)])
 
     fit_many([task("a", 4), task("b", 4), task("large", 400), task("c", 4), task("d", 4)], X, Y, n_threads=2)
-    assert seen["large"] == (2, ["large"]) and seen["a"][0] == 1
+    assert seen["large"] == (2, ["large"]) and len(seen) == 5
 
 
 def test_progress_is_shown(capsys):

@@ -113,7 +113,7 @@ class DataAdapter(NamedTuple):
                 f"{name} goes by the signs of the gradient over all rows: on a batch of some of them they are mostly "
                 f"noise, which does not average out. Pass batch_size={rows}",
                 UserWarning,
-                stacklevel=5,  # where fit is called
+                stacklevel=7,  # where fit is called
             )
         if min(rows, batch_size) == 1 and not all(layer.alone for layer in self.layers):
             raise ValueError(

@@ -80,35 +80,16 @@ class HeldSignals:
 
 
 class NothingHeld:
-    """In place of a HeldSignals where nothing is held back. In its stead an Event may ask for an end."""
+    """In place of a HeldSignals where nothing is held back."""
 
     held = {}
 
-    def __init__(self, event=None):
-        self.event = event
-
     def check(self):
-        """Raises KeyboardInterrupt where the end is asked for."""
-        if self.event and self.event.is_set():
-            raise KeyboardInterrupt
+        pass
 
     @contextmanager
     def pause(self):
-        self.check()
         yield
-
-
-_here = threading.local()
-
-
-@contextmanager
-def ended_by(event):
-    """In this thread, which is not the main one, an Event that is set counts as a Ctrl-C in the ``with`` block."""
-    _here.event = event
-    try:
-        yield
-    finally:
-        _here.event = None
 
 
 @contextmanager
@@ -118,10 +99,10 @@ def hold_interrupts(every=False):
     A step of the reference executor must be whole, as one of the compiled executor is, and so must a copy of the
     weights. Where Python happens to be in a callback, of LLVM while it compiles or of a weak reference that the garbage
     collector found, it would drop the exception, and the Ctrl-C with it. A handler that only ends the process need not
-    wait, unless `every` is to. Threads other than the main one have no handlers; see `ended_by` for them.
+    wait, unless `every` is to. Threads other than the main one have no handlers.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield NothingHeld(getattr(_here, "event", None))
+        yield NothingHeld()
         return
     outer = getattr(getsignal(signal.SIGINT), "__self__", None)
     if isinstance(outer, HeldSignals) and outer.here:  # this block is within another, whose signals count here as well

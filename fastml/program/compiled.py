@@ -43,13 +43,7 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
     instructions that come after each epoch. Other jobs, which know their arrays, are those that it names. Returns how
     often a thread waited so long for another that it offered its core to other programs.
     """
-    for instructions in (program, ending) if ending.size else (program,):
-        linking.link(instructions, NAMES[params.dtype])
-    arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
-    point_to(jobs[:1], arrays)
-    jobs["ending"][0], jobs["ending_size"][0] = address_of(ending), ending.size
-    arrived = np.zeros(24, np.int64)  # the middle ones have a cache line for themselves
-    jobs["arrived"] = address_of(arrived[8:])
+    arrived = set_up(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending)
     enter, wanted = executor(), int(jobs["threads"][0])
     # A signal's handler that forks would leave the child with a team of threads that it does not have.
     with hold_interrupts() if wanted > 1 else nullcontext(), Team(enter, wanted) as team:
@@ -57,7 +51,26 @@ def run(program, jobs, rates, params, grads, state, work, x, y, weights, order, 
         slices = [new_slices(jobs[k : k + 1], team.threads) for k in range(len(jobs))]
         enter(address_of(jobs), 0)
         del slices
-    return int(arrived[8 + OFFERS])
+    return int(arrived[OFFERS])
+
+
+def set_up(program, jobs, rates, params, grads, state, work, x, y, weights, order, totals, outputs, ending=NONE):
+    """Writes into the jobs where all that they work on stands; returns what counts arrivals there, see `team`."""
+    for instructions in (program, ending) if ending.size else (program,):
+        linking.link(instructions, NAMES[params.dtype])
+    arrays = program, rates, params, grads, state, work, x, y, weights, order, totals, outputs
+    point_to(jobs[:1], arrays)
+    jobs["ending"][0], jobs["ending_size"][0] = address_of(ending), ending.size
+    arrived = np.zeros(24, np.int64)[8:]  # the first ones have a cache line for themselves
+    jobs["arrived"] = address_of(arrived)
+    return arrived
+
+
+def prepare(program, jobs, rates, *arrays):
+    """Like `run`, but that the first job is for one thread and not run yet. Returns what must outlive its run."""
+    jobs["threads"], jobs["workers"] = 1, 0
+    arrived = set_up(program, jobs, rates, *arrays)
+    return rates, arrived, [new_slices(jobs[k : k + 1], 1) for k in range(len(jobs))]
 
 
 def new_slices(jobs, threads):

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 
+from fastml.kernels.executor import SERVES
 from fastml.kernels.team import WORKER
 from fastml.program import threads
 
@@ -45,7 +46,7 @@ def new_worker(enter):
     acquire_lock(lock, 1)  # so that the worker sleeps until the first job
     record["lock"] = lock
     _pool.born.append(record)
-    _thread.start_new_thread(enter, (record.ctypes.data, -1))  # which no exception can interrupt halfway
+    _thread.start_new_thread(enter, (record.ctypes.data, SERVES))  # which no exception can interrupt halfway
     return record
 
 

@@ -119,11 +119,11 @@ class Engine(WeightAccess, Serving, Stepping):
                 params[:] = self.buffers.params
                 self.buffers = self.buffers._replace(params=params)
 
-    def fit(
+    def training(
         self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, validation=None,
         **loop
     ):  # fmt: skip
-        """Trains, or goes on from a TrainingState; see `fastml.training.loop.train` for the rest of the arguments.
+        """Trains, or goes on from a TrainingState: a generator, as `fastml.training.loop.train`, which takes the rest.
 
         validation : x, y and weights or None of the rows to evaluate after each epoch without Python in between, which
         `can_follow` must allow; or None
@@ -152,7 +152,7 @@ class Engine(WeightAccess, Serving, Stepping):
             progress = make_progress(len(x), epochs)
             self.run = run
             try:
-                train(run, epochs, progress=progress, resumed=resumed, hold=hold, **loop)
+                yield from train(run, epochs, progress=progress, resumed=resumed, hold=hold, **loop)
             finally:
                 progress.close()
 
@@ -161,13 +161,14 @@ class Engine(WeightAccess, Serving, Stepping):
         self.epochs, self.updates, self.loss = self.progress()
         self.run = None
 
-    def _chunk(self, instructions, jobs, rates, _, *arrays):
-        """The executor, for a chunk of the training, with the optimizer's constants as they are now."""
+    def _chunk(self, instructions, jobs, rates, _, *arrays, execute=None):
+        """The executor, or what stands for it, for a chunk of training, with the optimizer's constants of now."""
         self._refresh()  # as a callback may have changed them
         self.own()
         if self.run.following:
             self.run.following.use(jobs[1:], self.buffers.params)
-        return EXECUTORS[self.executor](instructions, jobs, rates, self.buffers.params, *arrays)
+        execute = execute or EXECUTORS[self.executor]
+        return execute(instructions, jobs, rates, self.buffers.params, *arrays)
 
     def _alone(self):
         return all(layer.alone for layer in self.layers)

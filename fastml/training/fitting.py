@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from fastml.attributes import positive_integer
+from fastml.attributes import check_batch_size, positive_integer
 from fastml.callback import call, check_callbacks
 from fastml.callbacks import History, epochs_to_validate
 from fastml.data.arrays import as_array
@@ -100,8 +100,24 @@ def deadline_of(time_limit):
     return time.perf_counter() + float(time_limit)
 
 
-def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
-    """Trains a compiled model by a `Fit`; returns its History. The model's turn is taken."""
+def training(
+    model, sequential, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+    class_weight, sample_weight, resume, initial_epoch, steps_per_epoch, validation_freq, validation_batch_size,
+    time_limit
+):  # fmt: skip
+    """`Sequential.fit`, `sequential` being its class, as a generator like `fastml.training.loop.train`."""
+    model._check_compiled("fit")
+    with model._rest.turn:
+        model._check_idle("fit")
+        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
+        check_batch_size(validation_batch_size, "validation_batch_size")
+        args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks, time_limit)
+        rows, validation = (x, y, sample_weight, batch_size), (validation_data, validation_split)
+        return (yield from trained(model, args, *rows, validation, class_weight, resume, sequential))
+
+
+def trained(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
+    """Trains a compiled model, whose turn is taken, by a `Fit`; returns its History."""
     callbacks = args.callbacks
     resumed = find(resume, callbacks, sequential, custom_objects(model) if resume else None)
     x, y, weights, batch_size = args.take(x, y, weights, batch_size, resume, validation[1], model)
@@ -143,7 +159,7 @@ def fit(model, args, x, y, weights, batch_size, validation, class_weight, resume
     loop["refill"] = args.feed and partial(
         refill, feed=args.feed, adapter=fed._replace(d_in=x.shape[1]), class_weight=class_weight
     )
-    model._engine.fit(x, y, weights, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
+    yield from model._engine.training(x, y, weights, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
     return model.history
 
 

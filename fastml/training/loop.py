@@ -54,7 +54,7 @@ class Loop:
         self.over = False  # whether a chunk was the last as there is no time left
 
     def train(self):
-        """Runs all epochs; returns the logs of the last. A loss or weight that is not finite is a DivergenceError."""
+        """Asks for the steps of all epochs, as `train` below does; returns the logs of the last."""
         run, self.snapshot = self.run, Snapshot(self.run)
         while self.done < self.epochs and not self.stopped() and not self.late:
             if run.step == self.done * run.steps_per_epoch:  # else it was begun before a resumption
@@ -70,11 +70,16 @@ class Loop:
             limit = limit if watched else None
             stop = (self.epochs if limit else self.done + 1) * run.steps_per_epoch
             self.complete = False
-            for _ in self.steps(stop) if self.steppers else run.chunks(stop):
-                self.after_chunk(stop, limit)
-                if self.over:
-                    break
+            yield from self.single_steps(stop) if self.steppers else self.chunks(stop, limit)
         return self.logs
+
+    def chunks(self, stop, limit):
+        """Asks for the steps up to `stop`, chunk by chunk."""
+        for next_stop in self.run.chunks(stop):
+            yield self.run, next_stop
+            self.after_chunk(stop, limit)
+            if self.over:
+                break
 
     @property
     def late(self):
@@ -92,16 +97,16 @@ class Loop:
                 call(self.beginners, "on_epoch_begin", self.initial + self.done, {})
             self.snapshot.take()
 
-    def steps(self, stop):
-        """Runs up to `stop`, or until a callback ends the training, step by step; yields after each."""
+    def single_steps(self, stop):
+        """Asks for the steps up to `stop`, or until a callback ends the training, one by one."""
         run = self.run
         while run.step < stop and not (run.diverged or self.stopped() or self.late):
             self.step_hooks(BEGIN, {})
             self.snapshot.take()  # callbacks may have changed weights or optimizer
-            run.advance(run.step + 1)
+            yield run, run.step + 1
             if not run.diverged and self.snapshot.finite():
                 self.step_hooks(END, self.means_so_far(), before=1)
-            yield
+            self.after_chunk(stop, None)
 
     def step_hooks(self, hooks, logs, before=0):
         """Tells callbacks of the step that is next, or of the one before."""
@@ -183,9 +188,11 @@ class Loop:
 
 
 def train(run, epochs, callbacks, hold, resumed=None, **loop):
-    """Runs all epochs of a training job, or those that are left of one that is `resumed`, a TrainingState.
+    """Trains a job through all epochs, or those that are left of one that is `resumed`, a TrainingState.
 
-    The other arguments are those of a `Loop`. Raises DivergenceError where the loss stops being finite; passes on what
+    It is a generator of pairs (run, stop): whoever iterates has the run `advance` to its step `stop` before the next
+    one, or throws in what keeps it from that; see `fastml.training.run.completed`. The other arguments are those of a
+    `Loop`. Raises DivergenceError where the loss stops being finite; passes on what
     callbacks and Ctrl-C raise. However it ends, the parameters are those after a complete step.
     """
     with run.resting(hold):
@@ -195,7 +202,7 @@ def train(run, epochs, callbacks, hold, resumed=None, **loop):
             call(callbacks, "on_train_begin", {})
     run.loop = loop = Loop(run, epochs, callbacks=callbacks, hold=hold, **loop)
     try:
-        logs = loop.train()
+        logs = yield from loop.train()
     except DivergenceError as error:
         loop.end_early(error)
         if not any(getattr(callback, "ends_divergence", False) for callback in callbacks):

@@ -160,7 +160,7 @@ def find(resume, callbacks, sequential, custom):
         try:
             state = TrainingState(path, sequential, custom)
         except (ModelFileError, OSError) as error:
-            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=5)
+            warnings.warn(f"a checkpoint that cannot be read is skipped: {error}", RuntimeWarning, stacklevel=7)
             failed = error
             continue
         if state.described is not None:

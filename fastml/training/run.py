@@ -10,6 +10,7 @@ from fastml.kernels.epochs import LIMIT
 from fastml.kernels.job import JOB
 from fastml.kernels.operation import instruction
 from fastml.metrics import means_over_rows
+from fastml.program import compiled
 from fastml.program.memory import address_of
 from fastml.program.plan import WHOLE
 from fastml.program.program import assembled
@@ -68,6 +69,7 @@ class Run:
         self.limit, self.ending = np.zeros(1, LIMIT), assembled([])
         self.thread_count = ThreadCount(plan.threads)
         self.chunk = self.trial = 1
+        self.spent = 0.0, 0  # seconds of the last chunk, and how often threads offered their cores in it
 
     @property
     def step(self):
@@ -129,20 +131,37 @@ class Run:
             self.ending = assembled(found)
 
     def advance(self, stop):
-        """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached; returns its offers."""
-        self.jobs["start"][0], self.jobs["stop"][0] = self.step, stop
+        """Runs the steps up to `stop`, fewer where the loss is not finite or a limit is reached."""
+        start = time.perf_counter()
+        offers = self._enter(stop, self.thread_count.threads) or 0
+        self.spent = time.perf_counter() - start, offers
+
+    def prepare(self, stop):
+        """Has the compiled job ready that `advance` would run, for one thread of a `Crew`.
+
+        Returns its address and what must outlive its run, after which `spent` is to be set.
+        """
+        kept = self._enter(stop, 1, execute=compiled.prepare)
+        return address_of(self.jobs), kept
+
+    def _enter(self, stop, threads, **options):
+        """Calls the executor, or what stands for it among the options, for the steps up to `stop`."""
+        self.jobs["start"][0], self.jobs["stop"][0], self.jobs["threads"] = self.step, stop, threads
         rates = self.rates(self.t, stop - self.step)
-        self.jobs["threads"] = self.thread_count.threads
         arrays = *self.buffers, *self.data.arguments()
-        return self.execute(self.instructions, self.jobs, rates, *arrays, self.ending) or 0
+        return self.execute(self.instructions, self.jobs, rates, *arrays, self.ending, **options)
 
     def chunks(self, stop):
-        """Runs up to `stop` in chunks of about CHUNK_SECONDS, and yields after each."""
+        """Asks for the steps up to `stop` in chunks of about CHUNK_SECONDS: yields how far each is to go.
+
+        Before the next one is asked for, who iterates has to run it by `advance`.
+        """
         while self.step < stop and not (self.diverged or self.exhausted):
-            start, before = time.perf_counter(), self.step
+            before = self.step
             asked = self.trial if self.thread_count.compares else self.chunk
-            offers = self.advance(min(stop, before + asked))
-            seconds, steps = max(time.perf_counter() - start, 1e-9), max(1, self.step - before)
+            yield min(stop, before + asked)
+            (seconds, offers), steps = self.spent, max(1, self.step - before)
+            seconds = max(seconds, 1e-9)
             ideal = steps * CHUNK_SECONDS / seconds
             grows = steps == asked == self.chunk < ideal / 2  # so that the time to wake threads may be most of it
             if self.jobs["threads"][0] == self.thread_count.threads and not grows:  # no other job had the CPUs
@@ -150,7 +169,11 @@ class Run:
             if self.work and seconds > LONG:
                 Run.pace = min(Run.pace or math.inf, steps * self.work / seconds)
             self.chunk, self.trial = max(1, int(min(ideal, GROWTH * self.chunk))), max(1, int(ideal / TRIAL))
-            yield
+
+    def finish(self, stop):
+        """Runs up to `stop`, in chunks."""
+        for next_stop in self.chunks(stop):
+            self.advance(next_stop)
 
     def means(self, first, last):
         """Loss and metrics of the completed epochs first … last - 1: lists of floats, the means over the rows."""
@@ -217,3 +240,18 @@ class TrainingRun(Run):
         rest.pause(self.buffers.params)
         touched, rest.touched = rest.touched, False
         return touched
+
+
+def completed(training):
+    """Runs what a generator of pairs (run, stop) asks for, one after the other; returns what it returns."""
+    try:
+        run, stop = next(training)
+        while True:
+            try:
+                run.advance(stop)
+            except BaseException as error:
+                run, stop = training.throw(error)
+            else:
+                run, stop = next(training)
+    except StopIteration as end:
+        return end.value

@@ -233,8 +233,7 @@ class Serving:
         steps = -(-data.rows // batch_size)
         execute = EXECUTORS[self.executor]
         run = Run(execute, instructions, buffers, data, steps, batch_size, plan=plan, seed=self.seed)
-        for _ in run.chunks(steps):
-            pass
+        run.finish(steps)
         return run
 
 

@@ -82,7 +82,8 @@ class Snapshot:
             self.restore()
             if failed - back <= self.step:
                 return
-            for _ in self.run.chunks(failed - back):
+            for stop in self.run.chunks(failed - back):
+                self.run.advance(stop)
                 hold.check()
             back *= 2
 
