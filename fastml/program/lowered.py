@@ -52,7 +52,11 @@ def description(value):
     if kind is dict:
         return kind, *map(description, value.items())
     if is_told_by_attributes(kind):
-        return kind, *((name, description(v)) for name, v in vars(value).items() if name not in UNIMPORTANT)
+        told = [kind]
+        for name, v in vars(value).items():
+            if name not in UNIMPORTANT:  # what is most often there is told without another call
+                told += (name, (type(v), v or str(v)) if type(v) in PLAIN else description(v))
+        return tuple(told)
     raise Unknown
 
 
