@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 import time
 import warnings
@@ -20,15 +19,10 @@ from fastml.process.signals import hold_interrupts
 from fastml.program.threads import get_num_threads, num_threads
 from fastml.sequential import Sequential
 from fastml.tasks import OPTIONS, OWN, Result, Results, Task, check_options
-from fastml.training.fitting import deadline_of, training
+from fastml.training.fitting import deadline_of
 from fastml.training.progress import check_verbose, make_nets_progress
 from fastml.training.side_by_side import SideBySide, Training
 
-DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Sequential.fit).parameters.items()
-    if parameter.default is not parameter.empty
-}
 LARGE = 4_000_000  # weights, from which on a model trains alone, by all threads: two at a time would share the caches
 
 
@@ -121,11 +115,11 @@ class Many:
 
     def train(self, models, threads, progress):
         """Trains all models; returns the KeyboardInterrupt that has ended it, if one has."""
-        with hold_interrupts() as self.hold, num_threads(threads):
+        with hold_interrupts() as self.hold, self.hold.deferring(), num_threads(threads):
 
             def look():
                 progress.update(self.done, self.rows)
-                self.hold.check()
+                self.hold.settle()
 
             try:
                 with SideBySide(threads, look) as side:
@@ -143,7 +137,7 @@ class Many:
         """The models, as long as there is time."""
         models = iter(models)
         while time.perf_counter() < self.deadline:
-            with self.hold.pause():  # as this is the user's code
+            with self.hold.pause(force=True):  # as this is the user's code
                 item = next(models, self)
             if item is self:
                 return
@@ -159,10 +153,10 @@ class Many:
             self.end(result, history, error)
 
         try:
-            with self.hold.pause():
+            with self.hold.pause(force=True):
                 result.model, options = self.made(number, item)
             options = self.options_of(result.model, options)
-            steps = training(result.model, Sequential, **options)
+            steps = result.model._fitting(**options)
             result.rows = len(options["x"])
         except KeyboardInterrupt:
             raise
@@ -190,7 +184,7 @@ class Many:
         """All arguments of `fit` for a model, on its rows."""
         model._check_compiled("fit_many")
         x, y, weights, validation = self.arrays.of(model, options)
-        options = DEFAULTS | {name: value for name, value in options.items() if name not in OWN}
+        options = {name: value for name, value in options.items() if name not in OWN}
         if validation is not None:
             options["validation_data"] = validation
         left = self.deadline - time.perf_counter()
@@ -209,7 +203,7 @@ class Many:
             result.error = numbered(error, result.number)
         if self.then is not None and (result.finished or result.error is not None):
             try:
-                with self.hold.pause():
+                with self.hold.pause(force=True):
                     result.value = self.then(result)
             except Exception as error:
                 result.error = numbered(error, result.number)

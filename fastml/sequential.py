@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable
 
@@ -226,6 +227,10 @@ class Sequential(Contents, Stepwise, BaseModel):
         given = {name: value for name, value in locals().items() if name != "self"}
         return completed(training(self, Sequential, **given))
 
+    def _fitting(self, x, y, **options):
+        """`fit` with these of its arguments, a generator of pairs (run, stop): see `fastml.training.run.completed`."""
+        return training(self, Sequential, **{**FIT_DEFAULTS, "x": x, "y": y, **options})
+
     @told
     def evaluate(
         self,
@@ -282,3 +287,10 @@ class Sequential(Contents, Stepwise, BaseModel):
         if output is None:
             output = put(self.predict(as_row(x, "x"))[0], out, "out")
         return output
+
+
+FIT_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(Sequential.fit).parameters.items()
+    if parameter.default is not parameter.empty
+}

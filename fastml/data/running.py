@@ -118,7 +118,7 @@ class Running:
 
     def _draw(self, before, x, weights, most):
         """A sample of the rows: those whose random numbers, one for each, are least, and at most so many."""
-        keys = Stream(before.rows, 0).uniform(len(x))
+        keys = Stream(before.rows, 0).uniform((len(x),))
         weights = np.ones(len(x)) if weights is None else weights
         parts = x.astype(np.float64), weights, keys
         if before.rows:
@@ -138,7 +138,7 @@ class Running:
         if self.points is None:
             return self.sample, self.weights, self.keys
         kept = min(self.rows, most)
-        steps = -np.log1p(-Stream(0, 0).uniform(kept)) / (self.rows - np.arange(kept))
+        steps = -np.log1p(-Stream(0, 0).uniform((kept,))) / (self.rows - np.arange(kept))
         order = (np.arange(kept) * GOLDEN % 1).argsort().argsort()
         places = np.linspace(-2, 2, kept)[order] if kept > 1 else np.zeros(1)  # the quartiles are at -1, 0 and 1
         with np.errstate(over="ignore"):

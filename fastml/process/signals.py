@@ -26,6 +26,7 @@ class HeldSignals:
     def __init__(self, every):
         self.every, self.thread = every, get_ident()
         self.holding, self.handlers, self.held = True, {}, {}  # by number of the signal
+        self.deferred = False  # whether only `settle` calls handlers
 
     def install(self):
         """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
@@ -50,19 +51,36 @@ class HeldSignals:
 
     def check(self):
         """Calls the handlers of the signals that were kept, all of them, and raises what they do."""
+        if not self.deferred:
+            self.settle()
+
+    def settle(self):
+        """`check`, also where that is deferred."""
         if self.held:
             number, frame = self.held.popitem()
             try:
                 self.handlers[number](number, frame)
             finally:
-                self.check()
+                self.settle()
 
     @contextmanager
-    def pause(self):
+    def deferring(self):
+        """Has blocks within this one leave signals to it: they count where it calls `settle`, or pauses by force."""
+        before, self.deferred = self.deferred, True
+        try:
+            yield
+        finally:
+            self.deferred = before
+
+    @contextmanager
+    def pause(self, force=False):
         """Lets signals count at once, as in code of the user's, which may take its time."""
+        if self.deferred and not force:
+            yield
+            return
         self.holding = False
         try:
-            self.check()
+            self.settle()
             yield
         finally:
             self.holding = True
@@ -76,7 +94,7 @@ class HeldSignals:
                 if getsignal(number) == self.keep:
                     signal.signal(number, handler)
         finally:  # what is not put back, as one of them has raised, passes signals on
-            self.check()
+            self.settle()
 
 
 class NothingHeld:
@@ -87,9 +105,13 @@ class NothingHeld:
     def check(self):
         pass
 
+    settle = check
+
     @contextmanager
-    def pause(self):
+    def pause(self, force=False):
         yield
+
+    deferring = pause
 
 
 @contextmanager

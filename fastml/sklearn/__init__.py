@@ -7,23 +7,26 @@ see `fastml.load_predictor`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what `__getattr__` gives
+    from fastml.sklearn.backend import side_by_side
     from fastml.sklearn.classifier import MLPClassifier
     from fastml.sklearn.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "side_by_side"]
+ESTIMATORS = __all__[:2]
 
 
 def __getattr__(name):
-    """An estimator, once it is asked for."""
+    """A public name, once it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         import sklearn  # noqa: F401
     except ImportError as error:  # pragma: no cover - the tests run with it
         raise ImportError("fastml.sklearn needs scikit-learn: pip install 'fastml-cpu[sklearn]'") from error
-    from fastml.sklearn import classifier, regressor
+    from fastml.sklearn import backend, classifier, regressor
 
     found = {"MLPClassifier": classifier.MLPClassifier, "MLPRegressor": regressor.MLPRegressor}
+    found["side_by_side"] = backend.side_by_side
     globals().update(found)
     return found[name]
 
@@ -36,4 +39,4 @@ def restored(description, model, custom):
     """The estimator that a model file describes, around its network."""
     from fastml.sklearn.files import restore_estimator
 
-    return restore_estimator(description, model, tuple(__getattr__(name) for name in __all__), custom)
+    return restore_estimator(description, model, tuple(__getattr__(name) for name in ESTIMATORS), custom)

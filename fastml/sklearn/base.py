@@ -29,6 +29,7 @@ from fastml.sklearn.network import activation_of, make_model, make_optimizer, pl
 from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import Score, split_off
 from fastml.sklearn.wide import dense
+from fastml.training.run import completed
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
 STATISTICS = (  # which go with the network
@@ -83,17 +84,22 @@ class BaseMLP(Fitted, BaseEstimator):
         """Scale and shift from the network's outputs to targets, or nothing."""
         return ()
 
-    def _fit(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
+    def _fit(self, *rows, **options):
+        self._validate_params()
+        with num_threads(self.n_threads):
+            return completed(self._fitting(*rows, **options))
+
+    def _fitting(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
+        """The training by parameters that are valid, a generator as `fastml.training.run.completed` runs it."""
         before, ready, step = dict(vars(self)), None, None
         try:
             *ready, step = self._prepare(X, y, sample_weight, validation, incremental, before)
-            with num_threads(self.n_threads):
-                if step:
-                    step.take()
-                if self.solver == "lbfgs":
-                    self._minimize(*ready[:3])
-                else:
-                    self._train(*ready, incremental)
+            if step:
+                step.take()
+            if self.solver == "lbfgs":
+                self._minimize(*ready[:3])
+            else:
+                yield from self._train(*ready, incremental)
         except BaseException:
             if ready is None or self.n_iter_ == 0:  # it was refused, or no epoch was complete: no trace is left
                 kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
@@ -107,7 +113,6 @@ class BaseMLP(Fitted, BaseEstimator):
 
         And, where it goes on by `partial_fit`, the Step from the statistics `before`, the attributes, to those after.
         """
-        self._validate_params()
         if "model_" in vars(self) and "_inputs" not in vars(self):  # of an older version
             vars(self).update(assumed_of(self))
             before.update(vars(self))
@@ -229,7 +234,7 @@ class BaseMLP(Fitted, BaseEstimator):
             return rows if whole else min(BATCH, rows)
         if self.batch_size > rows:
             warnings.warn(
-                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch", stacklevel=5
+                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch", stacklevel=7
             )
         return min(self.batch_size, rows)
 
@@ -266,12 +271,12 @@ class BaseMLP(Fitted, BaseEstimator):
             X_val, y_val, weights_val = validation
             options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
         epochs = Epochs(self, Score(self, *validation) if validation else None, folds)
-        ended = epochs.run(x, targets, batch, most, **options)
+        ended = yield from epochs.run(x, targets, batch, most, **options)
         if not (ended or incremental):
             warnings.warn(
                 f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
     def _minimize(self, x, targets, weights):

@@ -32,18 +32,22 @@ class Epochs:
             estimator.validation_scores_ = []
 
     def run(self, x, targets, batch, most, **options):
-        """Trains for at most so many epochs; sets the estimator's attributes. ValueError where the weights diverge."""
+        """Trains for at most so many epochs; sets the estimator's attributes. ValueError where the weights diverge.
+
+        A generator, see `fastml.training.run.completed`; it returns whether the training has come to its end.
+        """
         estimator, self.rows = self.estimator, len(x)
         callbacks = list(estimator.callbacks or ())
         watch = Watch(self.after, estimator._patience, estimator._aim.factor, looks=bool(callbacks or self.score))
         verbose, before = min(2, int(estimator.verbose)), self.model.history
         try:
-            self.model.fit(x, targets, batch, most, verbose, [watch, *callbacks], **options)
+            options |= {"batch_size": batch, "epochs": most, "verbose": verbose, "callbacks": [watch, *callbacks]}
+            yield from self.model._fitting(x, targets, **options)
             self.ended = self.ended or self.model.stop_training
         except DivergenceError as error:
             self.diverged(error)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
+            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=8)
             self.ended = True
         finally:
             history = {} if self.model.history is before else self.model.history.history  # where fit refused its data
@@ -127,5 +131,5 @@ class Epochs:
             ) from error
         self.estimator.validation_scores_.append(math.nan)
         self.lost = True
-        warnings.warn(f"{error}. The best weights before are kept", ConvergenceWarning, stacklevel=7)
+        warnings.warn(f"{error}. The best weights before are kept", ConvergenceWarning, stacklevel=9)
         self.ended = True

@@ -86,7 +86,7 @@ def learned_encoding(encoding, column, running, limit):
             f"{column.label} has more than {max(limit, len(known))} categories: those that came last, the rarest of "
             "them, are not told apart. Begin with rows that hold most of them",
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
     return replace(encoding, categories=encoding.categories + sorted(found[:room]), missing=encoding.missing or gaps)
 

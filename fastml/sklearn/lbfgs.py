@@ -70,6 +70,6 @@ def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose)
             f"lbfgs ended before it converged, after {found.nit} iterations: {found.message}. Raise max_iter or "
             "max_fun, or scale the data",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=7,
         )
     return min(found.nit, max_iter), float(found.fun)

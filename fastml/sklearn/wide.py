@@ -51,7 +51,7 @@ def dense(x, dtype=None):
             f"X is a sparse matrix of shape {x.shape}, which becomes a dense one of {size / 1e6:.0f} MB"
             + ("; with dtype='float32' it takes half of that" if dtype == np.float64 else ""),
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
     x, found, height = x.tocsr(), np.empty(x.shape, dtype), max(1, NUMBERS // max(1, x.shape[1]))
     for start in range(0, x.shape[0], height):

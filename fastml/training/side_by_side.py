@@ -51,6 +51,7 @@ class SideBySide:
         self.waiting = []  # those whose next chunk nobody runs yet
         self.under_way = 0
         self.tick = None  # seconds, once a chunk has told
+        self.refusal = None  # a function that gives an error, with which trainings are to end rather than go on
 
     def __enter__(self):
         self.crew = Crew(self.threads)
@@ -115,7 +116,7 @@ class SideBySide:
 
     def go_on(self, training, error=None):
         """Goes on with a training to its next chunk, which then waits, or to its end."""
-        if training.go_on(error):
+        if training.go_on(self.refusal() if self.refusal and not error else error):
             self.waiting.append(training)
         else:
             self.under_way -= 1
