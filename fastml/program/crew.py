@@ -52,7 +52,8 @@ class Line:
 
     def wake(self):
         """Wakes the worker if there is something to do for it, which it may have missed when it went to sleep."""
-        if self.worker is not None and self.fields["done"] < self.posted and not self.awake:
+        behind = self.fields["done"] < self.posted and not self.fields["closed"]
+        if self.worker is not None and behind and not self.awake:
             self.worker["job"], self.worker["thread"] = self.address, TURNS
             self.woken += 1
             release_lock(self.worker["lock"].item())
@@ -71,7 +72,7 @@ class Line:
         linking.executor()(self.address, TURNS)
 
     def close(self):
-        """Has the worker take no further turns, and waits for it; returns the tokens of those that are not taken."""
+        """Has the worker take no further turns, and waits until it sleeps."""
         self.fields["closed"] = 1
         while self.worker is not None and self.awake:
             time.sleep(NAP)
