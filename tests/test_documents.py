@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import same_bits
 
+import fastml.many
 import fastml.sequential
 from fastml import Dense, Sequential
 
@@ -51,6 +52,22 @@ def test_the_example_of_a_training_that_is_started_again(monkeypatch, tmp_path):
         exec(code.replace("epochs=1000", "epochs=20"), {"fastml": fastml, "model": model, "x": x, "y": y})
     assert same_bits(*(model.get_weights() for model in models)), "the second has nothing left to do"
     assert len(models[1].history.epoch) == 20
+
+
+@pytest.mark.filterwarnings("ignore:the training has not converged")
+def test_the_examples_of_many_models(capsys):
+    first, second = examples("docs/many.md")
+    exec(first.replace("range(200)", "range(6)"), names := {})
+    assert len(names["results"].finished) == 30 and names["scores"].max() > 0.9
+    assert "Results(30 of 30 models trained); the best has 9" in capsys.readouterr().out
+    pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+    exec(second.replace("space, random", "space, n_iter=2, random"), names)
+    assert names["search"].best_score_ > 0.9
+
+
+def test_the_example_of_fit_many():
+    result = doctest.testmod(fastml.many)
+    assert result.attempted > 0 and result.failed == 0
 
 
 def test_the_example_of_sequential():
