@@ -157,7 +157,8 @@ class Many:
                 result.model, options = self.made(number, item)
             options = self.options_of(result.model, options)
             steps = result.model._fitting(**options)
-            result.rows = len(options["x"])
+            chosen = options.get("chosen", (None, None))[0]
+            result.rows = len(options["x"] if chosen is None else chosen)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -183,13 +184,11 @@ class Many:
     def options_of(self, model, options):
         """All arguments of `fit` for a model, on its rows."""
         model._check_compiled("fit_many")
-        x, y, weights, validation = self.arrays.of(model, options)
+        arrays = self.arrays.of(model, options)
         options = {name: value for name, value in options.items() if name not in OWN}
-        if validation is not None:
-            options["validation_data"] = validation
         left = self.deadline - time.perf_counter()
         options["time_limit"] = None if left == math.inf else max(left, 1e-9)
-        return {**options, "x": x, "y": y, "sample_weight": weights, "verbose": 0}
+        return {**options, **arrays, "verbose": 0}
 
     def end(self, result, history, error):
         """Takes note of what a training has returned or raised."""

@@ -41,6 +41,17 @@ def call_kernel(typingctx, job, instruction, slice_):
 
 
 @njit(inline="always", error_model="numpy")
+def shuffle_rows(job, age):
+    """Draws the order of an epoch, of all rows or of those that are chosen. Overwrites the order."""
+    order = at_address(0, job.order, job.order_size)
+    shuffle(job.seed, age, order)
+    if job.chosen:
+        chosen = at_address(0, job.chosen, job.order_size)
+        for k in range(order.size):
+            order[k] = chosen[order[k]]
+
+
+@njit(inline="always", error_model="numpy")
 def begin_step(job, slice_):
     """The rows and the learning rate of the step; at the start of an epoch, the first thread shuffles its rows."""
     slice_.epoch, slice_.batch = slice_.step // job.steps_per_epoch, slice_.step % job.steps_per_epoch
@@ -49,9 +60,9 @@ def begin_step(job, slice_):
     slice_.n = job.rows - slice_.begin if slice_.batch == job.steps_per_epoch - 1 else job.batch_size
     rates = at_address(0.0, job.rates, job.rates_size)
     slice_.rate = rates[min(slice_.step - job.start, job.rates_size - 1)]
-    if slice_.batch == 0 and job.order_size:
+    if slice_.batch == 0 and job.shuffles:
         if slice_.thread == 0:
-            shuffle(job.seed, slice_.age, at_address(0, job.order, job.order_size))
+            shuffle_rows(job, slice_.age)
         slice_.barriers += 1
         wait_for_all(job.arrived, slice_.threads, slice_.barriers)
     begin_slice(slice_)

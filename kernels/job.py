@@ -13,7 +13,7 @@ ARRAYS = (
     "x",  # (rows, d), as y and outputs
     "y",
     "weights",  # (rows,) or (0,)
-    "order",  # (rows,) int64 to shuffle each epoch, (0,) not to
+    "order",  # (rows,) int64, numbers of the rows of x in the order of the epoch; (0,) where they come as they stand
     "totals",  # (epochs, 1 + metrics) float64, sums over the rows of an epoch
     "outputs",
 )
@@ -41,6 +41,8 @@ JOB = np.dtype(
         ("workers", np.int64),  # address of the addresses of `threads` - 1 WORKERs; see `team`
         ("arrived", np.int64),  # address of three int64 in a cache line of their own; see `team.wait_for_all`
         ("diverged", np.int64),  # 1 once a loss was NaN or infinite: that step made no update
+        ("shuffles", np.int64),  # whether the order is drawn anew for each epoch
+        ("chosen", np.int64),  # address of the (rows,) int64 that this is an order of, or 0 for 0 … rows - 1
         ("ending", np.int64),  # address of the INSTRUCTIONs that come after each epoch
         ("ending_size", np.int64),
     ],

@@ -325,7 +325,9 @@ def test_what_follows_finds_the_parameters_wherever_they_are():
     """Also where the job was taken back to a time when they were elsewhere."""
     model = net()
     model.build(6)
-    follower = following.Following(model._engine, X.astype("float32"), LABELS.astype("float32")[:, None], None, 1, 1)
+    follower = following.Following(
+        model._engine, X.astype("float32"), LABELS.astype("float32")[:, None], None, None, 1, 1
+    )
     jobs, params = np.zeros(1, JOB), model._engine.buffers.params
     follower.enter(jobs, params)
     for _ in range(2):

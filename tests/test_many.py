@@ -26,6 +26,7 @@ from fastml import (
     fit_many,
 )
 from fastml.callback import Callback
+from fastml.training.run import Data
 
 RNG = np.random.default_rng(0)
 ROWS = 150
@@ -97,6 +98,37 @@ def test_each_is_as_if_trained_alone(threads, monkeypatch):
         assert same_bits([result.model._engine.buffers.state], [expected._engine.buffers.state])
         assert result.history.history == expected.history.history and result.history is result.model.history
         assert result.model._engine.progress() == expected._engine.progress() and result.seconds > 0
+
+
+@pytest.mark.parametrize("executor", ["compiled", "numpy"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_are_shared(dtype, executor, monkeypatch):
+    """Of x and y there is one array for a dtype, whatever rows the models take; both executors take the same ones."""
+    seen, make = [], Data.__init__
+
+    def noted(self, dtype, x, y=None, *others, **options):
+        seen.append((x, y, options.get("chosen")))
+        make(self, dtype, x, y, *others, **options)
+
+    def model(seed):
+        made = net(seed=seed, dtype=dtype)
+        made.compile(Adam(0.01), "mse", executor=executor)
+        return made
+
+    folds = [{"rows": np.arange(ROWS) % 3 != k, "validation_rows": np.arange(ROWS) % 3 == k} for k in range(3)]
+    options = [*folds, {"rows": [5, 5, 9, 140]}, {"rows": folds[0]["rows"], "shuffle": False}, {"validation_rows": [3]}]
+    options += [{"rows": np.arange(40)[::-1], "batch_size": 40}, {**folds[1], "sample_weight": np.linspace(0, 1, ROWS)}]
+    monkeypatch.setattr(Data, "__init__", noted)
+    results = fit_many([Task(model(k), **own) for k, own in enumerate(options)], X, Y, epochs=3).check()
+    monkeypatch.undo()
+    trained = [entry for entry in seen if len(entry[0]) == ROWS]  # others are evaluations
+    assert len(trained) == len(options) and len({id(x) for x, _, _ in trained}) == 1
+    assert sum(chosen is None for _, _, chosen in trained) == 1
+    for result, own in zip(results, options, strict=True):
+        expected = alone(lambda seed=result.number: model(seed), {**own, "epochs": 3})
+        assert same_bits(result.model.get_weights(), expected.get_weights()), result.number
+        if "sample_weight" not in own:  # with which `alone` does not validate
+            assert result.history.history == expected.history.history
 
 
 def test_models_go_on_as_others_do():

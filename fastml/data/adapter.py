@@ -97,6 +97,23 @@ class DataAdapter(NamedTuple):
             validation = self.weighted(*(validation or rest), name=name)
         return self.weighted(x, y, weights, class_weight), validation, statistics
 
+    def chosen(self, x, y, weights, rows, some):
+        """x, y, weights and numbers of the rows to train on, and the same of those to validate with, or None.
+
+        rows, some : their numbers, (rows,) int64. x and y are all rows, which many models may share; what is not chosen
+        weighs nothing.
+        """
+        x, y, weights = self.rows(x, y, weights)
+
+        def of(numbers, name):
+            if weights is None:
+                return x, y, None, numbers
+            kept, spread = slice(None) if numbers is None else numbers, np.zeros((len(x), 1), self.dtype)
+            spread[kept] = with_mean_one(weights[kept], name, self.dtype)
+            return x, y, spread, numbers
+
+        return of(rows, "sample_weight"), None if some is None else of(some, "validation_rows sample_weight")
+
     def _of_training_rows(self, x, sample_weight, validation_split):
         """`adapted` to those of the rows that are not split off."""
         if not method_of(self.layers):

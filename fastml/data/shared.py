@@ -1,40 +1,65 @@
 """Arrays that many models train on: converted once for a dtype, each model takes the rows that are its own."""
 
-import threading
-
 import numpy as np
 
 from fastml.data.arrays import as_array, convert
-from fastml.layers import method_of
+from fastml.layers import codes_of, method_of
+
+COPYING = "class_weight", "validation_split", "validation_data", "steps_per_epoch"  # options for copied rows alone
 
 
 class Arrays:
     """The arrays that models share, each converted once for a dtype."""
 
     def __init__(self):
-        self.lock, self.known = threading.Lock(), {}
+        self.known = {}
 
     def of(self, model, options):
-        """x, y and weights of the rows of a model, and those of its validation or None; see `fit_many`."""
+        """The arguments of a model's training that are arrays, as a dict; see `fit_many` for the options.
+
+        Its rows are told by their numbers where that will do; else they are copied.
+        """
         x, y, weights, rows, some = (options.get(k) for k in ("x", "y", "sample_weight", "rows", "validation_rows"))
         if x is None:
             raise TypeError("x is missing: give it to fit_many or to the Task")
         if y is None:
             if rows is not None or some is not None:
                 raise TypeError("y is missing: rows and validation_rows need x and y as arrays")
-            return x, y, weights, None
+            return {"x": x, "y": y, "sample_weight": weights}
         x, y = self.converted(x, "x", model), self.plain(y, "y")
         weights = None if weights is None else self.plain(weights, "sample_weight")
-        validation = None
+        if rows is None and some is None:
+            return {"x": x, "y": y, "sample_weight": weights}
+        if some is not None and (options.get("validation_data") is not None or options.get("validation_split")):
+            raise ValueError("give validation_rows, validation_data or validation_split, not two of them")
+        rows = None if rows is None else numbers_of(rows, len(x), "rows")
+        some = None if some is None else numbers_of(some, len(x), "validation_rows")
+        if not any(options.get(name) for name in COPYING) and self.fine(model, x, y, weights):
+            return {"x": x, "y": y, "sample_weight": weights, "chosen": (rows, some)}
+        found, arrays = {}, {"x": x, "y": y, "sample_weight": weights}
         if some is not None:
-            if options.get("validation_data") is not None or options.get("validation_split"):
-                raise ValueError("give validation_rows, validation_data or validation_split, not two of them")
-            chosen = numbers_of(some, len(x), "validation_rows")
-            validation = tuple(taken(array, chosen) for array in (x, y, weights) if array is not None)
+            found["validation_data"] = tuple(taken(array, some) for array in arrays.values() if array is not None)
         if rows is not None:
-            chosen = numbers_of(rows, len(x), "rows")
-            x, y, weights = (None if array is None else taken(array, chosen) for array in (x, y, weights))
-        return x, y, weights, validation
+            arrays = {name: None if array is None else taken(array, rows) for name, array in arrays.items()}
+        return found | arrays
+
+    def fine(self, model, x, y, weights):
+        """Whether a model takes all rows as they are, so that it can share them whichever of them are its own."""
+        layers = model._built_layers()
+        if method_of(layers) or codes_of(layers):
+            return False
+        adapter = model._adapter()
+
+        def make():
+            try:
+                adapter.rows(x, y, weights)
+            except (TypeError, ValueError):
+                return False
+            return True
+
+        units = adapter.units(x.shape[1]) if x.ndim == 2 else 0
+        key = id(x), id(y), id(weights), model.dtype, model.input_dim, units, adapter.loss.targets, *adapter.metrics
+        return self.kept(key, (x, y, weights), make)
 
     def converted(self, x, name, model):
         """x as a model takes it, where its dtype is all that matters and all its numbers are fine; else as it came."""
@@ -51,10 +76,9 @@ class Arrays:
 
     def kept(self, key, source, make):
         """What `make` gives, once for a key that has the source's id."""
-        with self.lock:
-            if key not in self.known:
-                self.known[key] = source, make()
-            return self.known[key][1]
+        if key not in self.known:
+            self.known[key] = source, make()
+        return self.known[key][1]
 
 
 def rounded(array, name, dtype):

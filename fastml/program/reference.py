@@ -70,8 +70,10 @@ def begin_step(job, here, rates, order):
     here.age, here.begin = job.epoch + here.epoch, here.batch * job.batch_size
     here.n = job.rows - here.begin if here.batch == job.steps_per_epoch - 1 else job.batch_size
     here.rate = rates[min(here.step - job.start, len(rates) - 1)]
-    if here.batch == 0 and order.size:
+    if here.batch == 0 and job.shuffles:
         order[:] = permutation(job.seed, here.age, len(order))
+        if job.chosen:
+            order[:] = array_at(job.chosen, np.int64, len(order))[order]
     here.first, here.m, here.count, here.blocks, here.shard, here.fresh = 0, here.n, here.n, 0, 0, True
     here.diverged, job.batch_loss = False, 0.0
 
@@ -92,8 +94,6 @@ def follow(slice_, after):
     jobs = array_at(after, JOB, 1)
     job = jobs[0]
     arrays = {name: array_at(job[name], OTHERS.get(name, slice_.real), job[f"{name}_size"]) for name in ARRAYS}
-    for name in ("x", "y", "weights"):
-        arrays[name] = arrays[name].reshape(job["rows"], -1) if arrays[name].size else arrays[name]
     arrays["totals"] = arrays["totals"].reshape(-1, job["columns"])
     job["step"], job["stop"] = (epoch * job["steps_per_epoch"] for epoch in (slice_.epoch, slice_.epoch + 1))
     run(arrays.pop("program"), jobs, *arrays.values(), hold=nullcontext)  # as the step that it follows holds them
@@ -104,7 +104,7 @@ def follow(slice_, after):
 
 def gather(data, order, begin, first, x):
     rows = slice(begin + first, begin + first + len(x))
-    x[...] = data[order[rows] if order.size else rows].reshape(x.shape)
+    x[...] = data.reshape(-1, x.shape[1])[order[rows] if order.size else rows]
 
 
 def store_outputs(a, begin, first, outputs):

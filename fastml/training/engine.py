@@ -120,19 +120,21 @@ class Engine(WeightAccess, Serving, Stepping):
                 self.buffers = self.buffers._replace(params=params)
 
     def training(
-        self, x, y, weights, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None, validation=None,
-        **loop
+        self, x, y, weights, chosen, batch_size, epochs, shuffle, make_progress, resumed=None, statistics=None,
+        validation=None, **loop
     ):  # fmt: skip
         """Trains, or goes on from a TrainingState: a generator, as `fastml.training.loop.train`, which takes the rest.
 
-        validation : x, y and weights or None of the rows to evaluate after each epoch without Python in between, which
-        `can_follow` must allow; or None
+        chosen : the numbers of the rows that it is for, (rows,) int64, or None for all
+        validation : x, y, weights or None and chosen or None of the rows to evaluate after each epoch without Python in
+        between, which `can_follow` must allow; or None
         """
-        batch_size = min(batch_size, len(x))
-        steps_per_epoch, largest = batches(len(x), batch_size, self._alone())
+        rows = len(x) if chosen is None else len(chosen)
+        batch_size = min(batch_size, rows)
+        steps_per_epoch, largest = batches(rows, batch_size, self._alone())
         plan = self._plan(largest)
         sizes = {"steps": steps_per_epoch, "epochs": epochs, "columns": columns_of(self.aim["metrics"])}
-        data = Data(self.dtype, x, y, weights, shuffle=shuffle, **sizes)
+        data = Data(self.dtype, x, y, weights, shuffle=shuffle, chosen=chosen, **sizes)
         first, total = resumed.first if resumed else self.updates, epochs * steps_per_epoch
         rates = partial(self.aim["optimizer"].rates, first=first, total=total)
         rates(first, 1)  # so that a schedule that does not fit fails before anything changes
@@ -149,7 +151,7 @@ class Engine(WeightAccess, Serving, Stepping):
             run = TrainingRun(self, self._chunk, self.program.training, self.buffers, *arguments, **counters)
             if resumed:
                 resumed.enter_run(run)
-            progress = make_progress(len(x), epochs)
+            progress = make_progress(rows, epochs)
             self.run = run
             try:
                 yield from train(run, epochs, progress=progress, resumed=resumed, hold=hold, **loop)

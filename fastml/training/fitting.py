@@ -103,9 +103,14 @@ def deadline_of(time_limit):
 def training(
     model, sequential, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
     class_weight, sample_weight, resume, initial_epoch, steps_per_epoch, validation_freq, validation_batch_size,
-    time_limit
+    time_limit, chosen=None
 ):  # fmt: skip
-    """`Sequential.fit`, `sequential` being its class, as a generator like `fastml.training.loop.train`."""
+    """`Sequential.fit`, `sequential` being its class, as a generator like `fastml.training.loop.train`.
+
+    chosen : numbers of the rows of x to train on, (rows,) int64 or None for all, and of those to validate with, or None
+    for none; or None for neither, as it must be with class_weight, other rows to validate with, steps_per_epoch,
+    resume, Normalization and Embedding.
+    """
     model._check_compiled("fit")
     with model._rest.turn:
         model._check_idle("fit")
@@ -113,10 +118,10 @@ def training(
         check_batch_size(validation_batch_size, "validation_batch_size")
         args = Fit(epochs, initial_epoch, validation_freq, steps_per_epoch, verbose, shuffle, callbacks, time_limit)
         rows, validation = (x, y, sample_weight, batch_size), (validation_data, validation_split)
-        return (yield from trained(model, args, *rows, validation, class_weight, resume, sequential))
+        return (yield from trained(model, args, *rows, validation, class_weight, resume, sequential, chosen))
 
 
-def trained(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential):
+def trained(model, args, x, y, weights, batch_size, validation, class_weight, resume, sequential, chosen):
     """Trains a compiled model, whose turn is taken, by a `Fit`; returns its History."""
     callbacks = args.callbacks
     resumed = find(resume, callbacks, sequential, custom_objects(model) if resume else None)
@@ -127,12 +132,17 @@ def trained(model, args, x, y, weights, batch_size, validation, class_weight, re
     if args.feed and method_of(adapter.layers) and not adapter.known:
         raise ValueError("Normalization takes its statistics from all rows: fit first on arrays, then on batches")
     fed, weighted = adapter, weights is not None
-    (x, y, weights), validation, found = adapter.training(x, y, weights, class_weight, *validation)
+    if chosen:
+        (x, y, weights, chosen), validation, found = *adapter.chosen(x, y, weights, *chosen), None
+    else:
+        (x, y, weights), validation, found = adapter.training(x, y, weights, class_weight, *validation)
+        validation = validation and (*validation, None)
+    rows = len(x) if chosen is None else len(chosen)
     if args.feed and found:
         raise ValueError("columns of x that were constant now vary: fit on arrays, so that Normalization can tell how")
     if args.feed and weights is None and (class_weight is not None or weighted):
         weights = np.ones((len(x), 1), model.dtype)  # those of later epochs may differ
-    adapter.check_batches(len(x), batch_size, model.optimizer)
+    adapter.check_batches(rows, batch_size, model.optimizer)
     if resumed:
         resumed.check(
             model, callbacks, args.epochs, args.initial, (x, y, weights), min(batch_size, len(x)), args.shuffle
@@ -142,7 +152,7 @@ def trained(model, args, x, y, weights, batch_size, validation, class_weight, re
         raise ValueError("all layers are frozen, trainable=False: there is nothing to train")
     model.stop_training = False
     model.history = History()
-    model.history.params = params_of(model, args, len(x), batch_size, validation)
+    model.history.params = params_of(model, args, rows, batch_size, validation)
     if resumed:
         resumed.enter_model(model)
     call(callbacks, "set_params", model.history.params)
@@ -152,14 +162,15 @@ def trained(model, args, x, y, weights, batch_size, validation, class_weight, re
     loop["deadline"] = args.deadline
     loop["statistics"] = None if resumed else found
     alone = not callbacks or (len(callbacks) == 1 and type(callbacks[0]) is EarlyStopping)  # nobody looks at the model
-    if validation and alone and args.validation_freq == 1 and can_follow(model._engine, len(validation[0])):
+    if validation and alone and args.validation_freq == 1 and can_follow(model._engine, *validation):
         loop["validation"], validation = validation, None
-    loop["validate"] = validation and (lambda epoch: validated(model, args, epoch, validation, adapter))
+    loop["validate"] = validation and partial(validated, model, args, rows_of(*validation), adapter)
     loop["stopped"] = lambda: model.stop_training
     loop["refill"] = args.feed and partial(
         refill, feed=args.feed, adapter=fed._replace(d_in=x.shape[1]), class_weight=class_weight
     )
-    yield from model._engine.training(x, y, weights, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
+    arrays = x, y, weights, chosen
+    yield from model._engine.training(*arrays, batch_size, args.epochs, args.shuffle, show, resumed, **loop)
     return model.history
 
 
@@ -177,7 +188,14 @@ def params_of(model, args, rows, batch_size, validation):
     }
 
 
-def validated(model, args, epoch, validation, adapter):
+def rows_of(x, y, weights, chosen):
+    """The rows to validate with, as x, y and weights."""
+    if chosen is None:
+        return x, y, weights
+    return x[chosen], y[chosen], None if weights is None else weights[chosen]
+
+
+def validated(model, args, validation, adapter, epoch):
     """The logs of the validation rows after an epoch, or none where it is not its turn."""
     if not args.validated(epoch):
         return {}

@@ -29,15 +29,19 @@ NO_RATES = np.zeros(1)  # for instructions without an update
 class Data:
     """Arrays that a job reads and writes, in the order of the executors' arguments."""
 
-    def __init__(self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, steps=2, epochs=1, columns=1):
-        empty = np.zeros((0, 1), dtype)
-        self.rows = len(x)
+    def __init__(
+        self, dtype, x, y=None, weights=None, outputs=None, shuffle=False, steps=2, epochs=1, columns=1, chosen=None
+    ):
+        empty, numbers = np.zeros((0, 1), dtype), np.zeros(0, np.int64)
+        self.rows = len(x) if chosen is None else len(chosen)
         self.x = x
         self.y = empty if y is None else y
         self.weights = empty if weights is None else weights
         self.outputs = empty if outputs is None else outputs
         self.shuffle = bool(shuffle)
-        self.order = np.zeros(len(x) if shuffle and steps > 1 else 0, np.int64)  # of one batch, the order means nothing
+        self.shuffles = self.shuffle and steps > 1  # as of one batch, the order means nothing
+        self.chosen = chosen  # numbers of the rows of x, (rows,) int64, or None for all
+        self.order = np.zeros(self.rows, np.int64) if self.shuffles else numbers if chosen is None else chosen
         self.totals = np.zeros((epochs, columns))
         self.fingerprint = None  # of the rows, once somebody asks
 
@@ -67,6 +71,7 @@ class Run:
         for name, value in (*counters.items(), *plan._asdict().items()):
             job[name] = value
         job["steps_per_epoch"], job["batch_size"], job["rows"] = self.steps_per_epoch, batch_size, data.rows
+        job["shuffles"], job["chosen"] = data.shuffles, 0 if data.chosen is None else address_of(data.chosen)
         self.limit, self.ending = np.zeros(1, LIMIT), assembled([])
         self.thread_count = ThreadCount(plan.threads)
         self.chunk = self.trial = 1
