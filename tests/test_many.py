@@ -1,7 +1,9 @@
 """Many models in one call: each as if it had trained alone, whatever becomes of the others."""
 
+import copy
 import gc
 import os
+import pickle
 import signal
 import threading
 import time
@@ -380,3 +382,31 @@ def test_progress_is_shown(capsys):
     assert "3 models" in capsys.readouterr().err
     fit_many([net()], X, Y, verbose=0)
     assert capsys.readouterr().err == ""
+
+
+def trained_chunk(seeds):
+    """What a task of another process gives back: whole Results, and how many threads there are for them."""
+    return fit_many([net(seed=seed) for seed in seeds], X, Y, epochs=2), fastml.get_num_threads()
+
+
+def test_chunks_may_train_in_other_processes():
+    """As tasks of joblib: the same bits, on the share of the cores that each worker is told."""
+    joblib = pytest.importorskip("joblib", reason="joblib comes with scikit-learn, which is not installed")
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        found = joblib.Parallel()(joblib.delayed(trained_chunk)(seeds) for seeds in ([1, 2, 3], [4], [5, 6]))
+    assert {threads for _, threads in found} == {1}
+    results = [result for chunk, _ in found for result in chunk]
+    assert [result.number for result in results] == [0, 1, 2, 0, 0, 1]
+    for result, seed in zip(results, range(1, 7), strict=True):
+        assert result.finished and len(result.history.epoch) == 2
+        assert same_bits(
+            result.model.get_weights(), alone(lambda seed=seed: net(seed=seed), {"epochs": 2}).get_weights()
+        )
+
+
+def test_results_can_be_copied_and_pickled():
+    results = fit_many([net(seed=1), net(optimizer=SGD(1e30))], X, Y, epochs=2)
+    for same in (copy.deepcopy(results), pickle.loads(pickle.dumps(results))):
+        assert repr(same) == repr(results) and same.failed == [1] and str(same[1].error) == str(results[1].error)
+        assert same_bits(same[0].model.get_weights(), results[0].model.get_weights())
+        assert same[0].history.history == results[0].history.history
