@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -135,9 +136,9 @@ class Many:
 
     def drawn(self, models):
         """The models, as long as there is time."""
-        models = iter(models)
+        own, models = not isinstance(models, (list, tuple)), iter(models)  # whether the user's code gives them
         while time.perf_counter() < self.deadline:
-            with self.hold.pause(force=True):  # as this is the user's code
+            with self.hold.pause(force=True) if own else nullcontext():
                 item = next(models, self)
             if item is self:
                 return
@@ -153,8 +154,7 @@ class Many:
             self.end(result, history, error)
 
         try:
-            with self.hold.pause(force=True):
-                result.model, options = self.made(number, item)
+            result.model, options = self.made(number, item)
             options = self.options_of(result.model, options)
             steps = result.model._fitting(**options)
             chosen = options.get("chosen", (None, None))[0]
@@ -170,7 +170,10 @@ class Many:
     def made(self, number, item):
         """The model of an item, and the arguments that it is trained with."""
         task = item if isinstance(item, Task) else Task(item)
-        model = task.model if isinstance(task.model, Sequential) else task.model()
+        model = task.model
+        if not isinstance(model, Sequential):
+            with self.hold.pause(force=True):
+                model = model()
         if not isinstance(model, Sequential):
             raise TypeError(f"a model must be a Sequential, got {type(model).__name__}")
         first = self.seen.setdefault(model, number)

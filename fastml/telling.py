@@ -17,10 +17,11 @@ def told(function):
     Arguments that mean one of its own under another name, see `SAME`, are taken.
     """
     parameters = inspect.signature(function).parameters
+    names = frozenset(parameters)
 
     @functools.wraps(function)
     def call(*args, **options):
-        if not options.keys() <= parameters.keys():
+        if options and not names.issuperset(options):
             made = type(args[0]) if function.__name__ == "__init__" else None
             others = inspect.signature(made).parameters if made else {}
             options = translated(made.__name__ if made else function.__name__, options, parameters, others)

@@ -81,9 +81,12 @@ class Program(NamedTuple):
     def initialize(self, buffers, seed):
         """Writes start values into the parameters."""
         streams = Streams(seed, [p.size if p.role == "weight" else 0 for p in self.parameters])
-        for position, parameter in enumerate(self.parameters):
-            with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):
+            for position, parameter in enumerate(self.parameters):
                 parameter.view(buffers.params)[...] = parameter.initializer(streams[position], parameter.shape)
+        if np.isfinite(buffers.params).all():
+            return
+        for parameter in self.parameters:
             if not np.isfinite(parameter.view(buffers.params)).all():
                 which = {"W": "kernel_initializer", "b": "bias_initializer"}.get(parameter.name, parameter.name)
                 raise ValueError(f"{which} of layer {parameter.layer} gives values beyond {buffers.params.dtype}")

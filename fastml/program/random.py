@@ -48,7 +48,7 @@ def check_seed(seed):
 
 
 MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
-WEYL = 0x9E3779B9, 0xBB67AE85
+WEYL = np.arange(10, dtype=np.uint64).reshape(10, 1, 1) * np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)  # by round
 HALF = np.uint64(32)
 
 
@@ -61,8 +61,8 @@ def philox(seed, index, step, epoch, stream):
     index = np.asarray(index, dtype=np.uint64)
     even, odd = np.empty((2, index.size), np.uint64), np.empty((2, index.size), np.uint64)
     even[0], odd[0], even[1], odd[1] = index.ravel() & LOW, int(step) & LOW, int(epoch) & LOW, np.ravel(stream)
-    keys = [[(word + k * weyl) & 0xFFFFFFFF for word, weyl in zip(halves(seed), WEYL, strict=True)] for k in range(10)]
-    for key in np.array(keys, np.uint64).reshape(10, 2, 1):
+    start = np.array(halves(seed), np.uint64).reshape(2, 1)
+    for key in (start + WEYL) & LOW:
         product = even * MULTIPLIERS
         even = (product >> HALF)[::-1] ^ odd
         even ^= key
