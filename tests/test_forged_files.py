@@ -237,7 +237,7 @@ def test_a_file_is_loaded_without_drawing_start_values(tmp_path, monkeypatch):
     """They took most of the time, and would let a file ask for more than its size: orthogonal ones are cubic."""
     path = tmp_path / "m.safetensors"
     model = make_file(path)
-    monkeypatch.setattr("fastml.program.program.Stream", None)
+    monkeypatch.setattr("fastml.program.program.Streams", None)
     assert same_bits(fastml.load(path).get_weights(), model.get_weights())
 
 

@@ -1,5 +1,6 @@
 """Hooks of callbacks before epochs and around steps and validation, and the arguments of fit that go by epochs."""
 
+import copy
 import math
 
 import numpy as np
@@ -430,3 +431,26 @@ def test_weights_alone_cannot_be_resumed(tmp_path):
         make_model(optimizer="adam").fit(X, Y, verbose=0, callbacks=[only], resume=True)
     with pytest.raises(ValueError, match="no training that could be resumed"):
         make_model(optimizer="adam").fit(X, Y, verbose=0, callbacks=[only], resume=path)
+
+
+@pytest.mark.parametrize("hook", [hook for hook in HOOKS if "test" not in hook])
+def test_a_callback_may_raise_stop_iteration(hook):
+    """As an iterator of its own may do: what comes out is what went in, and the model can be trained again."""
+    seen = []
+
+    class Own(Callback):
+        def on_exception(self, exception):
+            seen.append(type(exception))
+
+    def raising(self, *arguments):
+        next(iter(()))
+
+    setattr(Own, hook, raising)
+    model = fastml.Sequential([fastml.Dense(2)], seed=1)
+    model.compile()
+    x = np.ones((8, 3))
+    with pytest.raises(StopIteration):
+        model.fit(x, x[:, :2], 4, epochs=2, verbose=0, callbacks=[Own()])
+    assert seen in ([], [StopIteration])
+    results = fastml.fit_many([fastml.Task(copy.deepcopy(model), callbacks=[Own()]), model], x, x[:, :2])
+    assert results.failed == [0] and isinstance(results[0].error, StopIteration) and results.finished == [1]

@@ -6,6 +6,7 @@ import warnings
 from contextlib import nullcontext
 
 from fastml.callback import BEGIN, END, Limit, call, watches
+from fastml.training.run import unwrapped
 from fastml.training.snapshots import Snapshot
 
 
@@ -210,7 +211,7 @@ def train(run, epochs, callbacks, hold, resumed=None, **loop):
         warnings.warn(str(error), RuntimeWarning, stacklevel=2)
         logs = loop.logs
     except BaseException as error:
-        loop.end_early(error)
+        loop.end_early(unwrapped(error))
         raise
     finally:
         run.loop = None  # or the data would wait for the garbage collector

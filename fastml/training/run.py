@@ -248,6 +248,12 @@ class TrainingRun(Run):
         return touched
 
 
+def unwrapped(error):
+    """An error of the user's code as that has raised it: of a StopIteration, generators make a RuntimeError."""
+    wrapped = isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)
+    return error.__cause__ if wrapped else error
+
+
 _here = threading.local()
 
 
@@ -277,3 +283,8 @@ def completed(training):
                 run, stop = next(training)
     except StopIteration as end:
         return end.value
+    except RuntimeError as error:
+        found = unwrapped(error)
+        if found is error:
+            raise
+    raise found

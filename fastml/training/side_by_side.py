@@ -3,6 +3,7 @@
 import time
 
 from fastml.program.crew import Crew
+from fastml.training.run import unwrapped
 
 AHEAD = 4  # trainings under way for each thread, so that there is always one whose next chunk waits
 NAP = 2e-4  # seconds between two looks at workers where there is nothing else to do
@@ -26,7 +27,7 @@ class Training:
         except StopIteration as end:
             self.ended(end.value, None)
         except BaseException as raised:
-            self.ended(None, raised)
+            self.ended(None, unwrapped(raised))
             if isinstance(raised, KeyboardInterrupt) and raised is not error:
                 raise
         return False
