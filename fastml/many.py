@@ -116,11 +116,11 @@ class Many:
 
     def train(self, models, threads, progress):
         """Trains all models; returns the KeyboardInterrupt that has ended it, if one has."""
-        with hold_interrupts() as self.hold, self.hold.deferring(), num_threads(threads):
+        with hold_interrupts() as self.hold, self.hold.holding_alone(), num_threads(threads):
 
             def look():
                 progress.update(self.done, self.rows)
-                self.hold.settle()
+                self.hold.check()
 
             try:
                 with SideBySide(threads, look) as side:
@@ -138,7 +138,7 @@ class Many:
         """The models, as long as there is time."""
         own, models = not isinstance(models, (list, tuple)), iter(models)  # whether the user's code gives them
         while time.perf_counter() < self.deadline:
-            with self.hold.pause(force=True) if own else nullcontext():
+            with self.hold.pause() if own else nullcontext():
                 item = next(models, self)
             if item is self:
                 return
@@ -172,7 +172,7 @@ class Many:
         task = item if isinstance(item, Task) else Task(item)
         model = task.model
         if not isinstance(model, Sequential):
-            with self.hold.pause(force=True):
+            with self.hold.pause():
                 model = model()
         if not isinstance(model, Sequential):
             raise TypeError(f"a model must be a Sequential, got {type(model).__name__}")
@@ -205,7 +205,7 @@ class Many:
             result.error = numbered(error, result.number)
         if self.then is not None and (result.finished or result.error is not None):
             try:
-                with self.hold.pause(force=True):
+                with self.hold.pause():
                     result.value = self.then(result)
             except Exception as error:
                 result.error = numbered(error, result.number)

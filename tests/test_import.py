@@ -23,7 +23,7 @@ def test_importing_the_package_or_the_command_imports_no_library(module):
 
 # What needs more than the core, and of which libraries; the commands that need nothing more have tests of their own.
 WITH_EXTRAS = {"commands", "plots", "reading", "series", "sklearn", "tables"}
-EXTRAS = {"matplotlib", "narwhals", "pandas", "polars", "scipy", "sklearn"}
+EXTRAS = {"joblib", "matplotlib", "narwhals", "pandas", "polars", "scipy", "sklearn"}
 
 
 def test_every_module_can_be_the_first():

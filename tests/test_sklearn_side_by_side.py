@@ -155,3 +155,29 @@ def test_ctrl_c_ends_all(taken):
 def test_warnings_are_as_ever():
     with side_by_side(), pytest.warns(ConvergenceWarning, match="has not converged in max_iter=5"):
         cross_validate(REGRESSOR, X, Y, cv=2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent to this process")
+def test_a_signal_ends_all_after_some_have_ended(taken):
+    """What a handler raises is no error of a single training, whatever came before."""
+
+    class Alarm(Exception):
+        pass
+
+    def ring(number, frame):
+        raise Alarm
+
+    long = clone(REGRESSOR).set_params(max_iter=10**7, tol=0, n_iter_no_change=10**7)
+    search = GridSearchCV(long, [{"max_iter": [2]}, {"alpha": [0.1]}], cv=3, refit=False)
+    before = signal.signal(signal.SIGTERM, ring)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        with side_by_side(), warnings.catch_warnings(), pytest.raises(Alarm):
+            warnings.simplefilter("ignore")
+            search.fit(X, Y)
+        assert signal.getsignal(signal.SIGTERM) is ring
+    finally:
+        timer.join()
+        signal.signal(signal.SIGTERM, before)
+    assert threading.active_count() == threads_without_tasks()

@@ -26,7 +26,7 @@ class HeldSignals:
     def __init__(self, every):
         self.every, self.thread = every, get_ident()
         self.holding, self.handlers, self.held = True, {}, {}  # by number of the signal
-        self.deferred = False  # whether only `settle` calls handlers
+        self.alone = False  # whether blocks within this one leave signals to it
 
     def install(self):
         """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
@@ -51,36 +51,28 @@ class HeldSignals:
 
     def check(self):
         """Calls the handlers of the signals that were kept, all of them, and raises what they do."""
-        if not self.deferred:
-            self.settle()
-
-    def settle(self):
-        """`check`, also where that is deferred."""
         if self.held:
             number, frame = self.held.popitem()
             try:
                 self.handlers[number](number, frame)
             finally:
-                self.settle()
+                self.check()
 
     @contextmanager
-    def deferring(self):
-        """Has blocks within this one leave signals to it: they count where it calls `settle`, or pauses by force."""
-        before, self.deferred = self.deferred, True
+    def holding_alone(self):
+        """Has blocks within this one leave signals to it, also those that outlive it: there, nothing is checked."""
+        before, self.alone = self.alone, True
         try:
             yield
         finally:
-            self.deferred = before
+            self.alone = before
 
     @contextmanager
-    def pause(self, force=False):
+    def pause(self):
         """Lets signals count at once, as in code of the user's, which may take its time."""
-        if self.deferred and not force:
-            yield
-            return
         self.holding = False
         try:
-            self.settle()
+            self.check()
             yield
         finally:
             self.holding = True
@@ -94,7 +86,7 @@ class HeldSignals:
                 if getsignal(number) == self.keep:
                     signal.signal(number, handler)
         finally:  # what is not put back, as one of them has raised, passes signals on
-            self.settle()
+            self.check()
 
 
 class NothingHeld:
@@ -105,13 +97,11 @@ class NothingHeld:
     def check(self):
         pass
 
-    settle = check
-
     @contextmanager
-    def pause(self, force=False):
+    def pause(self):
         yield
 
-    deferring = pause
+    holding_alone = pause
 
 
 @contextmanager
@@ -128,6 +118,9 @@ def hold_interrupts(every=False):
         return
     outer = getattr(getsignal(signal.SIGINT), "__self__", None)
     if isinstance(outer, HeldSignals) and outer.here:  # this block is within another, whose signals count here as well
+        if outer.alone:
+            yield NothingHeld()
+            return
         yield outer
         outer.check()
         return

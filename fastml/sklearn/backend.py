@@ -86,11 +86,11 @@ class SideBySideBackend(ParallelBackendBase):
 
     def retrieve_result(self, task, timeout=None):
         """Goes on with all tasks until this one is over; returns its result, or raises its error."""
-        with hold_interrupts() as hold, hold.deferring():
+        with hold_interrupts() as hold, hold.holding_alone():
             if self.side is None:
                 self.side = SideBySide(get_num_threads(), lambda: None)
                 self.side.__enter__()
-            self.side.look = hold.settle
+            self.side.look = hold.check
             while not task.over:
                 if time.perf_counter() >= self.deadline:
                     self.side.refusal = late
