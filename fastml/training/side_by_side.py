@@ -6,6 +6,7 @@ from fastml.program.crew import Crew
 from fastml.training.run import unwrapped
 
 AHEAD = 4  # trainings under way for each thread, so that there is always one whose next chunk waits
+LONG = 5e-3  # seconds of a chunk, from which on no more than two wait for a worker, as at the end the others have none
 NAP = 2e-4  # seconds between two looks at workers where there is nothing else to do
 
 
@@ -52,6 +53,7 @@ class SideBySide:
         self.waiting = []  # those whose next chunk nobody runs yet
         self.under_way = 0
         self.tick = None  # seconds, once a chunk has told
+        self.latest = 0.0  # seconds that the latest chunk took
         self.refusal = None  # a function that gives an error, with which trainings are to end rather than go on
 
     def __enter__(self):
@@ -107,7 +109,8 @@ class SideBySide:
         idle = True
         for line in self.crew.lines:
             for training, ticks in line.done():
-                training.run.spent, idle = (ticks * self.tick, 0), False
+                self.latest, idle = ticks * self.tick, False
+                training.run.spent = self.latest, 0
                 self.go_on(training)
         self.hand_out()
         if self.waiting and idle:
@@ -124,8 +127,9 @@ class SideBySide:
 
     def hand_out(self):
         """Gives waiting chunks to the workers."""
+        most = 2 if self.latest > LONG else AHEAD
         for line in self.crew.lines if self.tick else ():
-            while self.waiting and len(line.waiting) < AHEAD:
+            while self.waiting and len(line.waiting) < most:
                 training = self.waiting.pop(0)
                 if not self.post(line, training):
                     self.waiting.append(training)
@@ -153,7 +157,7 @@ class SideBySide:
         seconds = time.perf_counter() - start
         ((_, ticks),) = own.done()
         self.tick = self.tick or seconds / max(1, ticks)
-        training.run.spent = seconds, 0
+        self.latest, training.run.spent = seconds, (seconds, 0)
         return self.go_on(training)
 
     def go_on_in_turn(self, training):
