@@ -13,6 +13,7 @@ from fastml.callbacks import (
 )
 from fastml.data.tables import TableEncoder
 from fastml.datasets import load_digits
+from fastml.ensemble import Ensemble
 from fastml.files.saving import ModelFileError
 from fastml.files.writers import CSVLogger, ModelCheckpoint, TensorBoard
 from fastml.gradients import GradientCheck, gradient_check
@@ -71,6 +72,7 @@ __all__ = [
     "Callback",
     "CSVLogger",
     "DivergenceError",
+    "Ensemble",
     "EarlyStopping",
     "GradientCheck",
     "History",

@@ -3,6 +3,7 @@
 import os
 import warnings
 
+from fastml.ensemble import Ensemble
 from fastml.files import saving
 from fastml.sequential import Sequential
 
@@ -29,14 +30,14 @@ def checked_objects(custom_objects):
 
 
 def load(path: str | os.PathLike, custom_objects: dict | None = None):
-    """The model that `Sequential.save` wrote, or the estimator that its own `save` did.
+    """The model that `Sequential.save` wrote, or the `Ensemble` or estimator that its own `save` did.
 
     custom_objects : functions and classes of your own that it has, by the names under which `save` told them.
 
     Raises `ModelFileError`, a ValueError, where the file is none; ImportError for an estimator without scikit-learn.
     Nothing in a file is executed: it holds numbers, and names of fastml's own classes.
     """
-    return saving.load(path, Sequential, estimator_of, checked_objects(custom_objects))
+    return saving.load(path, Sequential, estimator_of, checked_objects(custom_objects), Ensemble)
 
 
 def load_predictor(path: str | os.PathLike, custom_objects: dict | None = None):
@@ -44,9 +45,9 @@ def load_predictor(path: str | os.PathLike, custom_objects: dict | None = None):
 
     It has `predict`, `predict_one`, and of a classifier `predict_proba` and `predict_proba_one`, with the same answers;
     see `fastml.trained.TrainedModel`. The file is checked as `load` does, which also says what `custom_objects` are.
-    Of a file that `Sequential.save` wrote it is the Sequential. Raises `ModelFileError` where the file is none.
+    Of a file of a Sequential or an Ensemble it is that. Raises `ModelFileError` where the file is none.
     """
-    return saving.load(path, Sequential, trained_of, checked_objects(custom_objects))
+    return saving.load(path, Sequential, trained_of, checked_objects(custom_objects), Ensemble)
 
 
 def read_table(path: str | os.PathLike, **how):

@@ -244,12 +244,12 @@ def weights_of(model, x):
     return count
 
 
-def numbered(error, number):
+def numbered(error, number, what="model"):
     """The error, whose message names the model."""
     if error.args and isinstance(error.args[0], str):
-        error.args = f"model {number}: {error.args[0]}", *error.args[1:]
+        error.args = f"{what} {number}: {error.args[0]}", *error.args[1:]
     else:
-        error.args = f"model {number}", *error.args
+        error.args = f"{what} {number}", *error.args
     return error
 
 

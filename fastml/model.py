@@ -42,6 +42,11 @@ class BaseModel:
                 layer._join(self, names)
             names.append(layer.name)
 
+    @property
+    def _takes(self):
+        """The dtype in which rows best come: double where something far from 0 is subtracted before they are cast."""
+        return np.dtype(np.float64 if self._engine.shift is not None else self.dtype)
+
     def build(self, input_dim: int | tuple[None, int] | None = None) -> None:
         """Makes the start values of the weights, for data of this width, or of Keras's shape (None, width)."""
         if isinstance(input_dim, (tuple, list)) and len(input_dim) == 2:  # rows, which do not matter, and features

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastml.data.gaps import FLOATS, filled, plain_matrix
 from fastml.data.rows import row_values
+from fastml.ensemble import Ensemble
 from fastml.program.threads import num_threads
 
 BLOCK = 2**22  # numbers of a sparse matrix that are made dense at a time
@@ -18,7 +19,7 @@ class TrainedModel:
 
     Attributes
     ----------
-    network : Sequential
+    network : Sequential or Ensemble
     encoder_ : TableEncoder or None
         What makes numbers of a table; None where the rows are numbers already.
     feature_names_in_ : array of str or None
@@ -59,19 +60,37 @@ class TrainedModel:
 
     def outputs(self, X):
         """The network's outputs (rows, units) for a matrix of numbers; a sparse one is made dense in blocks."""
+        return self._in_blocks(self.network.predict, X)
+
+    def spread(self, X):
+        """The standard deviation of what the networks of an ensemble predict for the rows of X; see `spread_of`."""
+        return self.spread_of(self.matrix(X))
+
+    def spread_of(self, X):
+        """The same for a matrix of numbers: (rows,) or (rows, outputs), of a classifier (rows, classes)."""
+        if not isinstance(self.network, Ensemble):
+            raise ValueError("spread needs an ensemble, but there is a single network")
+        return self._spread(self._in_blocks(self.network.spread, X))
+
+    def _spread(self, outputs):
+        """The standard deviation of what the outputs stand for, of that of the outputs."""
+        raise NotImplementedError
+
+    def _in_blocks(self, function, X):
+        """What a function gives for the rows of a matrix of numbers; a sparse one is made dense in blocks."""
         parts = [X]
         if hasattr(X, "tocsr"):
             X, height = X.tocsr(), max(1, BLOCK // max(1, X.shape[1]))
             parts = (X[start : start + height].toarray() for start in range(0, X.shape[0], height))
         with num_threads(self.n_threads):
-            found = [self.network.predict(np.ascontiguousarray(part)) for part in parts]
+            found = [function(np.ascontiguousarray(part)) for part in parts]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def output_of(self, row):
         """The network's outputs (1, units) for one row, as `predict_one` takes it."""
         x = self.numbers_of(row) if self.encoder_ is None else self.encoder_.transform_one(row)
         network = self.network
-        dtype = np.float64 if network._engine.shift is not None else network.dtype
+        dtype = network._takes
         if x.dtype != dtype:
             with np.errstate(over="ignore"):
                 cast = x.astype(dtype)
@@ -116,6 +135,11 @@ class TrainedClassifier(TrainedModel):
             return np.ones_like(outputs)
         return np.hstack([1 - outputs, outputs]) if self.kind == "binary" else outputs
 
+    def _spread(self, outputs):
+        if len(self.classes_) == 1:
+            return np.zeros_like(outputs)
+        return np.hstack([outputs, outputs]) if self.kind == "binary" else outputs
+
     def decode(self, outputs):
         """Labels (rows,), or 0 and 1 (rows, labels)."""
         if self.kind == "multilabel":
@@ -126,15 +150,19 @@ class TrainedClassifier(TrainedModel):
 
 
 class TrainedRegressor(TrainedModel):
-    """What predicts of a regressor. Targets are ``mean + spread · outputs``, or the outputs where these are None."""
+    """What predicts of a regressor. Targets are ``mean + scale · outputs``, or the outputs where these are None."""
 
-    def __init__(self, mean, spread, *others, **named):
+    def __init__(self, mean, scale, *others, **named):
         super().__init__(*others, **named)
-        self.mean, self.spread = mean, spread
+        self.mean, self.scale = mean, scale
 
     def decode(self, outputs):
         """Numbers (rows,), or (rows, outputs) where there are several."""
         if self.mean is not None:
             with np.errstate(over="ignore", invalid="ignore"):
-                outputs = self.mean + self.spread * outputs.astype(np.float64)
+                outputs = self.mean + self.scale * outputs.astype(np.float64)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def _spread(self, outputs):
+        outputs = outputs if self.mean is None else self.scale * outputs.astype(np.float64)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs

@@ -15,10 +15,17 @@ ESTIMATORS = [
     MLPClassifier(solver="lbfgs", hidden_layer_sizes=(8,), max_iter=30, normalization=None),
     MLPRegressor(solver="rprop", loss="huber", normalize_y=False, n_threads=1),
     MLPRegressor(solver="lbfgs", max_iter=50, normalization="minmax"),
+    MLPClassifier(n_ensemble=2),
+    MLPRegressor(n_ensemble=2),
+    MLPClassifier(learning_rate_init=0.01, n_ensemble=2, bootstrap=True),
+    MLPRegressor(learning_rate_init=0.01, n_ensemble=2, bootstrap=True, early_stopping=True),
 ]
+DRAWN = "rows are drawn, and the check shuffles them: not the same bits, as of scikit-learn's own forests"
 
 
 @pytest.mark.filterwarnings("default")
 @parametrize_with_checks(ESTIMATORS)
 def test_estimator_checks(estimator, check):
+    if estimator.bootstrap and check.func.__name__.startswith("check_sample_weight_equivalence"):
+        pytest.skip(DRAWN)
     check(estimator)

@@ -69,9 +69,9 @@ def last_loss(training):
 
 
 def check_count(layers):
-    """ValueError for more layers than a model has."""
+    """ValueError for more layers than a model has, or more models than an ensemble."""
     if not isinstance(layers, list) or len(layers) > MOST_LAYERS:
-        raise ValueError(f"layers must be a list of at most {MOST_LAYERS}")
+        raise ValueError(f"layers or models must be a list of at most {MOST_LAYERS}")
 
 
 def expected_tensors(layers, width, optimizer):

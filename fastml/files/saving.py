@@ -3,7 +3,8 @@
 The metadata has ``format`` "fastml", ``description``, a JSON text, and ``sha256``, of that text and all tensors. These
 are ``weights.<layer>.<name>``, and with the optimizer ``optimizer.<k>.<layer>.<name>``, its k-th state of a weight.
 An estimator of `fastml.sklearn` adds itself to the description: parameters, preprocessing, classes. A model in training
-adds how far that is, as ``resume`` (see `fastml.training.state`).
+adds how far that is, as ``resume`` (see `fastml.training.state`). An ensemble has a list ``models`` of descriptions;
+the tensors of each have its number and a dot before their names.
 VERSION counts changes that an older fastml could not read; older versions stay readable.
 """
 
@@ -35,7 +36,7 @@ from fastml.program.compiled import DTYPES
 from fastml.training.state import CALLBACK, captured
 from fastml.version import __version__
 
-VERSION = 1
+VERSION, ALONE = 2, 1  # the first with ensembles; models alone are still written as the one before
 FORMAT = "fastml"
 FOREIGN = (".keras", ".h5", ".hdf5", ".pb", ".tf", ".tflite", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".json", ".yaml")
 FOREIGN += (
@@ -64,8 +65,7 @@ def save(model, path, include_optimizer, estimator=None):
     """Writes a built model to a file, with the description of its estimator, or leaves what was there."""
     check_suffix(path, "path")
     custom = {}
-    with model._rest.visit():
-        text, tensors = contents(model, include_optimizer, estimator, custom)
+    text, tensors = contents(model, include_optimizer, estimator, custom)
     if custom:
         names = ", ".join(f"{name!r}: …" for name in custom)
         warnings.warn(
@@ -88,15 +88,37 @@ def check_suffix(path, argument):
 
 
 def contents(model, include_optimizer, estimator, custom):
-    """The description of a model, a text, and copies of its tensors, as they are at this moment.
+    """The description of a model or an ensemble, a text, and copies of its tensors, as they are at this moment.
 
     Users' functions and classes are put into the dict `custom`.
     """
+    if hasattr(model, "models"):
+        description, tensors = {"version": VERSION, "fastml": __version__, "models": []}, {}
+        for number, member in enumerate(model.models):
+            described, own = description_of(member, include_optimizer, custom)
+            description["models"].append(described)
+            tensors |= {f"{number}.{name}": array for name, array in own.items()}
+    else:
+        description, tensors = description_of(model, include_optimizer, custom)
+    if estimator:
+        description["estimator"] = estimator
+    return json.dumps(description, allow_nan=False), tensors
+
+
+def description_of(model, include_optimizer, custom):
+    """The description of a model, a dict, and copies of its tensors."""
+    with model._rest.visit():
+        description, tensors = described(model, include_optimizer, custom)
+        return description, {name: array.copy() for name, array in tensors.items()}
+
+
+def described(model, include_optimizer, custom):
+    """The description of a model, a dict, and its tensors."""
     engine = model._engine
     epochs, updates, loss = engine.progress()
     tensors = {f"weights.{name}": array for name, array in zip(engine.names(), engine.weights(), strict=True)}
     description = {
-        "version": VERSION,
+        "version": ALONE,
         "fastml": __version__,
         "dtype": model.dtype,
         "seed": model.seed,
@@ -116,14 +138,11 @@ def contents(model, include_optimizer, estimator, custom):
     if model.loss and include_optimizer:
         tensors |= within_bounds(states(engine), model.optimizer)
         description["training"] = {"updates": updates, "loss": loss if math.isfinite(loss) else None}
-    if estimator:
-        description["estimator"] = estimator
     run = engine.run
     if run and run.loop and run.loop.complete and include_optimizer and not run.loop.refill:
         description["resume"] = captured(model, run, remembered := {})
         tensors |= remembered
-    text = json.dumps(description, allow_nan=False)
-    return text, {name: array.copy() for name, array in tensors.items()}
+    return description, tensors
 
 
 def states(engine):
@@ -155,16 +174,16 @@ def digest(text, tensors):
     return summed.hexdigest()
 
 
-def load(path, sequential, estimator=None, custom=None):
+def load(path, sequential, estimator=None, custom=None, ensemble=None):
     """The model in a file, an instance of `sequential`, or what `estimator` makes of it and an estimator's description.
 
-    Without such a function, a file of an estimator is refused. custom : users' functions and classes by name, which
-    `estimator` takes as well.
+    Without such a function, a file of an estimator is refused, and so is one of several models without an `ensemble`,
+    which makes one of a list of them. custom : users' functions and classes by name, which `estimator` takes as well.
     """
-    return made(path, *read(path), sequential, estimator, custom)[0]
+    return made(path, *read(path), sequential, estimator, custom, ensemble)[0]
 
 
-def made(path, text, tensors, sequential, estimator=None, custom=None):
+def made(path, text, tensors, sequential, estimator=None, custom=None, ensemble=None):
     """What `load` gives, of the content of a file, and the description."""
     try:
         description = parse(text, sum(array.size for array in tensors.values()))
@@ -173,7 +192,12 @@ def made(path, text, tensors, sequential, estimator=None, custom=None):
             described = description.get("estimator")
             if described is not None and estimator is None:
                 raise ModelFileError(f"{path} holds an estimator, not a model alone: use fastml.load")
-            model = rebuilt(description, tensors, sequential, custom)
+            if "models" in description:
+                if ensemble is None:
+                    raise ModelFileError(f"{path} holds an ensemble, not a model alone: use fastml.load")
+                model = ensemble(members(description["models"], tensors, sequential, custom))
+            else:
+                model = rebuilt(description, tensors, sequential, custom)
             return (model if described is None else estimator(described, model, custom)), description
         writer = str(description["fastml"])[:40]
     except ModelFileError:
@@ -218,6 +242,19 @@ def read(path):
 def shortened(text):
     """A text that may hold whatever was in a file, as one that fits on a screen."""
     return text if len(text) <= 300 else f"{text[:300]} …"
+
+
+def members(descriptions, tensors, sequential, custom):
+    """The models of an ensemble, of their descriptions and all their tensors."""
+    check_count(descriptions)
+    own = {str(number): {} for number in range(len(descriptions))}
+    for name, array in tensors.items():
+        number, _, rest = name.partition(".")
+        if number not in own:
+            raise ValueError(f"tensor {name} is of none of {len(own)} models")
+        own[number][rest] = array
+    check_width(sum(count(description, "input_dim") for description in descriptions), tensors)
+    return [rebuilt(*pair, sequential, custom) for pair in zip(descriptions, own.values(), strict=True)]
 
 
 def rebuilt(description, tensors, sequential, custom=None):

@@ -5,8 +5,6 @@ from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastml.data.arrays import check_unmasked
@@ -14,30 +12,29 @@ from fastml.data.gaps import filled
 from fastml.data.row_weights import as_row_weights
 from fastml.files import saving
 from fastml.program.threads import num_threads
-from fastml.sklearn.chunks import Step, assumed_of, begin
+from fastml.sklearn.chunks import Step, assumed_of
 from fastml.sklearn.constraints import CONSTRAINTS
-from fastml.sklearn.epochs import Epochs
 from fastml.sklearn.files import describe_estimator
 from fastml.sklearn.fitted import Fitted
-from fastml.sklearn.folds import Folds, epochs_by_folds
-from fastml.sklearn.growth import begin_table
+from fastml.sklearn.folds import epochs_by_folds
 from fastml.sklearn.inputs import checked_rows
 from fastml.sklearn.labels import check_present
-from fastml.sklearn.lbfgs import minimize_loss
 from fastml.sklearn.medians import begin_medians, known_medians, learn_medians
-from fastml.sklearn.network import activation_of, make_model, make_optimizer, plain_weights
-from fastml.sklearn.stopping import Patience
-from fastml.sklearn.validation import Score, split_off
+from fastml.sklearn.members import Members
+from fastml.sklearn.network import activation_of
+from fastml.sklearn.trainer import Trainer
+from fastml.sklearn.validation import split_off
 from fastml.sklearn.wide import dense
-from fastml.training.run import completed
+from fastml.training.fitting import deadline_of
+from fastml.training.run import completed, completes_here
 
-BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
+ATTRIBUTES = "model_", "about_", "estimators_", "oob_score_", "oob_prediction_", "oob_decision_function_"  # of a fit
 STATISTICS = (  # which go with the network
     "_inputs", "_targets", "_target_mean", "_target_spread", "encoder_", "_medians", "_middle",
 )  # fmt: skip
 
 
-class BaseMLP(Fitted, BaseEstimator):
+class BaseMLP(Fitted, Trainer, BaseEstimator):
     """The parameters and the training of both estimators. A subclass says what targets become, and outputs."""
 
     _parameter_constraints = CONSTRAINTS
@@ -63,67 +60,64 @@ class BaseMLP(Fitted, BaseEstimator):
         check_is_fitted(self)
         saving.save(self.model_, path, include_optimizer, describe_estimator(self))
 
-    @property
-    def coefs_(self):
-        """Weights of each layer, from inputs as they come to outputs as they leave: normalizations are folded in."""
-        return self._plain()[0]
-
-    @property
-    def intercepts_(self):
-        """Biases of each layer, beside `coefs_`."""
-        return self._plain()[1]
-
-    def _plain(self):
-        if "model_" not in vars(self):
-            raise AttributeError(f"this {type(self).__name__} has no weights before fit")
-        if self.encoder_ and self.encoder_.embeddings:
-            raise AttributeError("a network with embeddings is not one of plain layers: see model_.get_weights()")
-        return plain_weights(self.model_, *self._target_scale())
-
-    def _target_scale(self):
-        """Scale and shift from the network's outputs to targets, or nothing."""
-        return ()
-
     def _fit(self, *rows, **options):
         self._validate_params()
         with num_threads(self.n_threads):
-            return completed(self._fitting(*rows, **options))
+            told = completed(self._fitting(*rows, here=completes_here(), **options))
+        for each in told:
+            warnings.warn(*each, stacklevel=3)
+        return self
 
-    def _fitting(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False):
-        """The training by parameters that are valid, a generator as `fastml.training.run.completed` runs it."""
-        before, ready, step = dict(vars(self)), None, None
+    def _fitting(self, X, y, sample_weight=None, validation=(None, None, None), incremental=False, here=False):
+        """The training by parameters that are valid, a generator as `fastml.training.run.completed` runs it.
+
+        It returns what the user is to be told, a list of arguments of `warnings.warn`. Where nobody else is to run what
+        the generator gives, an ensemble is trained `here`, its members side by side.
+        """
+        before, step, begun, deadline = dict(vars(self)), None, False, deadline_of(self.time_limit)
         try:
-            *ready, step = self._prepare(X, y, sample_weight, validation, incremental, before)
+            rows, validation, fresh, step = self._prepare(X, y, sample_weight, validation, incremental, before)
+            if self.n_ensemble > 1:
+                members = Members(self, *rows, validation, fresh, deadline)
+                if here:
+                    members.train()
+                else:
+                    yield from members.generator()
+                return members.told_of_all()
+            arrays, begun = self._network(*rows, fresh, incremental), True
             if step:
                 step.take()
-            if self.solver == "lbfgs":
-                self._minimize(*ready[:3])
-            else:
-                yield from self._train(*ready, incremental)
+            told = yield from self._train(*arrays, validation, incremental, deadline)
+            return [told] if told else []
         except BaseException:
-            if ready is None or self.n_iter_ == 0:  # it was refused, or no epoch was complete: no trace is left
+            if not begun or self.n_iter_ == 0:  # it was refused, or no epoch was complete: no trace is left
                 kept = {} if step is None or step.undo() else {k: vars(self)[k] for k in STATISTICS if k in vars(self)}
                 vars(self).clear()
                 vars(self).update(before | kept)
             raise
-        return self
 
     def _prepare(self, X, y, sample_weight, validation, incremental, before):
-        """Checks all there is, and makes what the training needs: rows, targets, their weights, batch, validation.
+        """Checks all there is, and takes from it what stands before and behind the network.
 
-        And, where it goes on by `partial_fit`, the Step from the statistics `before`, the attributes, to those after.
+        Returns the rows to train on, as X, y and weights; those to validate with, or Folds, or None; whether the
+        network is to be a fresh one; and where it goes on by `partial_fit`, the Step from the statistics `before`, the
+        attributes, to those after.
         """
         if "model_" in vars(self) and "_inputs" not in vars(self):  # of an older version
             vars(self).update(assumed_of(self))
             before.update(vars(self))
         for name in ("_medians", "_middle"):  # which older versions had not
             vars(self).setdefault(name, None)
+        self._check_ensemble()
         fresh = not hasattr(self, "model_") or not (self.warm_start or incremental)
         folds = self._folds(X, y, sample_weight) if fresh and not incremental and validation[0] is None else None
         X, y = self._checked(X, y, fresh, learns=incremental and not fresh)
         weights = self._checked_weights(sample_weight, X, "sample_weight")
         y = self._take_targets(y, fresh, incremental)
         if folds:
+            validation = None
+        elif self.n_ensemble > 1 and validation[0] is None:  # each member splits off its own
+            self._check_validation(*validation)
             validation = None
         else:
             (X, y, weights), validation = self._split(X, y, weights, validation, incremental)
@@ -133,7 +127,7 @@ class BaseMLP(Fitted, BaseEstimator):
             name = " times ".join(name for name, value in given.items() if value is not None)
             raise ValueError(f"{name} is 0 for every row: the loss would be 0 / 0")
         if fresh:
-            for name in ("model_", "about_"):
+            for name in ATTRIBUTES:
                 vars(self).pop(name, None)
             self._start(y, weights, whole=not incremental)
         step, X = None, X if hasattr(X, "tocsr") else dense(X)
@@ -144,13 +138,17 @@ class BaseMLP(Fitted, BaseEstimator):
         X = self._filled(X)
         if validation:
             validation = (self._filled(validation[0]), *validation[1:])
-        targets, batch = self._encode(y), self._rows_of_batch(X.shape[0])
         if fresh:
-            self._make_model(X, weights, batch, whole=not incremental)
-        if fresh or not incremental:
-            self._compile(X.shape[0], batch)
-        self.n_iter_ = 0
-        return self._dense(X), targets, weights, batch, folds or validation, step
+            self._begin_inputs(X, weights, whole=not incremental)
+        return (X, y, weights), folds or validation, fresh, step
+
+    def _check_ensemble(self):
+        """ValueError for what an ensemble cannot be, or a single network."""
+        if self.n_ensemble == 1 and (self.bootstrap or self.oob_score):
+            name = "bootstrap" if self.bootstrap else "oob_score"
+            raise ValueError(f"{name}=True is for ensembles: it needs n_ensemble of 2 or more")
+        if self.oob_score and not self.bootstrap:
+            raise ValueError("oob_score=True needs bootstrap=True: else no network leaves out rows to be scored by")
 
     def _folds(self, X, y, weights):
         """The Folds by which few rows tell when to stop, or None."""
@@ -194,8 +192,7 @@ class BaseMLP(Fitted, BaseEstimator):
                 raise ValueError("X_val needs a solver that goes in steps; lbfgs takes all rows at once")
             return (X, y, weights), None
         if X_val is None:
-            if y_val is not None or weights_val is not None:
-                raise ValueError("y_val and sample_weight_val come with X_val, which is missing")
+            self._check_validation(X_val, y_val, weights_val)
             if not self.early_stopping:
                 return (X, y, weights), None
             if incremental:
@@ -209,6 +206,10 @@ class BaseMLP(Fitted, BaseEstimator):
         weights_val = self._checked_weights(weights_val, X_val, "sample_weight_val")
         return (X, y, weights), (X_val, y_val, weights_val)
 
+    def _check_validation(self, X_val, y_val, weights_val):
+        if X_val is None and (y_val is not None or weights_val is not None):
+            raise ValueError("y_val and sample_weight_val come with X_val, which is missing")
+
     def _strata(self, y):
         return None
 
@@ -218,69 +219,10 @@ class BaseMLP(Fitted, BaseEstimator):
 
     def _start(self, y, weights, whole):
         """Forgets an earlier training. Do the rows come as a `whole`, or will more follow?"""
-        self.n_iter_ = self.t_ = 0
-        self.loss_curve_, self.history_ = [], {}
-        self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = self.best_epoch_ = None
-        self._patience = Patience(self.tol, self.n_iter_no_change)
+        self._forget()
         self._aim, self._targets = self._make_aim(), None
         self._begin_targets(y, weights, whole)
         self.out_activation_ = activation_of(self._aim.link)
 
-    def _rows_of_batch(self, rows):
-        if self.solver == "lbfgs":
-            return rows
-        whole = self.solver == "rprop" or getattr(self.solver, "full_batch", False)
-        if self.batch_size == "auto":
-            return rows if whole else min(BATCH, rows)
-        if self.batch_size > rows:
-            warnings.warn(
-                f"batch_size {self.batch_size} is more than there are rows: all {rows} are a batch", stacklevel=7
-            )
-        return min(self.batch_size, rows)
-
     def _begin_targets(self, y, weights, whole):
         """Takes from y what targets are normalized by, if they are."""
-
-    def _make_model(self, x, weights, batch, whole):
-        mean = 1.0 if weights is None else weights.mean()
-        penalty = self.alpha / (batch * mean) if mean > 0 else 0.0
-        generator = check_random_state(self.random_state)
-        dtype = self._dtype(x)
-        self.model_ = make_model(self, self._aim, penalty, x.shape[1], dtype, generator)
-        self._inputs = None
-        if self.encoder_ is not None:
-            self._inputs = begin_table(self.encoder_, x.shape[0], whole, x)
-        elif self.normalization:
-            self._inputs = begin(self.normalization, x, weights, dtype, whole)
-            self.model_._engine.adapt(self._inputs.statistics(dtype))
-        self.n_layers_ = 2 + np.size(self.hidden_layer_sizes)
-
-    def _compile(self, rows, batch):
-        optimizer = "sgd"  # which lbfgs does not use
-        if self.solver != "lbfgs":
-            optimizer = make_optimizer(self, self._aim.factor, rows, -(-rows // batch))
-        self.model_.compile(optimizer, self._aim.loss)
-
-    def _train(self, x, targets, weights, batch, validation, incremental):
-        """Epochs until max_iter, or until there was no progress for long enough; a single one if `incremental`."""
-        options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
-        folds, most = None, 1 if incremental else self.max_iter
-        if isinstance(validation, Folds):
-            folds, validation, most = validation, None, validation.epochs
-        if validation:
-            X_val, y_val, weights_val = validation
-            options["validation_data"] = self._dense(X_val), self._encode(y_val), weights_val
-        epochs = Epochs(self, Score(self, *validation) if validation else None, folds)
-        ended = yield from epochs.run(x, targets, batch, most, **options)
-        if not (ended or incremental):
-            warnings.warn(
-                f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
-
-    def _minimize(self, x, targets, weights):
-        adapter = self.model_._adapter()
-        x, targets, weights = adapter.weighted(*adapter.rows(x, targets, weights))
-        stops = self.tol, self.max_iter, self.max_fun, self.verbose
-        self.n_iter_, self.loss_ = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)

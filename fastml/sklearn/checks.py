@@ -8,6 +8,7 @@ import numpy as np
 from fastml.data.encodings import check
 from fastml.data.running import SAMPLE, Running
 from fastml.data.tables import TableEncoder
+from fastml.ensemble import Ensemble
 from fastml.files.checks import LARGEST
 from fastml.layers import Activation, codes_of, method_of
 from fastml.loss import CustomLoss
@@ -33,15 +34,22 @@ def check_state(state, classifies, model):
     """Checks the attributes that an estimator, which classifies or not, has got from a file, and its network."""
     for name in (*NEEDED, *(("classes_", "_kind") if classifies else ("_target_mean", "_target_spread"))):
         check(name in state, f"the estimator has no {name}")
-    for name in ("n_features_in_", "n_outputs_", "n_layers_", "n_iter_", "t_"):
+    for name in ("n_features_in_", "n_outputs_", "n_layers_"):
         check(is_count(state[name]), f"{name} is {state[name]!r}")
-    check(model._engine.fitted, "the network has no statistics of the data")
-    check_columns(state, model)
-    check_aim(state, model)
+    for network in networks_of(model):
+        check(network._engine.fitted, "the network has no statistics of the data")
+        check_columns(state, network)
+        check_aim(state, network)
+    check(state.get("oob_score_") is None or is_number(state["oob_score_"]), "oob_score_ is no number")
     check_classes(state) if classifies else check_targets(state)
     right = state["out_activation_"] == activation_of(state["_aim"].link)
     check(right, f"out_activation_ is {state['out_activation_']!r}")
     check_progress(state)
+
+
+def networks_of(model):
+    """The networks of an Ensemble, or the only one."""
+    return model.models if isinstance(model, Ensemble) else [model]
 
 
 def is_count(value):
@@ -120,6 +128,8 @@ def check_targets(state):
 
 def check_progress(state):
     """What is known of the training: losses, scores, and how long to wait for better ones."""
+    for name in ("n_iter_", "t_"):
+        check(is_count(state[name]), f"{name} is {state[name]!r}")
     patience = state["_patience"]
     check(isinstance(patience, Patience), f"_patience is {patience!r}")
     check(is_number(patience.tol) and patience.tol >= 0, f"tol is {patience.tol!r}")
@@ -139,6 +149,12 @@ def check_progress(state):
 
 def check_statistics(state, model):
     """The statistics of the rows so far, from which `partial_fit` goes on: of the inputs and of the targets."""
+    for network in networks_of(model):
+        check_statistics_of(state, network)
+
+
+def check_statistics_of(state, model):
+    """The same, of one network."""
     encoder, inputs, targets = state["encoder_"], state["_inputs"], state["_targets"]
     method, mean, spread = method_of(model.layers), state.get("_target_mean"), state.get("_target_spread")
     if encoder:

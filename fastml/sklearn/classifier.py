@@ -52,6 +52,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         What early stopping goes by: any scorer, larger is better; None is accuracy.
     callbacks : list
         Callbacks of fastml, called after each epoch.
+    n_ensemble : int
+        Networks, the mean of whose probabilities counts. Each has its own start values, order of rows, and rows to stop
+        early by; they train side by side. `spread` tells how far they are apart. Not with `partial_fit`.
+    bootstrap : bool
+        Whether each of them trains on as many rows as there are, drawn with replacement.
+    oob_score : bool
+        Whether to score the rows by those networks that have not seen them, with bootstrap.
+    time_limit : float or None
+        Seconds after which `fit` ends with what it has; the networks of an ensemble that have not begun are left out.
     n_threads : int or None
         Threads to use; None is for as many as `fastml.set_num_threads` allows.
     dtype : "auto", "float32" or "float64"
@@ -59,8 +68,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    model_ : Sequential
-        The network.
+    model_ : Sequential or Ensemble
+        The network, or those of an ensemble.
+    estimators_ : list
+        Of an ensemble its members, estimators with a network each. Attributes that tell of its training are means over
+        them, and `n_iter_` that of the longest.
+    oob_score_ : float
+        The score, as of `score`, of the rows of X by those networks of an ensemble that have not seen them.
+    oob_decision_function_ : array (rows, classes)
+        Their probabilities for each row of X by those networks; NaN where there is none.
     encoder_ : TableEncoder or None
         What makes numbers of a table with text, dates or gaps, or of an array with gaps; then it also normalizes them.
     best_epoch_ : int or None
@@ -120,6 +136,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         normalization="standard",
         scoring=None,
         callbacks=None,
+        n_ensemble=1,
+        bootstrap=False,
+        oob_score=False,
+        time_limit=None,
         n_threads=None,
         dtype="auto",
     ):
@@ -227,6 +247,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _trained(self):
         return TrainedClassifier(self.classes_, self._kind, *self._parts())
+
+    def _out_of_bag(self, outputs):
+        self.oob_decision_function_ = self._trained().probabilities(outputs)
 
     def _score_of(self, predictions, y, weights):
         return accuracy_score(y, predictions, sample_weight=weights)

@@ -39,6 +39,10 @@ CONSTRAINTS = {
     "normalization": [StrOptions(set(Normalization.METHODS)), None],
     "scoring": [str, callable, None],
     "callbacks": [list, tuple, None],
+    "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+    "bootstrap": ["boolean"],
+    "oob_score": ["boolean"],
+    "time_limit": [Interval(Real, 0, None, closed="neither"), None],
     "n_threads": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
 }

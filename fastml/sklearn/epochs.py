@@ -25,7 +25,7 @@ class Epochs:
             estimator._patience.most = math.inf
         self.best = self.model.get_weights() if self.stops else None
         self.choice = Choice(score.margin if score else None, -estimator._patience.best)
-        self.ended = self.lost = False
+        self.ended = self.interrupted = self.lost = False
         self.flat = 0  # epochs in a row without a better score
         estimator.n_iter_ = 0
         if score and estimator.validation_scores_ is None:
@@ -47,8 +47,7 @@ class Epochs:
         except DivergenceError as error:
             self.diverged(error)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=8)
-            self.ended = True
+            self.ended = self.interrupted = True
         finally:
             history = {} if self.model.history is before else self.model.history.history  # where fit refused its data
             for loss in history.get("loss", ())[estimator.n_iter_ :]:  # Ctrl-C came before they were told
@@ -56,7 +55,7 @@ class Epochs:
             factor = estimator._aim.factor
             for name, values in history.items():
                 estimator.history_.setdefault(name, []).extend(factor * value for value in values)
-            if self.best is not None:
+            if self.best is not None and not self.unseen:
                 self.model.set_weights(self.best)
         if self.folds:
             estimator.best_epoch_, estimator.validation_scores_ = estimator.n_iter_, self.folds.scores
@@ -66,10 +65,15 @@ class Epochs:
         elif self.stops:
             self.check_scores()
             estimator.best_epoch_ = self.choice.epoch
-            estimator.best_validation_score_ = -estimator._patience.best
+            estimator.best_validation_score_ = None if self.unseen else -estimator._patience.best
         else:
             estimator.best_loss_ = estimator._patience.best
         return self.ended or (self.stops and self.flat > estimator._patience.most)
+
+    @property
+    def unseen(self):
+        """Whether the end has come, by time or Ctrl-C, before any epoch had a score: there is no best to go back to."""
+        return not self.choice.seen and math.isinf(self.estimator._patience.best) and not self.lost
 
     def note(self, loss):
         estimator = self.estimator

@@ -1,5 +1,6 @@
 """Estimators as plain data, beside their networks in model files, and back."""
 
+import copy
 import math
 from numbers import Integral, Real
 
@@ -8,24 +9,28 @@ import numpy as np
 from fastml.data.encodings import check
 from fastml.data.running import Running
 from fastml.data.tables import TableEncoder
+from fastml.ensemble import Ensemble
 from fastml.files.about import plain
 from fastml.files.checks import unique
 from fastml.files.description import describe, restore
 from fastml.layers import positive_integer
-from fastml.sklearn.checks import check_state, check_statistics
+from fastml.sklearn.checks import check_progress, check_state, check_statistics
 from fastml.sklearn.chunks import assumed_of
+from fastml.sklearn.folds import LONE
 from fastml.sklearn.medians import known_medians
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
+from fastml.sklearn.trainer import TRAINING
 from fastml.trained import TrainedClassifier, TrainedRegressor
 
 STATE = (
     "classes_", "_kind", "n_features_in_", "feature_names_in_", "encoder_", "n_outputs_", "out_activation_",
     "n_layers_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced", "_medians",
-    "best_epoch_",
+    "best_epoch_", "oob_score_",
 )  # fmt: skip
 LATER = ("_medians", "best_epoch_")  # which older versions had not
+OF_MEMBER = [name for name in TRAINING if name != "model_"]
 TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
 RUNNING = ("_inputs", "_targets", "_middle")  # what `partial_fit` needs besides
 DROPPED = ("callbacks", "scoring", "random_state")  # parameters that may be code or a generator: None in a file
@@ -48,6 +53,9 @@ def describe_estimator(estimator):
             name: pack_statistics(vars(estimator).get(name)) for name in RUNNING
         },  # older ones overlook them
     }
+    if "estimators_" in vars(estimator):
+        members = [{name: vars(m)[name] for name in OF_MEMBER if name in vars(m)} for m in estimator.estimators_]
+        description["members"] = [pack(member) for member in members]
     if estimator.about_ is not None:
         description["about"] = plain(estimator.about_)
     return description
@@ -69,10 +77,26 @@ def restore_estimator(description, model, classes, custom=None):
     estimator._validate_params()
     vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model, custom))
     estimator.model_ = model
+    if isinstance(model, Ensemble):
+        check(estimator.n_ensemble > 1, "there are several networks of an estimator that is to have one")
+        estimator.estimators_ = restored_members(estimator, description["members"])
     if "_inputs" not in vars(estimator):  # of an older version
         vars(estimator).update(assumed_of(estimator), _middle=None)
         check_statistics(vars(estimator), model)
     return estimator
+
+
+def restored_members(estimator, descriptions):
+    """The members of an estimator that is an ensemble, of what is told of their training."""
+    members = []
+    for described, model in zip(descriptions, estimator.model_.models, strict=True):
+        found = unpack(described)
+        check(isinstance(found, dict) and set(found) <= set(OF_MEMBER), "a network's training has other attributes")
+        member = copy.copy(estimator)
+        vars(member).update(found, model_=model, **LONE)
+        check_progress(vars(member))
+        members.append(member)
+    return members
 
 
 def restore_trained(description, model, custom=None):

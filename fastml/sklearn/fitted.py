@@ -4,6 +4,7 @@ import math
 from functools import partial
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastml.sklearn.inputs import checked_numbers
@@ -64,7 +65,24 @@ class Fitted:
     def _check_solver(self):
         if self.solver == "lbfgs":
             raise AttributeError("partial_fit needs a solver that goes in steps; lbfgs takes all rows at once")
+        if self.n_ensemble > 1:
+            raise AttributeError("partial_fit is for a single network: n_ensemble=1")
         return True
+
+    def _check_several(self):
+        if self.n_ensemble == 1:
+            raise AttributeError("spread needs an ensemble, n_ensemble of 2 or more")
+        return True
+
+    @available_if(lambda self: self._check_several())
+    def spread(self, X):
+        """How far the networks of an ensemble are apart: the standard deviation of what they predict for rows of X.
+
+        An array (rows,) or (rows, outputs) in the units of y, or (rows, classes) of probabilities. It is 0 where all
+        say the same; it grows where rows are unlike those of `fit`.
+        """
+        check_is_fitted(self)
+        return self._trained().spread_of(checked_numbers(self, X))
 
     def _html_repr(self):
         """What notebooks show: scikit-learn's box of parameters, and once there is one, the network below it."""

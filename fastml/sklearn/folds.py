@@ -17,6 +17,7 @@ from fastml.sklearn.labels import check_present
 FEW = 10  # rows to validate with, from where on they are a share of the rows
 LEAST = 10  # rows in all that are worth folds
 FOLDS = 5
+LONE = {"n_ensemble": 1, "bootstrap": False, "oob_score": False, "warm_start": False, "verbose": False}  # of a copy
 
 
 class Folds(NamedTuple):
@@ -78,7 +79,7 @@ def parted(estimator, y):
 def trained(estimator, X, y, weights, part):
     """A copy of the estimator, trained on a part of the rows until the others tell it to stop; and whether they did."""
     (X, y, weights), others = ([None if v is None else _safe_indexing(v, k) for v in (X, y, weights)] for k in part)
-    copy = clone(estimator).set_params(callbacks=None, verbose=False, warm_start=False)
+    copy = clone(estimator).set_params(callbacks=None, **LONE)
     copy._encodes = estimator._encodes
     with warnings.catch_warnings(record=True) as told:  # all rows have the same
         warnings.simplefilter("always")

@@ -1,10 +1,7 @@
 """L-BFGS over all rows at once: SciPy's minimizer on the compiled gradient."""
 
-import warnings
-
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 
 from fastml.program.executors import EXECUTORS
 from fastml.program.lowering import lower
@@ -51,7 +48,7 @@ class LossOfWeights:
 
 
 def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose):
-    """Trains a compiled model; returns iterations and final loss, which is `factor` times the model's."""
+    """Trains a compiled model; returns iterations, final loss, which is `factor` times its own, and what to tell."""
     objective = LossOfWeights(model, x, y, weights)
 
     def scaled(values):
@@ -65,11 +62,8 @@ def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose)
     callback = report if verbose else None
     found = minimize(scaled, objective.start(), method="L-BFGS-B", jac=True, options=options, callback=callback)
     objective.finish(found.x)
+    told = None
     if found.status != 0:
-        warnings.warn(
-            f"lbfgs ended before it converged, after {found.nit} iterations: {found.message}. Raise max_iter or "
-            "max_fun, or scale the data",
-            ConvergenceWarning,
-            stacklevel=7,
-        )
-    return min(found.nit, max_iter), float(found.fun)
+        told = f"lbfgs ended before it converged, after {found.nit} iterations: {found.message}. Raise max_iter or "
+        told += "max_fun, or scale the data"
+    return min(found.nit, max_iter), float(found.fun), told

@@ -58,6 +58,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What early stopping goes by: any scorer, larger is better; None is R².
     callbacks : list
         Callbacks of fastml, called after each epoch.
+    n_ensemble : int
+        Networks, the mean of whose predictions counts. Each has its own start values, order of rows, and rows to stop
+        early by; they train side by side. `spread` tells how far they are apart. Not with `partial_fit`.
+    bootstrap : bool
+        Whether each of them trains on as many rows as there are, drawn with replacement.
+    oob_score : bool
+        Whether to score the rows by those networks that have not seen them, with bootstrap.
+    time_limit : float or None
+        Seconds after which `fit` ends with what it has; the networks of an ensemble that have not begun are left out.
     n_threads : int or None
         Threads to use; None is for as many as `fastml.set_num_threads` allows.
     dtype : "auto", "float32" or "float64"
@@ -65,8 +74,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Attributes
     ----------
-    model_ : Sequential
-        The network.
+    model_ : Sequential or Ensemble
+        The network, or those of an ensemble.
+    estimators_ : list
+        Of an ensemble its members, estimators with a network each. Attributes that tell of its training are means over
+        them, and `n_iter_` that of the longest.
+    oob_score_ : float
+        The score, as of `score`, of the rows of X by those networks of an ensemble that have not seen them.
+    oob_prediction_ : array (rows,) or (rows, outputs)
+        Their predictions for each row of X by those networks; NaN where there is none.
     encoder_ : TableEncoder or None
         What makes numbers of a table with text, dates or gaps, or of an array with gaps; then it also normalizes them.
     best_epoch_ : int or None
@@ -127,6 +143,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         normalize_y=True,
         scoring=None,
         callbacks=None,
+        n_ensemble=1,
+        bootstrap=False,
+        oob_score=False,
+        time_limit=None,
         n_threads=None,
         dtype="auto",
     ):
@@ -206,6 +226,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _trained(self):
         return TrainedRegressor(self._target_mean, self._target_spread, *self._parts())
+
+    def _out_of_bag(self, outputs):
+        self.oob_prediction_ = self._decode(outputs)
 
     def _score_of(self, predictions, y, weights):
         return r2_score(np.asarray(y, np.float64), predictions, sample_weight=weights)

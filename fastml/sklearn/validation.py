@@ -19,16 +19,23 @@ def split_off(X, y, weights, share, random_state, strata):
     Where there are `strata`, classes (rows,), each has its share of the rows to validate with; one that is too rare for
     that has one of them, if it has another to train on.
     """
-    seed = check_random_state(random_state).randint(2**31)
-    train, rest = train_test_split(np.arange(len(y)), random_state=seed, test_size=share, stratify=strata)
+    train, rest = rows_apart(len(y), share, check_random_state(random_state).randint(2**31), strata)
+    return parts_of((X, y, weights), train), parts_of((X, y, weights), rest)
+
+
+def parts_of(arrays, rows):
+    """The rows with these indices of arrays, a tuple; None stays."""
+    return tuple(None if array is None else _safe_indexing(array, rows) for array in arrays)
+
+
+def rows_apart(rows, share, seed, strata):
+    """Indices of the rows to train on, and of those to validate with; otherwise as `split_off`."""
+    train, rest = train_test_split(np.arange(rows), random_state=seed, test_size=share, stratify=strata)
     if len(rest) < 2:
         raise ValueError(
             f"The validation set is too small: {len(rest)} rows. Raise validation_fraction, or give more rows"
         )
-    if strata is not None:
-        train, rest = with_all_classes(train, rest, strata)
-    parts = [[None if a is None else _safe_indexing(a, rows) for a in (X, y, weights)] for rows in (train, rest)]
-    return tuple(parts[0]), tuple(parts[1])
+    return (train, rest) if strata is None else with_all_classes(train, rest, strata)
 
 
 def with_all_classes(train, rest, classes):

@@ -267,6 +267,11 @@ def completed_by(other):
         _here.completed = None
 
 
+def completes_here():
+    """Whether `completed`, in this thread, runs its generator itself."""
+    return getattr(_here, "completed", None) is None
+
+
 def completed(training):
     """Runs what a generator of pairs (run, stop) asks for, one after the other; returns what it returns."""
     other = getattr(_here, "completed", None)
