@@ -11,6 +11,7 @@ from fastml.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from fastml.chunks import fit_chunks
 from fastml.data.tables import TableEncoder
 from fastml.datasets import load_digits
 from fastml.ensemble import Ensemble
@@ -51,6 +52,7 @@ MODULES = (  # that users import from, beside those in __all__
     "metrics",
     "models",
     "optimizers",
+    "optuna",
     "regularizers",
     "schedules",
     "sklearn",
@@ -89,6 +91,7 @@ __all__ = [
     "TensorBoard",
     "__version__",
     "find_learning_rate",
+    "fit_chunks",
     "fit_many",
     "get_num_threads",
     "gradient_check",

@@ -85,31 +85,45 @@ def fit_many(
     >>> results
     Results(3 of 3 models trained)
     """
-    check_options("fit_many", options, OPTIONS)
-    deadline, verbose = deadline_of(time_limit), check_verbose(verbose)
-    if verbose == 2:
+    verbose = check_call("fit_many", models, options, verbose, then)
+    given = {"rows": rows, "validation_rows": validation_rows, "then": then, "n_threads": n_threads}
+    return train_many(models, x, y, verbose=verbose, time_limit=time_limit, **given, **options)
+
+
+def check_call(method, models, options, verbose, then):
+    """`verbose` as it is; TypeError or ValueError for what no call takes."""
+    check_options(method, options, OPTIONS if method == "fit_many" else OPTIONS | {"rows", "validation_rows", "then"})
+    if check_verbose(verbose) == 2:
         raise ValueError("verbose must be 0, 1 or 'auto', got 2: there is a line for all models, not for each epoch")
     if then is not None and not callable(then):
         raise TypeError(f"then must be a function of a Result, got {type(then).__name__}")
     if isinstance(models, (Sequential, Task)) or not hasattr(models, "__iter__"):
         raise TypeError(f"models must be a list or another iterable of models, got {type(models).__name__}")
-    known = len(models) if hasattr(models, "__len__") else None
-    if known == 0:
+    if hasattr(models, "__len__") and len(models) == 0:
         raise ValueError("there are no models to train: models is empty")
+    return verbose
+
+
+def train_many(
+    models, x, y, rows=None, validation_rows=None, then=None, n_threads=None, verbose=0, time_limit=None, first=0,
+    **options
+):  # fmt: skip
+    """`fit_many` with arguments that are checked; `first` is the number of the first model."""
+    deadline, known = deadline_of(time_limit), len(models) if hasattr(models, "__len__") else None
     threads = get_num_threads() if n_threads is None else positive_integer("n_threads", n_threads)
     threads = min(threads, known or threads)
     options["callbacks"] = check_callbacks(options.get("callbacks"))
-    many = Many({**options, "x": x, "y": y, "rows": rows, "validation_rows": validation_rows}, then, deadline)
-    progress = make_nets_progress(verbose, known)
-    reason = many.train(models, threads, progress)
-    return many.conclude(models, known, reason)
+    common = {**options, "x": x, "y": y, "rows": rows, "validation_rows": validation_rows}
+    many = Many(common, then, deadline, first)
+    reason = many.train(models, threads, make_nets_progress(verbose, known))
+    return many.conclude(models, known, reason, depth=4)
 
 
 class Many:
     """The trainings of one call: what they share, and what has become of them."""
 
-    def __init__(self, common, then, deadline):
-        self.common, self.then, self.deadline = common, then, deadline
+    def __init__(self, common, then, deadline, first=0):
+        self.common, self.then, self.deadline, self.first = common, then, deadline, first
         self.results, self.seen = {}, WeakKeyDictionary()  # of models: their numbers
         self.arrays = Arrays()
         self.done = self.rows = 0  # models, and rows that they were trained on, those of all epochs
@@ -124,7 +138,7 @@ class Many:
 
             try:
                 with SideBySide(threads, look) as side:
-                    for number, item in enumerate(self.drawn(models)):
+                    for number, item in enumerate(self.drawn(models), self.first):
                         self.begin(side, number, item)
                     side.finish()
                     look()
@@ -208,21 +222,30 @@ class Many:
                 with self.hold.pause():
                     result.value = self.then(result)
             except Exception as error:
-                result.error = numbered(error, result.number)
+                result.error = result.error or numbered(error, result.number)
             result.model = result.history = None
 
-    def conclude(self, models, known, reason):
-        """The Results of all models."""
+    def take(self, results):
+        """Takes over Results that another process has got."""
+        for result in results:
+            self.results[result.number] = result
+            self.done += 1
+            if result.history is not None:
+                self.rows += result.rows * len(result.history.epoch)
+
+    def conclude(self, models, known, reason, depth):
+        """The Results of all models; a warning counts as that of the caller so many frames up."""
         begun = self.results
         if known is None:
             known = len(begun)
             if known == 0 and reason is None and time.perf_counter() < self.deadline:
                 raise ValueError("there are no models to train: models gave none")
+        numbers = range(self.first, self.first + known)
         if len(begun) < known and hasattr(models, "__getitem__"):
-            for number in range(known):
-                given = models[number].model if isinstance(models[number], Task) else models[number]
+            for item, number in zip(models, numbers, strict=True):
+                given = item.model if isinstance(item, Task) else item
                 begun.setdefault(number, Result(number, given if isinstance(given, Sequential) else None))
-        results = Results(begun.get(number) or Result(number) for number in range(known))
+        results = Results(begun.get(number) or Result(number) for number in numbers)
         if results.unfinished or len(begun) < known:
             results.interrupted = "Ctrl-C" if reason else "time_limit"
         if reason:
@@ -230,7 +253,7 @@ class Many:
             warnings.warn(
                 f"interrupted: {results.told()}. Not finished are those with the numbers {told}",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=depth,
             )
         return results
 

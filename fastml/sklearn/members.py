@@ -55,7 +55,7 @@ class Members:
     def train(self):
         """Trains all members, as many at a time as there are threads."""
         estimator, errors, reason = self.estimator, {}, None
-        progress = make_nets_progress(min(1, int(estimator.verbose)), estimator.n_ensemble)
+        progress = make_nets_progress(min(1, int(estimator.verbose)), estimator.n_ensemble, "networks")
         with hold_interrupts() as hold, hold.holding_alone():
 
             def look():

@@ -201,8 +201,8 @@ def make_progress(verbose, rows, epochs, initial=0):
 class Nets:
     """Shows nothing: how many models are done, beside how many there are, or None."""
 
-    def __init__(self, known=None):
-        self.known = known
+    def __init__(self, known=None, what="models"):
+        self.known, self.what = known, what
 
     def update(self, done, rows):
         """So many models are done, and so many rows were trained on."""
@@ -214,8 +214,8 @@ class Nets:
 class NetsBar(Nets):
     """A bar over all models (tqdm), in one line of the terminal."""
 
-    def __init__(self, known=None):
-        super().__init__(known)
+    def __init__(self, known=None, what="models"):
+        super().__init__(known, what)
         self.start = time.perf_counter()
         tqdm, file = bar_for(in_notebook())
         self.bar = tqdm(total=known, bar_format="{desc}", dynamic_ncols=True, file=file)
@@ -227,7 +227,7 @@ class NetsBar(Nets):
             clock += f"<{clock_text(seconds / done * (self.known - done))}"
         pace = f" {rate_text(rows, seconds)} rows/s" if rows else ""
         bar = f" |{{bar:{LONGEST}}}|" if self.known else ""
-        self.bar.bar_format = f"{last} models{bar} {clock}{pace}"
+        self.bar.bar_format = f"{last} {self.what}{bar} {clock}{pace}"
         self.bar.update(done - self.bar.n)
         self.bar.refresh()
 
@@ -235,8 +235,8 @@ class NetsBar(Nets):
         self.bar.close()
 
 
-def make_nets_progress(verbose, known):
+def make_nets_progress(verbose, known, what="models"):
     """What `verbose` asks for: 0 nothing, 1 a bar, "auto" a bar where one looks."""
     if verbose == "auto":
         verbose = int(sys.stderr.isatty() or in_notebook())
-    return (Nets, NetsBar)[verbose](known)
+    return (Nets, NetsBar)[verbose](known, what)

@@ -1,0 +1,109 @@
+"""Many models on many processes or machines: chunks of them as tasks of joblib, whose backends say where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+
+from numpy.typing import ArrayLike
+
+from fastml.attributes import positive_integer
+from fastml.many import Many, check_call, train_many
+from fastml.sequential import Sequential
+from fastml.tasks import Results, Task
+from fastml.training.fitting import deadline_of
+from fastml.training.progress import make_nets_progress
+
+EACH = 4  # chunks for each worker, so that none of them waits long for the last
+LOST = BrokenProcessPool, CancelledError  # what loky and Dask raise where a worker was killed, and data of it were lost
+MOST = 256  # models in a chunk: what is lost with a worker
+
+
+def fit_chunks(
+    models: Iterable[Sequential | Task | Callable[[], Sequential]],
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    size: int | None = None,
+    tries: int = 3,
+    verbose: int | str = "auto",
+    time_limit: float | None = None,
+    **options,
+) -> Results:
+    """`fit_many` on other processes or machines: chunks of the models are tasks of joblib, by the backend that is set.
+
+    That is processes of this machine, loky, if ``joblib.parallel_config`` does not say otherwise; with "dask" it is
+    the cluster of the client. Each worker trains a chunk by `fit_many`, on as many threads as it is told by
+    OMP_NUM_THREADS, which both set. The results have the bits of one process. A chunk whose worker was killed is done
+    again. Models and functions travel by pickle; what changes is the models of the Results, not those that were given.
+
+    Parameters
+    ----------
+    models, x, y, verbose, time_limit, options
+        As of `fit_many`, but `n_threads`.
+    size : int
+        Models in a chunk; by default four chunks for each worker, and at most 256 models.
+    tries : int
+        How often a chunk is begun whose worker is killed, until that is an error.
+
+    Needs joblib, which comes with scikit-learn. Raises as `fit_many` does.
+
+    Example
+    -------
+    >>> import fastml, joblib  # doctest: +SKIP
+    >>> with joblib.parallel_config("loky", n_jobs=2):
+    ...     results = fastml.fit_chunks(tasks, x, y, epochs=20)
+    """
+    joblib = joblib_for("fit_chunks")
+    verbose = check_call("fit_chunks", models, options, verbose, options.get("then"))
+    tries, deadline = positive_integer("tries", tries), deadline_of(time_limit)
+    end = time.time() + (deadline - time.perf_counter())  # on the clock that other processes have, too
+    models = list(models)
+    if not models:
+        raise ValueError("there are no models to train: models gave none")
+    parallel = joblib.Parallel(n_jobs=jobs_of(joblib), return_as="generator_unordered")
+    workers = joblib.effective_n_jobs(parallel.n_jobs)
+    size = min(MOST, -(-len(models) // (EACH * workers))) if size is None else positive_integer("size", size)
+    chunks = {first: models[first : first + size] for first in range(0, len(models), size)}
+    many, progress, reason = Many({}, None, deadline), make_nets_progress(verbose, len(models)), None
+    try:
+        while chunks:
+            calls = [joblib.delayed(trained)(first, chunk, x, y, end, options) for first, chunk in chunks.items()]
+            try:
+                for first, results in parallel(calls):
+                    del chunks[first]
+                    many.take(results)
+                    progress.update(many.done, many.rows)
+            except LOST:  # with what was under way, and what was not yet taken back
+                tries -= 1
+                if tries == 0:
+                    raise
+    except KeyboardInterrupt as error:
+        reason = error
+    finally:
+        progress.close()
+    return many.conclude(models, len(models), reason, depth=3)
+
+
+def trained(first, models, x, y, end, options):
+    """A chunk in a worker: the number of its first model, and its Results."""
+    left = end - time.time()
+    limit = None if left == float("inf") else max(left, 1e-9)
+    return first, train_many(models, x, y, time_limit=limit, verbose=0, first=first, **options)
+
+
+def jobs_of(joblib):
+    """How many jobs joblib is to run: what `parallel_config` says, or all."""
+    _, n_jobs = joblib.parallel.get_active_backend()
+    return -1 if n_jobs in (None, 1) else n_jobs
+
+
+def joblib_for(what):
+    """joblib; ImportError with a hint where it is not installed."""
+    try:
+        import joblib
+    except ImportError as error:  # pragma: no cover - the tests run with it
+        raise ImportError(f"{what} needs joblib, which comes with scikit-learn: pip install joblib") from error
+    return joblib

@@ -1,0 +1,155 @@
+"""Optuna's studies with trainings side by side: trials are asked for as threads come free, and train together.
+
+Needs the extra ``optuna``.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable
+
+from fastml.attributes import positive_integer
+from fastml.chunks import joblib_for
+from fastml.training.fitting import deadline_of
+from fastml.training.progress import check_verbose, make_nets_progress
+
+__all__ = ["optimize"]
+
+
+def optimize(
+    study,
+    objective: Callable,
+    n_trials: int | None = None,
+    *,
+    time_limit: float | None = None,
+    n_threads: int | None = None,
+    catch: type[Exception] | Iterable[type[Exception]] = (Exception,),
+    callbacks: Iterable[Callable] = (),
+    verbose: int | str = "auto",
+) -> None:
+    """``study.optimize(objective, n_trials)``, with the trainings of several trials side by side on all cores.
+
+    The objective is what Optuna takes: a function of a trial that returns a number, or one for each direction of the
+    study. In it `Sequential.fit`, the estimators of `fastml.sklearn` and what scikit-learn does with these give the
+    bits that they would give alone, while other trials train. All else in objectives runs one after the other. Trials
+    are asked for while others are under way: what a sampler learns from comes later than in a sequence, and in an order
+    that depends on the clock, so that a study repeats exactly with `n_threads=1`, or with a sampler that does not look
+    at results. Pruning goes as ever: by `trial.report` and `trial.should_prune`, in a callback after each epoch.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    objective : function of an optuna.Trial
+    n_trials : int
+        Trials to make; without end where None, if there is a time_limit.
+    time_limit : float
+        Seconds after which no trial begins, and those under way end as failed.
+    n_threads : int
+        Threads to use; as many as `fastml.get_num_threads` says if not given.
+    catch : exceptions
+        Those that fail a trial and let the others go on. Others end the study. There is a warning that counts them; if
+        all trials failed, the first error is raised.
+    callbacks : list of functions
+        Called with the study and optuna's FrozenTrial after each trial.
+    verbose : 0, 1 or "auto"
+        Show nothing, or a progress bar; "auto" is a bar on a terminal or in a notebook.
+
+    Example
+    -------
+    >>> import fastml, optuna  # doctest: +SKIP
+    >>> def objective(trial):
+    ...     units = trial.suggest_int("units", 8, 128, log=True)
+    ...     model = fastml.Sequential([fastml.Dense(units, "relu"), fastml.Dense(10, "softmax")])
+    ...     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    ...     history = model.fit(x, y, epochs=10, validation_split=0.2, verbose=0)
+    ...     return history.history["val_accuracy"][-1]
+    >>> study = optuna.create_study(direction="maximize")
+    >>> fastml.optuna.optimize(study, objective, n_trials=200)
+    """
+    trials = Trials(study, objective, n_trials, time_limit, catch, callbacks)
+    joblib = joblib_for("fastml.optuna")
+    from fastml.sklearn.backend import side_by_side  # which registers the backend, and needs joblib alone
+
+    if check_verbose(verbose) == 2:
+        raise ValueError("verbose must be 0, 1 or 'auto', got 2: there is a line for all trials")
+    trials.progress = make_nets_progress(verbose, n_trials, "trials")
+    left = None if time_limit is None else max(trials.deadline - time.perf_counter(), 1e-9)
+    try:
+        with side_by_side(n_threads, left):
+            joblib.Parallel(pre_dispatch="n_jobs")(joblib.delayed(trials.run)(trial) for trial in trials.asked())
+    finally:
+        trials.conclude()
+    trials.check()
+
+
+class Trials:
+    """The trials of one call."""
+
+    def __init__(self, study, objective, n_trials, time_limit, catch, callbacks):
+        try:
+            import optuna
+        except ImportError as error:  # pragma: no cover - the tests run with it
+            raise ImportError("fastml.optuna needs optuna: pip install 'fastml-cpu[optuna]'") from error
+        if not isinstance(study, optuna.study.Study):
+            raise TypeError(f"study must be an optuna.Study, got {type(study).__name__}")
+        if not callable(objective):
+            raise TypeError(f"objective must be a function of a trial, got {type(objective).__name__}")
+        if n_trials is None and time_limit is None:
+            raise ValueError("give n_trials, time_limit or both: the study would have no end")
+        self.most = n_trials if n_trials is None else positive_integer("n_trials", n_trials)
+        self.deadline = deadline_of(time_limit)
+        self.catch = (catch,) if isinstance(catch, type) else tuple(catch)
+        self.study, self.objective, self.callbacks, self.optuna = study, objective, list(callbacks), optuna
+        self.under_way, self.done, self.errors = {}, 0, []
+
+    def asked(self):
+        """Asks for trials, each when there is room for it."""
+        count = 0
+        while count != self.most and time.perf_counter() < self.deadline:
+            trial = self.study.ask()
+            self.under_way[trial.number] = trial
+            count += 1
+            yield trial
+
+    def run(self, trial):
+        """Runs the objective and tells the study."""
+        try:
+            self.tell(trial, self.objective(trial))
+        except self.optuna.TrialPruned:
+            self.tell(trial, state="PRUNED")
+        except Exception as error:
+            late = isinstance(error, TimeoutError) and time.perf_counter() >= self.deadline
+            if not late:
+                self.errors.append((trial.number, error))
+            self.tell(trial, state="FAIL")
+            if not (late or isinstance(error, self.catch)):
+                raise
+
+    def tell(self, trial, values=None, state=None):
+        """Tells the study how a trial has ended. Values that cannot be fail it, as in Optuna."""
+        state = None if state is None else self.optuna.trial.TrialState[state]
+        if state is self.optuna.trial.TrialState.PRUNED and trial.study.directions[1:]:
+            state = self.optuna.trial.TrialState.FAIL  # there is no pruning for several objectives
+        frozen = self.study.tell(trial, values, state=state)
+        self.under_way.pop(trial.number, None)
+        self.done += 1
+        self.progress.update(self.done, 0)
+        for callback in self.callbacks:
+            callback(self.study, frozen)
+
+    def conclude(self):
+        """Fails what is still under way, where an error or a Ctrl-C has ended the study."""
+        self.progress.close()
+        for trial in self.under_way.values():
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+
+    def check(self):
+        """Tells how many trials have failed; raises the first error where all have."""
+        if not self.errors:
+            return
+        number, error = self.errors[0]
+        if len(self.errors) == self.done:
+            raise error
+        told = f"{len(self.errors)} of {self.done} trials failed; the first, number {number}, by "
+        warnings.warn(f"{told}{type(error).__name__}: {error}", UserWarning, stacklevel=3)
