@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from helpers import same_bits
 
-import fastml.many
-import fastml.sequential
+import fastml
 from fastml import Dense, Sequential
 
 
@@ -55,23 +54,30 @@ def test_the_example_of_a_training_that_is_started_again(monkeypatch, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the training has not converged")
-def test_the_examples_of_many_models(capsys):
-    first, second = examples("docs/many.md")
+def test_the_examples_of_many_models(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    first, second, ensemble, estimator, optuna, chunks = examples("docs/many.md")
     exec(first.replace("range(200)", "range(6)"), names := {})
     assert len(names["results"].finished) == 30 and names["scores"].max() > 0.9
     assert "Results(30 of 30 models trained); the best has 9" in capsys.readouterr().out
+    exec(ensemble, names)
+    assert (names["unseen"] == names["y"]).mean() > 0.95
+    assert repr(fastml.load("digits.safetensors")) == "Ensemble(20 models, 64 features, 10 outputs)"
     pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
     exec(second.replace("space, random", "space, n_iter=2, random"), names)
     assert names["search"].best_score_ > 0.9
+    exec(chunks, names)
+    assert "Results(30 of 30 models trained)" in capsys.readouterr().out
+    exec(estimator, names)
+    assert names["model"].oob_score_ > 0.95
+    pytest.importorskip("optuna", reason="needs optuna, the extra optuna")
+    exec(optuna.replace("n_trials=50", "n_trials=4"), names)
+    assert names["study"].best_value > 0.8
 
 
-def test_the_example_of_fit_many():
-    result = doctest.testmod(fastml.many)
-    assert result.attempted > 0 and result.failed == 0
-
-
-def test_the_example_of_sequential():
-    result = doctest.testmod(fastml.sequential)
+@pytest.mark.parametrize("name", ["many", "ensemble", "sequential"])
+def test_the_examples_of_modules(name):
+    result = doctest.testmod(importlib.import_module(f"fastml.{name}"))
     assert result.attempted > 0 and result.failed == 0
 
 
