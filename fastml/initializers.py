@@ -106,6 +106,16 @@ class Given:
         return np.broadcast_to(self.values, shape)
 
 
+class Law:
+    """A law of a layer's own: a function of a random stream, a shape and these numbers."""
+
+    def __init__(self, draw, *numbers):
+        self.draw, self.numbers = draw, numbers
+
+    def __call__(self, random, shape):
+        return self.draw(random, shape, *self.numbers)
+
+
 class CustomInitializer(Wrapper):
     """A user's function of a shape and, if it has a second argument, a numpy.random.Generator that the seed sets.
 
@@ -139,7 +149,7 @@ class CustomInitializer(Wrapper):
 
 def resolve_initializer(initializer, argument):
     """A function of a random stream and a shape, from a name, a number, an array or a user's function."""
-    if isinstance(initializer, (CustomInitializer, Given)):
+    if isinstance(initializer, (CustomInitializer, Given, Law)):
         return initializer
     if callable(initializer) and any(initializer is known for known in INITIALIZERS.values()):
         return initializer

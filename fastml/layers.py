@@ -16,13 +16,14 @@ from fastml.initializers import ones, resolve_initializer, zeros
 from fastml.keras_names import MISSING
 from fastml.layer import Input, Layer, Weights, settable
 from fastml.layer_normalization import LayerNormalization
+from fastml.periodic_embedding import PeriodicEmbedding
 from fastml.registry import lookup
 from fastml.regularizers import L1L2, resolve_regularizer
 from fastml.telling import missing
 
 __all__ = [  # what fastml itself gives of this file
     "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "Input", "Layer", "LayerNormalization",
-    "LeakyReLU", "Normalization", "ReLU", "Softmax", "Weights",
+    "LeakyReLU", "Normalization", "PeriodicEmbedding", "ReLU", "Softmax", "Weights",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from fastml.kernels.coefficients import (
     LOG1P_32,
     LOG1P_ABOVE_64,
     LOG1P_BELOW_64,
+    SINE,
     TANH,
 )
 
@@ -246,3 +247,26 @@ def normal(x):
     bell = (-lost).fma(bell, bell)
     tail = bell * scaled_erfc(size * math.sqrt(0.5)) * 0.5
     return x.where("<", 0.0, tail, 1.0 - tail), bell * (1 / math.sqrt(2 * math.pi))
+
+
+def fraction(x):
+    """x less the next whole number, in ±½; of numbers that have no fractions any more, somewhere in there."""
+    magic = 1.5 * 2.0 ** layout(x)[0]
+    return at_most(at_least(x - ((x + magic) - magic), -0.5), 0.5)
+
+
+def sine_of_quarter(s):
+    """sin(2πs) for |s| ≤ ¼."""
+    return s * polynomial(s * s, SINE)
+
+
+def sin_turns(x):
+    """sin(2πx), to an absolute error of 2 ulp of 1; of infinity, NaN."""
+    r = fraction(x)
+    size = abs(r)
+    return sine_of_quarter(size.where(">", 0.25, 0.5 - size, size).call("copysign", r))
+
+
+def cos_turns(x):
+    """cos(2πx), to an absolute error of 2 ulp of 1; of infinity, NaN."""
+    return sine_of_quarter(0.25 - abs(fraction(x)))

@@ -23,7 +23,7 @@ from fastml.kernels.packing import CHUNK
 from fastml.kernels.random import shuffle
 from fastml.kernels.sums import SUMS
 from fastml.kernels.team import wait_for_all
-from fastml.kernels.tiling import HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS
+from fastml.kernels.tiling import HEIGHT, LARGE, ROWS, SCRATCH, TERMS, VECTORS, scratch_size
 
 # Operations that know no arrays, or put together others that have cases of their own
 NO_ARRAYS = {"begin_block", "next_block", "follow", "watch", "stop_unless_finite", "begin_update", "barrier"}
@@ -236,6 +236,34 @@ class Cases:
             x[:, -1] = self.rng.integers(categories, size=n)
             x[-1:, -1] = categories - 1
             yield n, width, place, categories, x, self.array(n, place + width)
+
+    def of_periodic_forward(self):
+        for sizes, x, weights, a, _, room in self.waves():
+            yield sizes, x, 1, *weights, sizes[-1], 3, a, room
+
+    def of_periodic_backward(self):
+        for sizes, x, weights, a, da, room in self.waves():
+            count, gradients = sizes[1], self.arrays(*[array.shape for array in weights])
+            dw, db, dV, dc = gradients
+            for bounds, fresh in product([(0, count), (0, 0), (count - 1, count)], (True, False)):
+                if sizes[0]:
+                    label = *sizes, bounds, fresh
+                    yield label, x, 1, *weights, sizes[-1], a, da, 3, bounds, fresh, dw, db, dV, dc, room
+
+    def of_periodic_backward_inputs(self):
+        for sizes, x, weights, a, da, room in self.waves():
+            (dx,) = self.arrays(x.shape)
+            yield sizes, x, 1, *weights, sizes[-1], a, da, 3, sizes[-1], dx, room
+
+    def waves(self):
+        """Sizes (rows, count, frequencies, width, relu), data, weights, outputs and their gradient, and the room."""
+        for n, (count, frequencies, width) in product((0, 1, 15, 37), [(1, 1, 1), (2, 5, 3), (3, 17, 9)]):
+            x, a, da = self.arrays((n, count + 1), *[(n, 3 + count * width)] * 2)
+            shapes = [(count, frequencies)] * 2 + [(count * frequencies, width), (count, width)]
+            products = scratch_size(frequencies, [(width, n), (frequencies, n)])
+            room = self.array(n * (1 + 2 * frequencies + width) + products)
+            for relu in (0, 1):
+                yield (n, count, frequencies, width, relu), x, self.arrays(*shapes), a, da, room
 
     # Losses and metrics
 

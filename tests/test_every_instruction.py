@@ -28,6 +28,7 @@ from fastml import (
     Layer,
     LayerNormalization,
     Normalization,
+    PeriodicEmbedding,
     Sequential,
     StepDecay,
 )
@@ -48,6 +49,10 @@ EXAMPLES = {
     Embedding: [
         lambda: Embedding({1: 4, 3: 40}, {1: 1, 3: 18}, embeddings_regularizer=PENALTY),
         lambda: Embedding(dict.fromkeys(range(D_IN), 3)),
+    ],
+    PeriodicEmbedding: [
+        lambda: PeriodicEmbedding(kernel_regularizer=PENALTY),
+        lambda: PeriodicEmbedding([3, 0, 1], 9, 17, relu=True, keep=False),
     ],
     Normalization: [lambda method=method: Normalization(method) for method in Normalization.METHODS],
     BatchNormalization: [lambda: BatchNormalization()],
@@ -102,7 +107,15 @@ def all_cases():
     for name in [name for name in ACTIVATIONS if name in FUNCTIONS]:
         cases[f"{name} behind a product"] = Case(hidden=name)
         cases[f"{name} and another behind a product"] = Case(hidden=name, layer=lambda: Activation("tanh"))
-    for name in ("Dense 0", "Dropout 0", "Normalization 0", "Embedding 0", "Scale 0", "LayerNormalization 0"):
+    for name in (
+        "Dense 0",
+        "Dropout 0",
+        "Normalization 0",
+        "Embedding 0",
+        "Scale 0",
+        "LayerNormalization 0",
+        "PeriodicEmbedding 0",
+    ):
         cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)
     for name in ("mean_squared_error weighted", "rprop", "sgd momentum"):
         cases[f"{name} in blocks"] = cases[name]._replace(blocks=True)

@@ -15,6 +15,7 @@ from fastml import (
     Embedding,
     GradientCheck,
     Normalization,
+    PeriodicEmbedding,
     Sequential,
     gradient_check,
 )
@@ -39,6 +40,13 @@ STACKS = {
         Dense(5, f),
     ],
     "embedding alone": lambda f: [Embedding({0: 2, 1: 3, 2: 4, 3: 5}, 2), Activation(f), BatchNormalization()],
+    "periodic embedding": lambda f: [PeriodicEmbedding([2, 0], 5, 3, kernel_regularizer=L1L2(0.02, 0.03)), Dense(5, f)],
+    "periodic embedding behind": lambda f: [
+        Dense(5, f),
+        PeriodicEmbedding([0, 1, 4], 3, 2, 0.2, keep=False),
+        Dense(5, f),
+    ],
+    "periodic embedding, cut off": lambda f: [Dense(3, f), PeriodicEmbedding(None, 3, 2, 0.2, relu=True), Dense(5, f)],
     "penalties": lambda f: [Dense(5, f, kernel_regularizer=L1L2(0.02, 0.03), bias_regularizer=L1L2(0.01, 0.02))],
 }
 

@@ -324,3 +324,41 @@ def test_numbers_that_are_not_normal_keep_their_digits(dtype):
     for name, value in (("exp", 1), ("softplus", math.log(2)), ("sigmoid", 0.5), ("distribution", 0.5)):
         np.testing.assert_allclose(evaluate(name, x), value, rtol=2 * np.finfo(dtype).eps)
     np.testing.assert_allclose(evaluate("log", x), [math.log(v) for v in x.tolist()], rtol=2 * np.finfo(dtype).eps)
+
+
+TURNS = {"sin": (vmath.sin_turns, np.sin), "cos": (vmath.cos_turns, np.cos)}
+turns = elementwise(lambda x: tuple(formula(x) for formula, _ in TURNS.values()))
+
+
+@njit(error_model="numpy")
+def run_turns(x, outputs):
+    turns((x,), outputs, ())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TURNS)
+def test_waves_by_turns(name, dtype):
+    """Against the sine or cosine of the fraction of a turn, which is exact, to two units in the last place of 1."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=20_000) * scale for scale in (1e-30, 1e-3, 0.3, 3.0, 1e3, 1e6)])
+    eighths = np.arange(-40, 41) / 8
+    x = np.concatenate([x, eighths, np.nextafter(eighths, np.inf), [0.0, -0.0, 1e-300, 5e-324]]).astype(dtype)
+    outputs = tuple(np.empty_like(x) for _ in TURNS)
+    run_turns(x, outputs)
+    found = outputs[list(TURNS).index(name)].astype(np.longdouble)
+    fraction = x.astype(np.longdouble) - np.round(x.astype(np.longdouble))
+    expected = TURNS[name][1](2 * np.longdouble("3.14159265358979323846264338327950288") * fraction)
+    assert np.abs(found - expected).max() <= 2 * np.finfo(dtype).eps
+    assert np.abs(found).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_waves_at_the_ends(dtype):
+    """Beyond where numbers have fractions, a wave is whatever it is, but not beyond 1; of infinity there is none."""
+    large = np.finfo(dtype).max
+    x = np.array([2.0**22, 2.0**23 + 1, 2.0**53, 1e30, large, -large, np.inf, -np.inf, np.nan], dtype)
+    outputs = tuple(np.empty_like(x) for _ in TURNS)
+    run_turns(x, outputs)
+    for found in outputs:
+        assert np.isfinite(found[:-3]).all() and np.abs(found[:-3]).max() <= 1
+        assert np.isnan(found[-3:]).all()

@@ -29,6 +29,7 @@ from fastml import (
     Embedding,
     LayerNormalization,
     Normalization,
+    PeriodicEmbedding,
     PiecewiseConstantDecay,
     Sequential,
 )
@@ -82,6 +83,15 @@ def layers(dtype):
         some.builds(Dropout, some.sampled_from([0.0, 0.2, 0.5])),
         some.builds(BatchNormalization, momenta, epsilons, trainable=TRAINABLE),
         some.builds(LayerNormalization, epsilons, trainable=TRAINABLE),
+        some.builds(
+            PeriodicEmbedding,
+            frequencies=SIZES,
+            width=some.integers(1, 9),
+            relu=some.just(dtype == "float64"),
+            keep=some.booleans(),
+            kernel_regularizer=PENALTIES,
+            trainable=TRAINABLE,
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from fastml import (
     Dropout,
     Embedding,
     Normalization,
+    PeriodicEmbedding,
     RMSprop,
     Rprop,
     Sequential,
@@ -44,6 +45,7 @@ MODELS = {
     "penalties": lambda: [Dense(37, "selu", kernel_regularizer=PENALTY, bias_regularizer="l2")],
     "embedding": lambda: [Embedding({0: 70, 3: 5, 20: 33}, {0: 9, 3: 17, 20: 1}), Dense(18, "tanh")],
     "embedding with a penalty": lambda: [Embedding({7: 40}, embeddings_regularizer=PENALTY), BatchNormalization()],
+    "periodic embedding": lambda: [PeriodicEmbedding(list(range(1, 20)), 17, 5, relu=True), Dense(18, "tanh")],
     "no hidden layer": lambda: [],
     "wide": lambda: [Dense(300, "relu"), Dense(200, "tanh", kernel_regularizer="l2")],
 }

@@ -13,6 +13,7 @@ from fastml import (
     Embedding,
     LayerNormalization,
     Normalization,
+    PeriodicEmbedding,
     Sequential,
 )
 from fastml.losses import name_of
@@ -145,6 +146,24 @@ class Tables(torch.nn.Module):
         return torch.cat([x[:, others], *vectors], dim=1)
 
 
+class Waves(torch.nn.Module):
+    """The columns that a PeriodicEmbedding keeps, and behind them the vectors of those that it embeds."""
+
+    def __init__(self, layer, weights):
+        super().__init__()
+        self.layer = layer
+        self.parts = torch.nn.ParameterList([torch.nn.Parameter(next(weights).clone()) for _ in range(4)])
+
+    def forward(self, x):
+        frequencies, phases, W, b = self.parts
+        columns = self.layer.embedded(x.shape[1])
+        waves = torch.cos(2 * torch.pi * x[:, columns, None] * frequencies + phases)
+        vectors = torch.einsum("ncf,cfu->ncu", waves, W.reshape(len(columns), -1, b.shape[1])) + b
+        vectors = (torch.relu(vectors) if self.layer.relu else vectors).flatten(1)
+        kept = [column for column in range(x.shape[1]) if self.layer.keep or column not in columns]
+        return torch.cat([x[:, kept], vectors], dim=1)
+
+
 def activation(layer):
     """An Activation as a module."""
     function, alpha = FUNCTIONS[layer.activation], layer.alpha
@@ -167,6 +186,8 @@ def twin(model):
                 modules.append(Mask(model.seed, position, layer.rate))
             case Embedding():
                 modules.append(Tables(list(layer.columns), [next(weights) for _ in layer.columns]))
+            case PeriodicEmbedding():
+                modules.append(Waves(layer, weights))
             case Normalization():
                 mean, scale = next(weights), next(weights)
                 modules.append(Function(lambda x, mean=mean, scale=scale: (x - mean) * scale))
@@ -194,6 +215,8 @@ def weights_of(net):
             arrays += [module.weight.T, module.bias]
         elif isinstance(module, Tables):
             arrays += [table.weight for table in module.tables]
+        elif isinstance(module, Waves):
+            arrays += list(module.parts)
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight, module.bias, module.running_mean, module.running_var]
         elif isinstance(module, torch.nn.LayerNorm):
@@ -209,6 +232,8 @@ def gradients_of(net):
             arrays += [module.weight.grad.T, module.bias.grad]
         elif isinstance(module, Tables):
             arrays += [table.weight.grad for table in module.tables]
+        elif isinstance(module, Waves):
+            arrays += [part.grad for part in module.parts]
         elif isinstance(module, torch.nn.BatchNorm1d):
             arrays += [module.weight.grad, module.bias.grad, *[torch.zeros_like(module.bias)] * 2]
         elif isinstance(module, torch.nn.LayerNorm):

@@ -19,7 +19,7 @@ from fastml.kernels.operation import named as operation_named
 from fastml.kernels.operations import OPERATIONS
 from fastml.losses import one_hot
 from fastml.process.signals import hold_interrupts
-from fastml.program import reference_flow
+from fastml.program import reference_embeddings, reference_flow
 from fastml.program.memory import address_of
 from fastml.program.program import NONE, disassembled
 from fastml.program.random import dropout_mask, permutation
@@ -111,25 +111,11 @@ def store_outputs(a, begin, first, outputs):
     outputs[begin + first : begin + first + len(a)] = a
 
 
-# Layers.
+# Layers; those that embed columns of the data stand in `reference_embeddings`.
 
 
 def normalize(x, mean, scale, a):
     a[...] = (x - mean) * scale
-
-
-def copy_columns(x, column, width, place, a):
-    a[:, place : place + width] = x[:, column : column + width]
-
-
-def embed_forward(x, column, W, place, a):
-    a[:, place : place + W.shape[1]] = W[x[:, column].real.astype(np.int64)]
-
-
-def embed_backward(x, column, da, place, bounds, fresh, dW):
-    value = np.zeros_like(dW)
-    np.add.at(value, x[:, column].real.astype(np.int64), da[:, place : place + dW.shape[1]])
-    dW[...] = value if fresh else dW + value
 
 
 def dense_forward(x, W, b, function, z, a, scratch):
@@ -270,7 +256,8 @@ def scale(dW, factor):
     dW *= dW.dtype.type(factor)
 
 
-FUNCTIONS = {name: f for name, f in {**vars(reference_flow), **globals()}.items() if name in OPERATIONS} | REGISTERED
+ALL = vars(reference_flow) | vars(reference_embeddings) | globals()
+FUNCTIONS = {name: f for name, f in ALL.items() if name in OPERATIONS} | REGISTERED
 
 _arguments = {}  # of operations, once they have been asked for
 
