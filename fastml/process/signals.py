@@ -6,7 +6,7 @@ Python calls a handler in the main thread between any two lines, and what it rai
 import signal
 import threading
 from _signal import getsignal  # that of `signal` makes an enumeration of each answer, which takes thirty times as long
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 
 # Those that come from outside or from a clock. The rest is the processor's word on a fault, or ends the process.
@@ -26,12 +26,15 @@ class HeldSignals:
     def __init__(self, every):
         self.every, self.thread = every, get_ident()
         self.holding, self.handlers, self.held = True, {}, {}  # by number of the signal
-        self.alone = False  # whether blocks within this one leave signals to it
+        self.alone = self.ended = False  # whether blocks within this one leave signals to it
 
     def install(self):
         """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
         for number in SIGNALS:
             handler = getsignal(number)
+            while (left := kept_by(handler)) and left.ended:  # by a block that an exception has kept from tidying up
+                handler = left.handlers[number]
+                signal.signal(number, handler)
             if not callable(handler) or handler == self.keep:
                 continue
             if self.every or not getattr(handler, "ends_process", False):
@@ -68,11 +71,12 @@ class HeldSignals:
             self.alone = before
 
     @contextmanager
-    def pause(self):
+    def pause(self, check=True):
         """Lets signals count at once, as in code of the user's, which may take its time."""
         self.holding = False
         try:
-            self.check()
+            if check:
+                self.check()
             yield
         finally:
             self.holding = True
@@ -80,7 +84,7 @@ class HeldSignals:
 
     def end(self):
         """Puts the handlers back and calls those that are due. From the first line on, signals count again."""
-        self.holding = False
+        self.ended, self.holding = True, False
         try:
             for number, handler in self.handlers.items():
                 if getsignal(number) == self.keep:
@@ -89,19 +93,31 @@ class HeldSignals:
             self.check()
 
 
-class NothingHeld:
-    """In place of a HeldSignals where nothing is held back."""
+def kept_by(handler):
+    """The HeldSignals whose handler it is, or None."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, HeldSignals) else None
+
+
+class Left:
+    """In place of a HeldSignals where signals are left to the one of the block around, or where there are none."""
 
     held = {}
+
+    def __init__(self, outer=None):
+        self.outer = outer
 
     def check(self):
         pass
 
     @contextmanager
-    def pause(self):
-        yield
+    def pause(self, check=True):
+        with self.outer.pause(check=False) if self.outer else nullcontext():
+            yield
 
-    holding_alone = pause
+    @contextmanager
+    def holding_alone(self):
+        yield
 
 
 @contextmanager
@@ -114,12 +130,12 @@ def hold_interrupts(every=False):
     wait, unless `every` is to. Threads other than the main one have no handlers.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield NothingHeld()
+        yield Left()
         return
-    outer = getattr(getsignal(signal.SIGINT), "__self__", None)
-    if isinstance(outer, HeldSignals) and outer.here:  # this block is within another, whose signals count here as well
+    outer = kept_by(getsignal(signal.SIGINT))
+    if outer and outer.here:  # this block is within another, whose signals count here as well
         if outer.alone:
-            yield NothingHeld()
+            yield Left(outer)
             return
         yield outer
         outer.check()

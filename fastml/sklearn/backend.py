@@ -1,8 +1,8 @@
 """A backend of joblib that runs the trainings of fastml's estimators side by side, in the process that asks for them.
 
-Each task is a call in a thread of its own, but only one of them runs at a time, as they would fight for Python's lock:
-one that comes to train leaves that to the thread which asked for the tasks, and waits until it is done. That thread
-prepares the trainings, and workers in machine code run them (`fastml.training.side_by_side`).
+Each task is a call in a thread of its own. One that comes to train leaves that to the thread which asked for the tasks,
+and waits until it is done. That thread prepares the trainings, and workers in machine code run them
+(`fastml.training.side_by_side`).
 """
 
 import threading
@@ -20,10 +20,13 @@ from fastml.training.run import completed_by
 from fastml.training.side_by_side import AHEAD, SideBySide, Training
 
 NAME = "fastml"
+PATIENCE = 0.02  # seconds for a task to come back, until another goes on beside it
+MOST = 32  # tasks that do so
+FAREWELL = 0.5  # seconds for all tasks to end when they are told to; what they compute cannot be ended
 
 
 class Task:
-    """A call in a thread that runs only while `resume` waits for it."""
+    """A call in a thread that goes on only when it is told to, until it is over or wants something completed."""
 
     def __init__(self, call, callback):
         self.call, self.callback = call, callback
@@ -31,20 +34,22 @@ class Task:
         self.over = False
         self.result = self.error = None
         self.steps = None  # a generator that it wants completed
+        self.outcome = None  # what that has returned and raised
         self.thread = None
 
-    def resume(self):
-        """Lets the call go on until it is over or wants something completed."""
+    def start(self):
+        """Lets the call go on, or begin."""
         if self.thread is None:
             self.thread = threading.Thread(target=self._run, daemon=True)
             self.thread.start()
         self.go.release()
-        self.back.acquire()
 
     def _run(self):
         self.go.acquire()
         try:
             with completed_by(self._completed):
+                if self.outcome:  # it is told to end before it has begun
+                    raise self.outcome[1]
                 self.result = self.call()
         except BaseException as error:
             self.error = error
@@ -53,10 +58,13 @@ class Task:
 
     def _completed(self, steps):
         """What a generator returns or raises once somebody has completed it."""
-        self.steps = steps
-        self.back.release()
-        self.go.acquire()
-        (value, error), self.outcome = self.outcome, None
+        if self.outcome is None:
+            self.steps = steps
+            self.back.release()
+            self.go.acquire()
+        value, error = self.outcome
+        if not isinstance(error, KeyboardInterrupt):  # which is the last word
+            self.outcome = None
         if error is not None:
             raise error
         return value
@@ -70,7 +78,8 @@ class SideBySideBackend(ParallelBackendBase):
     def __init__(self, time_limit=None, **options):
         super().__init__(**options)
         self.deadline = deadline_of(time_limit)
-        self.ready, self.side = deque(), None
+        self.ready, self.under_way, self.begun = deque(), [], []  # tasks that may go on, do, and have not ended
+        self.side = None
 
     def effective_n_jobs(self, n_jobs):
         """As many tasks as keep the threads busy. 1 is for none at a time but one, as everywhere."""
@@ -94,18 +103,36 @@ class SideBySideBackend(ParallelBackendBase):
             while not task.over:
                 if time.perf_counter() >= self.deadline:
                     self.side.refusal = late
-                if self.ready:
-                    self.resume(self.ready.popleft())
-                else:
-                    self.side.turn()
+                self.turn()
         if task.error is not None:
             raise task.error
         return task.result
 
-    def resume(self, task):
-        """Goes on with a task, and begins the training that it then waits for."""
-        task.resume()
+    def turn(self):
+        """Goes on with a task, if one may, or with trainings; looks at the tasks that are under way.
+
+        One at a time, as they would fight for Python's lock, unless it takes its time: it may wait for another.
+        """
+        wait = PATIENCE
+        if self.ready and len(self.under_way) < MOST:
+            task = self.ready.popleft()
+            self.under_way.append(task)
+            if task not in self.begun:
+                self.begun.append(task)
+            task.start()
+        elif self.side.under_way:
+            self.side.turn()
+            wait = 0
+        self.side.look()
+        for task in [*self.under_way]:
+            if task.back.acquire(timeout=wait if task is self.under_way[-1] else 0):
+                self.under_way.remove(task)
+                self.come_back(task)
+
+    def come_back(self, task):
+        """Takes note of the end of a task, or begins the training that it then waits for."""
         if task.over:
+            self.begun.remove(task)
             task.callback(task)
             return
         steps, task.steps = task.steps, None
@@ -125,16 +152,18 @@ class SideBySideBackend(ParallelBackendBase):
     terminate = stop_call
 
     def abort_everything(self, ensure_ready=True):
-        """Ends all trainings, and all tasks with a KeyboardInterrupt."""
+        """Ends all trainings, and all tasks with a KeyboardInterrupt, those under way once they come to train."""
         side, self.side = self.side, None
+        error = KeyboardInterrupt()
         if side is not None:
-            error = KeyboardInterrupt()
             side.__exit__(KeyboardInterrupt, error, None)
-        while self.ready:
-            task = self.ready.popleft()
-            if task.thread is not None:
-                task.outcome = None, KeyboardInterrupt()
-                task.resume()
+        for task in self.begun:
+            task.outcome = None, error
+            task.go.release()
+        end = time.perf_counter() + FAREWELL
+        for task in self.begun:
+            task.thread.join(max(0.0, end - time.perf_counter()))
+        self.ready.clear(), self.under_way.clear(), self.begun.clear()
 
     def get_nested_backend(self):
         """Tasks within a task run one after the other."""
