@@ -18,7 +18,10 @@ class History(Callback):
 
     ``params`` is a dict with the arguments of `fit`: epochs, initial_epoch, steps an epoch, verbose, metrics, which are
     the names that are logged, validation_freq. With validation_freq, values of validation are fewer than epochs.
+    ``rows`` is how many rows an epoch trains on.
     """
+
+    rows = 0
 
     def __init__(self):
         self.epoch = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastml.attributes import positive_integer
 from fastml.many import Many, check_call, train_many
 from fastml.sequential import Sequential
-from fastml.tasks import Results, Task
+from fastml.tasks import Results, Task, text_of
 from fastml.training.fitting import deadline_of
 from fastml.training.progress import make_nets_progress
 
@@ -63,11 +64,15 @@ def fit_chunks(
     models = list(models)
     if not models:
         raise ValueError("there are no models to train: models gave none")
-    parallel = joblib.Parallel(n_jobs=jobs_of(joblib), return_as="generator_unordered")
+    check_different(models)
+    backend, n_jobs = joblib.parallel.get_active_backend()
+    lists = "list" if not backend.supports_return_generator else "generator_unordered"
+    parallel = joblib.Parallel(n_jobs=-1 if n_jobs in (None, 1) else n_jobs, return_as=lists)
     workers = joblib.effective_n_jobs(parallel.n_jobs)
     size = min(MOST, -(-len(models) // (EACH * workers))) if size is None else positive_integer("size", size)
     chunks = {first: models[first : first + size] for first in range(0, len(models), size)}
     many, progress, reason = Many({}, None, deadline), make_nets_progress(verbose, len(models)), None
+    many.exhausted = True
     try:
         while chunks:
             calls = [joblib.delayed(trained)(first, chunk, x, y, end, options) for first, chunk in chunks.items()]
@@ -84,6 +89,7 @@ def fit_chunks(
         reason = error
     finally:
         progress.close()
+    many.exhausted = not chunks
     return many.conclude(models, len(models), reason, depth=3)
 
 
@@ -91,13 +97,30 @@ def trained(first, models, x, y, end, options):
     """A chunk in a worker: the number of its first model, and its Results."""
     left = end - time.time()
     limit = None if left == float("inf") else max(left, 1e-9)
-    return first, train_many(models, x, y, time_limit=limit, verbose=0, first=first, **options)
+    results = train_many(models, x, y, time_limit=limit, verbose=0, first=first, depth=None, **options)
+    for result in results:
+        result.error = result.error and sendable(result.error, result.number)
+    return first, results
 
 
-def jobs_of(joblib):
-    """How many jobs joblib is to run: what `parallel_config` says, or all."""
-    _, n_jobs = joblib.parallel.get_active_backend()
-    return -1 if n_jobs in (None, 1) else n_jobs
+def sendable(error, number):
+    """The error, or a RuntimeError with its text where it cannot travel: one that does not, would take all with it."""
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):
+            return error
+    except Exception:
+        pass
+    told = f"{type(error).__name__}: {text_of(error)}"
+    return RuntimeError(told if told.startswith(f"model {number}") else f"model {number}: {told}")
+
+
+def check_different(models):
+    """ValueError where a model is there twice; copies would train it as several."""
+    seen = {}
+    for number, item in enumerate(models):
+        model = item.model if isinstance(item, Task) else item
+        if isinstance(model, Sequential) and seen.setdefault(id(model), number) != number:
+            raise ValueError(f"model {number} is the same object as model {seen[id(model)]}: make a model for each")
 
 
 def joblib_for(what):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -46,7 +47,7 @@ class Ensemble:
 
     def __init__(self, models: Iterable[Sequential] | Results) -> None:
         if isinstance(models, Results):
-            models = [result.model for result in models.check() if result.finished]
+            models = finished(models)
         if isinstance(models, Sequential) or not hasattr(models, "__iter__"):
             raise TypeError(f"models must be a list of Sequential, got {type(models).__name__}")
         self.models = list(models)
@@ -105,10 +106,13 @@ class Ensemble:
     def out_of_bag(self, x: ArrayLike, rows: Iterable[ArrayLike]) -> NDArray:
         """The mean for each row of x by those models that have not been trained on it, (rows, units).
 
-        An honest score without rows that are kept aside. Rows on which all models were trained have NaN.
+        An honest score without rows that are kept aside, and with folds as rows the predictions of a cross-validation.
+        Rows on which all models were trained have NaN, with a warning.
 
         rows : for each model, those rows of x that it was trained on, numbers or a mask, as in its `Task`.
         """
+        if not hasattr(rows, "__iter__"):
+            raise TypeError(f"rows must be a list with the rows of each model, got {type(rows).__name__}")
         rows = list(rows)
         if len(rows) != len(self.models):
             raise ValueError(f"rows must have those of each of the {len(self.models)} models, got {len(rows)}")
@@ -120,6 +124,12 @@ class Ensemble:
             if out.any():
                 total[out] += model.predict(x[out])
                 count[out] += 1
+        if not count.all():
+            warnings.warn(
+                f"{(count == 0).sum()} of {len(x)} rows were trained on by all models: they have NaN. Take more models",
+                UserWarning,
+                stacklevel=2,
+            )
         return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(self.dtype)
 
     def save(self, path: str | os.PathLike, include_optimizer: bool = True) -> None:
@@ -152,3 +162,14 @@ class Ensemble:
     def _repr_html_(self):
         """What notebooks show: how many models there are, and the first of them."""
         return f"<p>{html.escape(repr(self))}, of which the first:</p>{self.models[0]._repr_html_()}"
+
+
+def finished(results):
+    """The models of Results that have finished; ValueError where there is none, or the error of one that failed."""
+    models = [result.model for result in results.check() if result.finished]
+    if not models:
+        told = results.told() or "there is none"
+        raise ValueError(f"no model has finished: {told}; results.models has them as far as they are")
+    if None in models:
+        raise ValueError("the models of these Results were let go by `then`: have that return them")
+    return models

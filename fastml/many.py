@@ -19,7 +19,7 @@ from fastml.data.shared import Arrays
 from fastml.process.signals import hold_interrupts
 from fastml.program.threads import get_num_threads, num_threads
 from fastml.sequential import Sequential
-from fastml.tasks import OPTIONS, OWN, Result, Results, Task, check_options
+from fastml.tasks import OPTIONS, OWN, Result, Results, Task, check_options, numbered
 from fastml.training.fitting import deadline_of
 from fastml.training.progress import check_verbose, make_nets_progress
 from fastml.training.side_by_side import SideBySide, Training
@@ -58,20 +58,20 @@ def fit_many(
     validation_rows : array of int or bool
         Rows of x and y to validate with after each epoch.
     then : function
-        Called with each Result as soon as that is there. What it returns is kept as `value`, and model and history are
-        let go: for more models than there is room for.
+        Called with the Result of each model that has finished or failed, as soon as it is there. What it returns is
+        kept as `value`, and model and history are let go: for more models than there is room for.
     n_threads : int
         Threads, each of which trains one model at a time; as many as `get_num_threads` says if not given.
     verbose : 0, 1 or "auto"
         Show nothing, or a progress bar; "auto" is a bar on a terminal or in a notebook.
     time_limit : float
-        Seconds after which trainings end where they are, as with `time_limit` in `Sequential.fit`, and no other begins.
+        Seconds after which trainings end where they are, within half a second or so, and no other begins.
     options
         Other arguments of `Sequential.fit`: epochs, batch_size, sample_weight, by rows of x, and so on. `callbacks` are
         copied for each model; those of a `Task` are not.
 
-    At a Ctrl-C, what is finished is returned, with a warning that says what is not. Raises ValueError or TypeError
-    where there are no models or arguments make no sense for any of them.
+    A warning says how many models have failed, if some have. At a Ctrl-C, what is finished is returned, with a warning
+    that says what is not. Raises ValueError or TypeError where there are no models, or for arguments that are none.
 
     Example
     -------
@@ -106,9 +106,9 @@ def check_call(method, models, options, verbose, then):
 
 def train_many(
     models, x, y, rows=None, validation_rows=None, then=None, n_threads=None, verbose=0, time_limit=None, first=0,
-    **options
+    depth=4, **options
 ):  # fmt: skip
-    """`fit_many` with arguments that are checked; `first` is the number of the first model."""
+    """`fit_many` with arguments that are checked. first : number of the first model; depth : of `Many.conclude`."""
     deadline, known = deadline_of(time_limit), len(models) if hasattr(models, "__len__") else None
     threads = get_num_threads() if n_threads is None else positive_integer("n_threads", n_threads)
     threads = min(threads, known or threads)
@@ -116,7 +116,7 @@ def train_many(
     common = {**options, "x": x, "y": y, "rows": rows, "validation_rows": validation_rows}
     many = Many(common, then, deadline, first)
     reason = many.train(models, threads, make_nets_progress(verbose, known))
-    return many.conclude(models, known, reason, depth=4)
+    return many.conclude(models, known, reason, depth)
 
 
 class Many:
@@ -124,8 +124,9 @@ class Many:
 
     def __init__(self, common, then, deadline, first=0):
         self.common, self.then, self.deadline, self.first = common, then, deadline, first
-        self.results, self.seen = {}, WeakKeyDictionary()  # of models: their numbers
+        self.results, self.seen, self.stateful = {}, WeakKeyDictionary(), WeakKeyDictionary()  # whose numbers they are
         self.arrays = Arrays()
+        self.exhausted = False  # whether all models have been begun
         self.done = self.rows = 0  # models, and rows that they were trained on, those of all epochs
 
     def train(self, models, threads, progress):
@@ -155,6 +156,7 @@ class Many:
             with self.hold.pause() if own else nullcontext():
                 item = next(models, self)
             if item is self:
+                self.exhausted = True
                 return
             yield item
 
@@ -169,10 +171,9 @@ class Many:
 
         try:
             result.model, options = self.made(number, item)
+            result.callbacks = options["callbacks"]
             options = self.options_of(result.model, options)
             steps = result.model._fitting(**options)
-            chosen = options.get("chosen", (None, None))[0]
-            result.rows = len(options["x"] if chosen is None else chosen)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -194,9 +195,22 @@ class Many:
         if first != number:
             raise ValueError(f"it is the same object as model {first}: make a model for each")
         options = self.common | task.options
-        if "callbacks" not in task.options:
+        if "callbacks" in task.options:
+            options["callbacks"] = check_callbacks(options["callbacks"])
+            for callback in options["callbacks"]:
+                self.check_alone(callback, number)
+        else:
             options["callbacks"] = [copied_callback(callback) for callback in options["callbacks"]]
         return model, options
+
+    def check_alone(self, callback, number):
+        """ValueError for a callback of fastml's, which keeps a count of its own, that another model has already."""
+        kind = type(callback)
+        if not kind.__module__.startswith("fastml."):
+            return
+        first = self.stateful.setdefault(callback, number)
+        if first != number:
+            raise ValueError(f"its {kind.__name__} is that of model {first}, too: make one for each Task")
 
     def options_of(self, model, options):
         """All arguments of `fit` for a model, on its rows."""
@@ -212,6 +226,7 @@ class Many:
         self.done += 1
         if history is not None:
             result.history, result.finished = history, time.perf_counter() < self.deadline
+            result.rows = history.rows
             self.rows += result.rows * len(history.epoch)
         elif isinstance(error, KeyboardInterrupt):
             result.history = result.model.history
@@ -221,8 +236,10 @@ class Many:
             try:
                 with self.hold.pause():
                     result.value = self.then(result)
-            except Exception as error:
-                result.error = result.error or numbered(error, result.number)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                result.error = result.error or numbered(error, result.number, "then, of model")
             result.model = result.history = None
 
     def take(self, results):
@@ -234,7 +251,7 @@ class Many:
                 self.rows += result.rows * len(result.history.epoch)
 
     def conclude(self, models, known, reason, depth):
-        """The Results of all models; a warning counts as that of the caller so many frames up."""
+        """The Results of all models; warnings count as those of a caller so many frames up, None is for no warnings."""
         begun = self.results
         if known is None:
             known = len(begun)
@@ -246,16 +263,22 @@ class Many:
                 given = item.model if isinstance(item, Task) else item
                 begun.setdefault(number, Result(number, given if isinstance(given, Sequential) else None))
         results = Results(begun.get(number) or Result(number) for number in numbers)
-        if results.unfinished or len(begun) < known:
+        if results.unfinished or not self.exhausted:
             results.interrupted = "Ctrl-C" if reason else "time_limit"
+        if depth:
+            self.tell(results, reason, depth + 1)
+        return results
+
+    def tell(self, results, reason, depth):
+        """Warns of what was interrupted, and of models that failed."""
         if reason:
             told = ", ".join(map(str, results.unfinished[:10])) + " …" * (len(results.unfinished) > 10)
-            warnings.warn(
-                f"interrupted: {results.told()}. Not finished are those with the numbers {told}",
-                UserWarning,
-                stacklevel=depth,
-            )
-        return results
+            told = f". Not finished are those with the numbers {told}" if told else ""
+            warnings.warn(f"interrupted: {results.told() or 'no model was begun'}{told}", UserWarning, stacklevel=depth)
+        if results.failed:
+            first = next(result.error for result in results if result.error is not None)
+            told = f"{len(results.failed)} of {len(results)} models failed, see results.failed"
+            warnings.warn(f"{told}; the first by {type(first).__name__}: {first}", UserWarning, stacklevel=depth)
 
 
 def weights_of(model, x):
@@ -265,15 +288,6 @@ def weights_of(model, x):
         count += layer.products(width)
         width = layer.units_out(width)
     return count
-
-
-def numbered(error, number, what="model"):
-    """The error, whose message names the model."""
-    if error.args and isinstance(error.args[0], str):
-        error.args = f"{what} {number}: {error.args[0]}", *error.args[1:]
-    else:
-        error.args = f"{what} {number}", *error.args
-    return error
 
 
 def copied_callback(callback):

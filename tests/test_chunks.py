@@ -14,6 +14,7 @@ from fastml import SGD, Dense, Sequential, Task, fit_chunks, fit_many  # noqa: E
 
 X = np.random.default_rng(0).normal(size=(80, 3))
 Y = X[:, :1] * X[:, 1:2]
+pytestmark = pytest.mark.filterwarnings(r"ignore:\d+ of \d+ models failed:UserWarning")
 
 
 def net(seed=1, rate=0.01):

@@ -55,6 +55,7 @@ def test_of_results_those_count_that_have_finished():
         Ensemble(results)
 
 
+@pytest.mark.filterwarnings("ignore:.*rows were trained on by all models")
 def test_rows_out_of_the_bag_are_those_that_a_model_has_not_seen():
     bags = [np.arange(40), np.arange(60) >= 20, DRAW.integers(30, 60, size=60)]
     models = fit_many([Task(net(k), rows=rows) for k, rows in enumerate(bags)], X, Y).check().models
@@ -83,6 +84,7 @@ def test_rows_out_of_the_bag_are_those_that_a_model_has_not_seen():
         (lambda: trained().models and Ensemble([*trained(1).models, wide()]), ValueError, "do not fit together"),
         (lambda: Ensemble(trained()).out_of_bag(X, [[0]]), ValueError, "each of the 3 models, got 1"),
         (lambda: Ensemble(trained()).out_of_bag(X, [[0], [60], [1]]), ValueError, "rows of model 1 holds 60"),
+        (lambda: Ensemble(trained()).out_of_bag(X, None), TypeError, "rows must be a list with the rows of each model"),
         (lambda: Ensemble(trained()).predict_one(X), ValueError, "must have shape"),
         (lambda: Ensemble(trained()).predict(X[:, :2]), ValueError, "x"),
         (lambda: Ensemble(trained()).predict_one(X[0], out=np.zeros(2)), ValueError, "out must be an array of shape"),
@@ -158,3 +160,17 @@ def test_what_wants_a_single_model_says_so(tmp_path):
     Ensemble(trained()).save(path)
     with pytest.raises(ModelFileError, match="holds an ensemble, not a model alone: use fastml.load"):
         net(0).load_weights(path)
+
+
+def test_rows_that_all_models_have_seen_are_told():
+    with pytest.warns(UserWarning, match="40 of 60 rows were trained on by all models: they have NaN"):
+        Ensemble(trained(1)).out_of_bag(X, [np.arange(40)])
+
+
+def test_results_of_which_none_has_finished_say_so():
+    results = fit_many([net(0), net(1)], X, Y, epochs=10**7, time_limit=0.2)
+    with pytest.raises(ValueError, match="no model has finished: 2 not finished; results.models has them"):
+        Ensemble(results)
+    assert len(Ensemble(results.models)) == 2
+    with pytest.raises(ValueError, match="let go by `then`"):
+        Ensemble(fit_many([net(0)], X, Y, then=lambda result: None))

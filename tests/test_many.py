@@ -34,6 +34,7 @@ RNG = np.random.default_rng(0)
 ROWS = 150
 X = RNG.normal(size=(ROWS, 5))
 Y = X[:, :1] * X[:, 1:2]
+pytestmark = pytest.mark.filterwarnings(r"ignore:\d+ of \d+ models failed:UserWarning")
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 1)
 
 

@@ -1,5 +1,7 @@
 """Arrays that many models train on: converted once for a dtype, each model takes the rows that are its own."""
 
+import weakref
+
 import numpy as np
 
 from fastml.data.arrays import as_array, convert
@@ -28,6 +30,9 @@ class Arrays:
             return {"x": x, "y": y, "sample_weight": weights}
         x, y = self.converted(x, "x", model), self.plain(y, "y")
         weights = None if weights is None else self.plain(weights, "sample_weight")
+        for name, array in (("y", y), ("sample_weight", weights)):
+            if array is not None and (array.ndim == 0 or x.ndim == 0 or len(array) != len(x)):
+                raise ValueError(f"{name} must have one row for each row of x: shapes {x.shape} of x, {array.shape}")
         if rows is None and some is None:
             return {"x": x, "y": y, "sample_weight": weights}
         if some is not None and (options.get("validation_data") is not None or options.get("validation_split")):
@@ -75,10 +80,20 @@ class Arrays:
         return self.kept((id(values), None), values, lambda: as_array(values, name))
 
     def kept(self, key, source, make):
-        """What `make` gives, once for a key that has the source's id."""
-        if key not in self.known:
-            self.known[key] = source, make()
-        return self.known[key][1]
+        """What `make` gives, once for a key with the ids of the sources, as long as these arrays are there."""
+        found = self.known.get(key)
+        if found is None:
+            try:
+                alive = [weakref.ref(each, lambda _: self.known.pop(key, None)) for each in sources_of(source)]
+            except TypeError:  # of lists there are no weak references, so that they stay
+                alive = source
+            found = self.known[key] = alive, make()
+        return found[1]
+
+
+def sources_of(source):
+    """The arrays of a tuple but for None, or the only one."""
+    return [each for each in source if each is not None] if isinstance(source, tuple) else [source]
 
 
 def rounded(array, name, dtype):

@@ -11,12 +11,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastml.ensemble import Ensemble
-from fastml.many import LARGE, copied_callback, numbered, weights_of
+from fastml.many import LARGE, copied_callback, weights_of
 from fastml.process.signals import hold_interrupts
 from fastml.program.threads import get_num_threads
 from fastml.sklearn.folds import LONE, means
 from fastml.sklearn.trainer import TRAINING
 from fastml.sklearn.validation import parts_of, rows_apart
+from fastml.tasks import numbered
 from fastml.training.progress import make_nets_progress
 from fastml.training.side_by_side import SideBySide, Training
 

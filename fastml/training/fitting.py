@@ -97,7 +97,10 @@ def deadline_of(time_limit):
         raise TypeError(f"time_limit must be a number of seconds, got {type(time_limit).__name__} {time_limit!r}")
     if not time_limit > 0:
         raise ValueError(f"time_limit must be more than 0 seconds, got {time_limit}")
-    return time.perf_counter() + float(time_limit)
+    try:
+        return time.perf_counter() + float(time_limit)
+    except OverflowError:
+        return math.inf
 
 
 def training(
@@ -152,6 +155,7 @@ def trained(model, args, x, y, weights, batch_size, validation, class_weight, re
         raise ValueError("all layers are frozen, trainable=False: there is nothing to train")
     model.stop_training = False
     model.history = History()
+    model.history.rows = rows
     model.history.params = params_of(model, args, rows, batch_size, validation)
     if resumed:
         resumed.enter_model(model)
