@@ -140,8 +140,12 @@ def test_warm_start_goes_on_with_each_member(tmp_path):
     assert all(member.loss_ < loss for member, loss in zip(fitted.estimators_, losses, strict=True))
     assert len(fitted.estimators_[0].loss_curve_) == 40
     np.testing.assert_array_equal(again.predict(XR), fitted.predict(XR))
-    with pytest.raises(ValueError, match="n_ensemble is 4, but there are 3 networks"):
-        fitted.set_params(n_ensemble=4).fit(XR, YR)
+    for count in (1, 4):
+        with pytest.raises(ValueError, match=f"n_ensemble is {count}, but warm_start goes on with .*: 3"):
+            fitted.set_params(n_ensemble=count).fit(XR, YR)
+    alone = regressor(n_ensemble=1, warm_start=True).fit(XR, YR)
+    with pytest.raises(ValueError, match="n_ensemble is 3, but warm_start goes on with .*: 1"):
+        alone.set_params(n_ensemble=3).fit(XR, YR)
 
 
 def test_sparse_rows_gaps_and_weights_go_as_with_one_network():
@@ -204,10 +208,40 @@ def test_a_time_limit_ends_one_network_and_many():
         assert fitted.n_iter_ > 0 and fitted.score(X, Y) > 0.6
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are in the bags of all networks")
+def test_a_time_limit_that_leaves_out_members_says_so():
+    """Also with out-of-bag scores, which are those of the members that there are."""
+    x, y = np.tile(X, (100, 1)), np.tile(Y, 100)
+    endless = {"max_iter": 10**7, "n_iter_no_change": np.inf, "tol": 0, "time_limit": 0.3}
+    with pytest.warns(UserWarning, match=r"time_limit has ended the training: \d+ of 50 networks are there"):
+        fitted = classifier(n_ensemble=50, bootstrap=True, oob_score=True, **endless).fit(x, y)
+    assert 1 <= len(fitted.estimators_) == len(fitted.model_) < 50
+    assert 0 < fitted.oob_score_ <= 1
+
+
+def test_a_time_limit_counts_for_lbfgs():
+    x, y = np.tile(X, (300, 1)), np.tile(Y, 300)
+    endless = {"solver": "lbfgs", "max_iter": 10**6, "max_fun": 10**7, "tol": 0, "n_ensemble": 1}
+    start = time.perf_counter()
+    fitted = MLPClassifier((300, 300), random_state=0, time_limit=0.5, **endless).fit(x, y)
+    assert time.perf_counter() - start < 20
+    assert fitted.n_iter_ >= 1 and fitted.score(x, y) > 0.5
+
+
+def test_bootstrap_draws_among_the_rows_that_count():
+    weights = np.zeros(150)
+    weights[[0, 60]] = 1
+    fitted = classifier(bootstrap=True, n_ensemble=8).fit(X, Y, sample_weight=weights)
+    assert len(fitted.estimators_) == 8
+
+
 def test_a_time_limit_before_the_first_epoch_keeps_what_there_is():
     x, y = np.tile(X, (200, 1)), np.tile(Y, 200)
     fitted = classifier(n_ensemble=1, time_limit=1e-9, early_stopping=True, batch_size=1).fit(x, y)
     assert fitted.n_iter_ == 0 and fitted.best_validation_score_ is None
+    assert fitted.predict(x).shape == y.shape
+    with pytest.warns(UserWarning, match="time_limit has ended the training: 1 of 3 networks"):
+        fitted = classifier(time_limit=1e-9, batch_size=1).fit(x, y)
     assert fitted.predict(x).shape == y.shape
 
 

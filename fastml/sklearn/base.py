@@ -147,6 +147,11 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
         if self.n_ensemble == 1 and (self.bootstrap or self.oob_score):
             name = "bootstrap" if self.bootstrap else "oob_score"
             raise ValueError(f"{name}=True is for ensembles: it needs n_ensemble of 2 or more")
+        there = len(vars(self).get("estimators_", [None]))
+        if self.warm_start and "model_" in vars(self) and there != self.n_ensemble:
+            raise ValueError(
+                f"n_ensemble is {self.n_ensemble}, but warm_start goes on with what the fit before has trained: {there}"
+            )
         if self.oob_score and not self.bootstrap:
             raise ValueError("oob_score=True needs bootstrap=True: else no network leaves out rows to be scored by")
 

@@ -16,11 +16,10 @@ from fastml.files.description import describe, restore
 from fastml.layers import positive_integer
 from fastml.sklearn.checks import check_progress, check_state, check_statistics
 from fastml.sklearn.chunks import assumed_of
-from fastml.sklearn.folds import LONE
+from fastml.sklearn.lone import LONE, TRAINING
 from fastml.sklearn.medians import known_medians
 from fastml.sklearn.network import Aim
 from fastml.sklearn.stopping import Patience
-from fastml.sklearn.trainer import TRAINING
 from fastml.trained import TrainedClassifier, TrainedRegressor
 
 STATE = (

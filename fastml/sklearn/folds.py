@@ -13,11 +13,11 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import _safe_indexing, check_random_state
 
 from fastml.sklearn.labels import check_present
+from fastml.sklearn.lone import LONE
 
 FEW = 10  # rows to validate with, from where on they are a share of the rows
 LEAST = 10  # rows in all that are worth folds
 FOLDS = 5
-LONE = {"n_ensemble": 1, "bootstrap": False, "oob_score": False, "warm_start": False, "verbose": False}  # of a copy
 
 
 class Folds(NamedTuple):

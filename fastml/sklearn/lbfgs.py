@@ -1,5 +1,7 @@
 """L-BFGS over all rows at once: SciPy's minimizer on the compiled gradient."""
 
+import time
+
 import numpy as np
 from scipy.optimize import minimize
 
@@ -47,7 +49,11 @@ class LossOfWeights:
         return run.means(0, 1)[0][0], np.concatenate(slopes).astype(np.float64)
 
 
-def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose):
+class Late(Exception):
+    """There is no time left."""
+
+
+def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose, deadline=np.inf):
     """Trains a compiled model; returns iterations, final loss, which is `factor` times its own, and what to tell."""
     objective = LossOfWeights(model, x, y, weights)
 
@@ -55,12 +61,23 @@ def minimize_loss(model, x, y, weights, factor, tol, max_iter, max_fun, verbose)
         loss, slopes = objective(values)
         return factor * loss, factor * slopes
 
+    latest = []  # iteration: how many, the weights, and their loss
+
     def report(intermediate_result):
-        print(f"loss = {intermediate_result.fun:.8f}")
+        if verbose:
+            print(f"loss = {intermediate_result.fun:.8f}")
+        latest[:] = len(latest) and latest[0] + 1 or 1, intermediate_result.x.copy(), float(intermediate_result.fun)
+        if time.perf_counter() >= deadline:
+            raise Late
 
     options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
-    callback = report if verbose else None
-    found = minimize(scaled, objective.start(), method="L-BFGS-B", jac=True, options=options, callback=callback)
+    callback = report if verbose or deadline < np.inf else None
+    try:
+        found = minimize(scaled, objective.start(), method="L-BFGS-B", jac=True, options=options, callback=callback)
+    except Late:
+        iterations, values, loss = latest
+        objective.finish(values)
+        return iterations, loss, None
     objective.finish(found.x)
     told = None
     if found.status != 0:

@@ -14,8 +14,8 @@ from fastml.ensemble import Ensemble
 from fastml.many import LARGE, copied_callback, weights_of
 from fastml.process.signals import hold_interrupts
 from fastml.program.threads import get_num_threads
-from fastml.sklearn.folds import LONE, means
-from fastml.sklearn.trainer import TRAINING
+from fastml.sklearn.folds import means
+from fastml.sklearn.lone import LONE, TRAINING
 from fastml.sklearn.validation import parts_of, rows_apart
 from fastml.tasks import numbered
 from fastml.training.progress import make_nets_progress
@@ -33,11 +33,6 @@ class Members:
         self.fresh, self.deadline = fresh, deadline
         self.parameters = estimator.get_params(deep=False) | LONE
         self.known = None if fresh else estimator.estimators_
-        if self.known and len(self.known) != estimator.n_ensemble:
-            raise ValueError(
-                f"n_ensemble is {estimator.n_ensemble}, but there are {len(self.known)} networks from the fit before, "
-                "with which warm_start goes on"
-            )
         self.begun, self.left_out, self.told, self.notes = [], [], [], []
         draw = check_random_state(estimator.random_state)
         self.seeds = draw.randint(2**31, size=estimator.n_ensemble).tolist()
@@ -88,8 +83,7 @@ class Members:
                 reason = error
             finally:
                 progress.close()
-        self.begun = [member for member in self.begun if member.n_iter_]
-        if reason and not self.begun:
+        if reason and not any(member.n_iter_ for member in self.begun):
             raise reason
         self.conclude()
 
@@ -104,6 +98,7 @@ class Members:
             validation = parts_of(self.rows, rest)
         if self.estimator.bootstrap:
             pool = np.arange(len(y)) if own is None else own
+            pool = pool if self.rows[2] is None else pool[self.rows[2][pool] > 0]  # others tell nothing
             own = pool[generator.randint(len(pool), size=len(pool))]
             out = np.setdiff1d(pool, own)
         self.begun.append(member)
@@ -130,8 +125,13 @@ class Members:
 
     def conclude(self):
         """Makes of the members what the estimator is, and of their attributes its own: means, and the most epochs."""
-        estimator, members = self.estimator, self.begun
-        estimator.estimators_ = members
+        estimator = self.estimator
+        trained = [k for k, member in enumerate(self.begun) if member.n_iter_] or range(len(self.begun))
+        self.begun, self.left_out = ([some[k] for k in trained] for some in (self.begun, self.left_out))
+        estimator.estimators_ = members = self.begun
+        if len(members) < estimator.n_ensemble and time.perf_counter() >= self.deadline:
+            told = f"time_limit has ended the training: {len(members)} of {estimator.n_ensemble} networks are there"
+            self.notes.append((told, UserWarning))
         estimator.model_ = Ensemble([member.model_ for member in members])
         estimator.n_iter_, estimator.t_ = (max(vars(member)[name] for member in members) for name in ("n_iter_", "t_"))
         for name in ("loss_", "best_loss_", "best_validation_score_"):

@@ -17,10 +17,6 @@ from fastml.sklearn.stopping import Patience
 from fastml.sklearn.validation import Score
 
 BATCH = 200  # rows of a batch, at most, where batch_size is "auto"
-TRAINING = (  # attributes of one training
-    "model_", "n_iter_", "t_", "loss_", "loss_curve_", "history_", "validation_scores_", "best_validation_score_",
-    "best_loss_", "best_epoch_", "_patience",
-)  # fmt: skip
 
 
 class Trainer:
@@ -105,7 +101,7 @@ class Trainer:
         `warnings.warn`, or None.
         """
         if self.solver == "lbfgs":
-            return self._minimize(x, targets, weights)
+            return self._minimize(x, targets, weights, deadline)
         options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
         if deadline < np.inf:
             options["time_limit"] = max(deadline - time.perf_counter(), 1e-9)
@@ -124,9 +120,9 @@ class Trainer:
         told = f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol"
         return told, ConvergenceWarning
 
-    def _minimize(self, x, targets, weights):
+    def _minimize(self, x, targets, weights, deadline):
         adapter = self.model_._adapter()
         x, targets, weights = adapter.weighted(*adapter.rows(x, targets, weights))
-        stops = self.tol, self.max_iter, self.max_fun, self.verbose
+        stops = self.tol, self.max_iter, self.max_fun, self.verbose, deadline
         self.n_iter_, self.loss_, told = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)
         return told and (told, ConvergenceWarning)
