@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from fastml.attributes import positive_integer
 from fastml.chunks import joblib_for
+from fastml.program.threads import get_num_threads, num_threads
 from fastml.training.fitting import deadline_of
 from fastml.training.progress import check_verbose, make_nets_progress
 
@@ -23,6 +24,7 @@ def optimize(
     n_trials: int | None = None,
     *,
     time_limit: float | None = None,
+    timeout: float | None = None,
     n_threads: int | None = None,
     catch: type[Exception] | Iterable[type[Exception]] = (Exception,),
     callbacks: Iterable[Callable] = (),
@@ -32,10 +34,12 @@ def optimize(
 
     The objective is what Optuna takes: a function of a trial that returns a number, or one for each direction of the
     study. In it `Sequential.fit`, the estimators of `fastml.sklearn` and what scikit-learn does with these give the
-    bits that they would give alone, while other trials train. All else in objectives runs one after the other. Trials
-    are asked for while others are under way: what a sampler learns from comes later than in a sequence, and in an order
-    that depends on the clock, so that a study repeats exactly with `n_threads=1`, or with a sampler that does not look
-    at results. Pruning goes as ever: by `trial.report` and `trial.should_prune`, in a callback after each epoch.
+    bits that they would give alone, while other trials train; a `fit_many` in it holds up the others. All else in
+    objectives runs one after the other, unless it waits. Trials are asked for while others are under way, up to about
+    twice as many as threads: what a sampler learns from comes later than in a sequence, and in an order that depends on
+    the clock, so that a study repeats exactly with `n_threads=1`, or with a sampler that does not look at results.
+    Pruning goes as ever, by `trial.report` and `trial.should_prune` in a callback after each epoch; so does
+    ``study.stop()``. Optuna's own lines on each trial are not written; `callbacks` may do that.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def optimize(
         Trials to make; without end where None, if there is a time_limit.
     time_limit : float
         Seconds after which no trial begins, and those under way end as failed.
+    timeout : float
+        Optuna's name of `time_limit`.
     n_threads : int
         Threads to use; as many as `fastml.get_num_threads` says if not given.
     catch : exceptions
@@ -67,17 +73,24 @@ def optimize(
     >>> study = optuna.create_study(direction="maximize")
     >>> fastml.optuna.optimize(study, objective, n_trials=200)
     """
-    trials = Trials(study, objective, n_trials, time_limit, catch, callbacks)
-    joblib = joblib_for("fastml.optuna")
-    from fastml.sklearn.backend import side_by_side  # which registers the backend, and needs joblib alone
-
+    if timeout is not None and time_limit is not None:
+        raise ValueError("give time_limit or timeout, not both: they mean the same")
+    time_limit = timeout if time_limit is None else time_limit
     if check_verbose(verbose) == 2:
         raise ValueError("verbose must be 0, 1 or 'auto', got 2: there is a line for all trials")
+    threads = None if n_threads is None else positive_integer("n_threads", n_threads)
+    trials = Trials(study, objective, n_trials, time_limit, catch, callbacks)
+    joblib = joblib_for("fastml.optuna")
+    from fastml.sklearn import backend  # which needs joblib alone
+
     trials.progress = make_nets_progress(verbose, n_trials, "trials")
     left = None if time_limit is None else max(trials.deadline - time.perf_counter(), 1e-9)
     try:
-        with side_by_side(n_threads, left):
-            joblib.Parallel(pre_dispatch="n_jobs")(joblib.delayed(trials.run)(trial) for trial in trials.asked())
+        with num_threads(threads):
+            options = {"time_limit": left, "tasks": get_num_threads() + 1}
+            with joblib.parallel_config(backend=backend.NAME, n_jobs=-1, **options):
+                calls = (joblib.delayed(trials.run)(trial) for trial in trials.asked())
+                joblib.Parallel(pre_dispatch="n_jobs")(calls)
     finally:
         trials.conclude()
     trials.check()
@@ -99,41 +112,43 @@ class Trials:
             raise ValueError("give n_trials, time_limit or both: the study would have no end")
         self.most = n_trials if n_trials is None else positive_integer("n_trials", n_trials)
         self.deadline = deadline_of(time_limit)
-        self.catch = (catch,) if isinstance(catch, type) else tuple(catch)
+        self.catch = (catch,) if isinstance(catch, type) else catch
+        if not isinstance(self.catch, (tuple, list, set)) or not all(isinstance(kind, type) for kind in self.catch):
+            raise TypeError(f"catch must be a class of exceptions or several, got {catch!r}")
+        self.catch = tuple(self.catch)
         self.study, self.objective, self.callbacks, self.optuna = study, objective, list(callbacks), optuna
         self.under_way, self.done, self.errors = {}, 0, []
 
     def asked(self):
         """Asks for trials, each when there is room for it."""
         count = 0
-        while count != self.most and time.perf_counter() < self.deadline:
+        self.study._stop_flag = False  # of an earlier call
+        while count != self.most and time.perf_counter() < self.deadline and not self.study._stop_flag:
             trial = self.study.ask()
             self.under_way[trial.number] = trial
             count += 1
             yield trial
 
     def run(self, trial):
-        """Runs the objective and tells the study."""
+        """Runs the objective, tells the study, and calls the callbacks."""
+        states, raised = self.optuna.trial.TrialState, None
+        self.study._thread_local.in_optimize_loop = True  # so that `study.stop` may be called
         try:
-            self.tell(trial, self.objective(trial))
-        except self.optuna.TrialPruned:
-            self.tell(trial, state="PRUNED")
+            values, state = self.objective(trial), None
+        except self.optuna.TrialPruned:  # of several objectives Optuna knows no pruning
+            values, state = None, states.FAIL if self.study.directions[1:] else states.PRUNED
         except Exception as error:
-            late = isinstance(error, TimeoutError) and time.perf_counter() >= self.deadline
-            if not late:
-                self.errors.append((trial.number, error))
-            self.tell(trial, state="FAIL")
-            if not (late or isinstance(error, self.catch)):
-                raise
-
-    def tell(self, trial, values=None, state=None):
-        """Tells the study how a trial has ended. Values that cannot be fail it, as in Optuna."""
-        state = None if state is None else self.optuna.trial.TrialState[state]
-        if state is self.optuna.trial.TrialState.PRUNED and trial.study.directions[1:]:
-            state = self.optuna.trial.TrialState.FAIL  # there is no pruning for several objectives
-        frozen = self.study.tell(trial, values, state=state)
+            values, state, raised = None, states.FAIL, error
+        frozen = self.study.tell(trial, values, state=state, skip_if_finished=True)
         self.under_way.pop(trial.number, None)
         self.done += 1
+        if frozen.state is states.FAIL and state is None:
+            raised = ValueError(f"the objective returned {values!r}, but there must be a number for each direction")
+        late = isinstance(raised, TimeoutError) and time.perf_counter() >= self.deadline
+        if raised and not late:
+            self.errors.append((trial.number, raised))
+            if not isinstance(raised, self.catch):
+                raise raised
         self.progress.update(self.done, 0)
         for callback in self.callbacks:
             callback(self.study, frozen)
@@ -142,7 +157,7 @@ class Trials:
         """Fails what is still under way, where an error or a Ctrl-C has ended the study."""
         self.progress.close()
         for trial in self.under_way.values():
-            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
     def check(self):
         """Tells how many trials have failed; raises the first error where all have."""

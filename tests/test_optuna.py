@@ -114,8 +114,61 @@ def test_an_error_that_is_not_to_be_caught_ends_the_study():
 def test_values_that_are_none_fail_as_in_optuna():
     values = [float("nan"), None, "text", 1.0]
     found = study()
-    optimize(found, lambda trial: values[trial.number], 4, verbose=0)
+    with pytest.warns(UserWarning, match="3 of 4 trials failed; .* the objective returned (nan|None|'text'), but"):
+        optimize(found, lambda trial: values[trial.number], 4, verbose=0)
     assert [trial.state.name for trial in found.trials] == ["FAIL", "FAIL", "FAIL", "COMPLETE"]
+    with pytest.raises(ValueError, match="the objective returned None, but there must be a number"):
+        optimize(study(), lambda trial: None, 3, verbose=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*The reported value is ignored")
+@pytest.mark.parametrize("by", ["callback", "objective"])
+def test_a_study_can_be_stopped(by):
+    def stopping(trial):
+        value = objective(trial)
+        if by == "objective" and trial.number == 3:
+            trial.study.stop()
+        return value
+
+    found = study()
+    callbacks = [optuna.study.MaxTrialsCallback(4)] if by == "callback" else []
+    optimize(found, stopping, 1000, callbacks=callbacks, verbose=0)
+    assert 4 <= len(found.trials) < 30
+    assert {trial.state.name for trial in found.trials} == {"COMPLETE"}
+    optimize(found, objective, 3, verbose=0)  # which another call is free of
+    assert len(found.trials) > 4
+
+
+def test_an_error_of_a_callback_is_raised_as_it_is():
+    def odd(of, trial):
+        raise KeyError("as it were")
+
+    found = study()
+    with pytest.raises(KeyError, match="as it were"):
+        optimize(found, objective, 20, callbacks=[odd], verbose=0)
+    assert {trial.state.name for trial in found.trials} <= {"COMPLETE", "FAIL"}
+
+
+def test_a_trial_may_have_been_told_by_the_objective():
+    def told_by_itself(trial):
+        value = objective(trial)
+        trial.study.tell(trial, value)
+        return value
+
+    found = study()
+    optimize(found, told_by_itself, 3, verbose=0)
+    assert [trial.state.name for trial in found.trials] == ["COMPLETE"] * 3
+
+
+def test_few_trials_are_under_way():
+    most = []
+
+    def counted(trial):
+        most.append(sum(t.state.name == "RUNNING" for t in trial.study.get_trials(deepcopy=False)))
+        return objective(trial)
+
+    optimize(study(), counted, 30, n_threads=2, verbose=0)
+    assert max(most) <= 2 * (fastml.get_num_threads() + 1)
 
 
 def test_several_directions_and_callbacks():
@@ -168,6 +221,12 @@ def test_what_makes_no_study_is_refused(arguments, error, match):
 
 
 def test_verbose_and_time_limits_are_checked():
+    with pytest.raises(ValueError, match="give time_limit or timeout, not both"):
+        optimize(study(), objective, timeout=1, time_limit=2)
+    with pytest.raises(TypeError, match="catch must be a class of exceptions"):
+        optimize(study(), objective, 3, catch=3)
+    with pytest.raises(ValueError, match="n_threads must be"):
+        optimize(study(), objective, 3, n_threads=0)
     with pytest.raises(ValueError, match="verbose must be 0, 1 or 'auto', got 2"):
         optimize(study(), objective, 3, verbose=2)
     with pytest.raises(ValueError, match="time_limit must be more than 0"):

@@ -75,15 +75,15 @@ class SideBySideBackend(ParallelBackendBase):
 
     supports_inner_max_num_threads = False
 
-    def __init__(self, time_limit=None, **options):
+    def __init__(self, time_limit=None, tasks=None, **options):
         super().__init__(**options)
-        self.deadline = deadline_of(time_limit)
+        self.deadline, self.tasks = deadline_of(time_limit), tasks
         self.ready, self.under_way, self.begun = deque(), [], []  # tasks that may go on, do, and have not ended
         self.side = None
 
     def effective_n_jobs(self, n_jobs):
         """As many tasks as keep the threads busy. 1 is for none at a time but one, as everywhere."""
-        return 1 if n_jobs == 1 else AHEAD * get_num_threads()
+        return 1 if n_jobs == 1 else self.tasks or AHEAD * get_num_threads()
 
     def submit(self, func, callback=None):
         """Takes a task, which begins when a result is asked for."""
