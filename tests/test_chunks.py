@@ -130,9 +130,12 @@ def test_what_makes_no_sense_is_refused(arguments, error, match):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed", reason="needs Dask, the extra dask")
+    before = dict(os.environ)  # Dask sets the threads of its workers for this process as well
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster) as client:
             yield client
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -151,3 +154,35 @@ def test_dask_does_the_chunk_of_a_killed_worker_again(cluster, tmp_path):
         found = fit_chunks(models, X, Y, epochs=2, size=2)
     assert marker.exists()
     same(found, fit_many([net(seed) for seed in range(8)], X, Y, epochs=2))
+
+
+class Odd(Exception):
+    """One that cannot be made of its arguments."""
+
+    def __init__(self, text, more):
+        super().__init__(text)
+
+
+def fails():
+    raise Odd("as it were", 3)
+
+
+def test_an_error_that_cannot_travel_is_told_in_words():
+    with joblib.parallel_config("loky", n_jobs=2):
+        found = fit_chunks([fails, net()], X, Y, size=1)
+    assert found.finished == [1] and found.failed == [0]
+    assert type(found[0].error) is RuntimeError and "model 0: " in str(found[0].error)
+    assert "as it were" in str(found[0].error)
+
+
+def test_one_model_twice_is_refused():
+    model = net()
+    with pytest.raises(ValueError, match="model 2 is the same object as model 0: make a model for each"):
+        fit_chunks([model, net(), model], X, Y, size=1)
+
+
+def test_backends_that_give_all_at_once():
+    pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
+    expected = fit_many(tasks(6), X, Y, epochs=3)
+    with fastml.sklearn.side_by_side(2):
+        same(fit_chunks(tasks(6), X, Y, epochs=3, size=2), expected)

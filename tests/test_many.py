@@ -7,6 +7,7 @@ import pickle
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -411,3 +412,136 @@ def test_results_can_be_copied_and_pickled():
         assert repr(same) == repr(results) and same.failed == [1] and str(same[1].error) == str(results[1].error)
         assert same_bits(same[0].model.get_weights(), results[0].model.get_weights())
         assert same[0].history.history == results[0].history.history
+
+
+def test_failures_are_told():
+    with pytest.warns(
+        UserWarning, match=r"2 of 3 models failed, see results.failed; the first by ValueError: model 1: "
+    ):
+        fit_many([net(), Task(net(seed=2), rows=[999]), Task(net(seed=3), epochs=0)], X, Y)
+
+
+@pytest.mark.parametrize("where", ["callbacks", "factory"])
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent to this process")
+def test_ctrl_c_reaches_code_of_the_users(where):
+    """Which may wait for ever."""
+    waited = threading.Event()
+
+    class Waits(Callback):
+        def on_epoch_end(self, epoch, logs):
+            waited.wait(60)
+
+    def factory():
+        waited.wait(60)
+        return net()
+
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    start = time.perf_counter()
+    timer.start()
+    with pytest.warns(UserWarning, match="^interrupted: "):
+        models = [factory] if where == "factory" else [net(), net(seed=2)]
+        results = fit_many(models, X, Y, callbacks=[Waits()] if where == "callbacks" else (), epochs=3)
+    assert time.perf_counter() - start < 30
+    assert results.interrupted == "Ctrl-C" and results.finished == []
+
+
+def test_a_stateful_callback_is_for_one_task():
+    stop = fastml.EarlyStopping(monitor="loss", patience=2)
+    results = fit_many([Task(net(seed=k), callbacks=[stop]) for k in range(3)], X, Y, epochs=3)
+    assert results.finished == [0] and results.failed == [1, 2]
+    assert str(results[2].error) == "model 2: its EarlyStopping is that of model 0, too: make one for each Task"
+    results = fit_many([net(), net(seed=2)], X, Y, callbacks=[stop], epochs=3)
+    assert results.finished == [0, 1]
+    assert results[0].callbacks[0] is not results[1].callbacks[0]
+    assert isinstance(results[1].callbacks[0], fastml.EarlyStopping)
+
+
+@pytest.mark.parametrize("rows", [None, [1, 2], np.arange(ROWS) < 50])
+def test_arrays_of_other_lengths_are_refused(rows):
+    for name, wrong in (("y", Y[:5]), ("y", np.concatenate([Y, Y])), ("sample_weight", np.ones(3))):
+        arrays = {"x": X, "y": Y, name: wrong}
+        with pytest.raises(ValueError, match=f"^model 0: .*{name}"):
+            fit_many([net()], rows=rows, **arrays).check()
+
+
+def test_arrays_of_tasks_are_let_go():
+    alive = []
+
+    def tasks():
+        for seed in range(30):
+            x = X + seed
+            alive.append(weakref.ref(x))
+            yield Task(net(seed=seed), x=x, y=Y.copy(), rows=np.arange(60))
+
+    most = []
+    fit_many(tasks(), then=lambda result: most.append(sum(reference() is not None for reference in alive)), n_threads=2)
+    assert len(most) == 30 and max(most) <= 12
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+SAME = ValueError("same")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (
+            FileNotFoundError(2, "No such file", "/nowhere"),
+            RuntimeError,
+            "model 1: FileNotFoundError: [Errno 2] No such",
+        ),
+        (SAME, ValueError, "model 1: same"),
+        (KeyError("key"), KeyError, "'model 1: key'"),
+        (ArithmeticError(), ArithmeticError, "model 1"),
+        (Unprintable(), RuntimeError, "model 1: Unprintable: its message cannot be told"),
+    ],
+)
+def test_errors_of_all_kinds_name_the_model(error, kind, told):
+    def fails():
+        raise error
+
+    results = fit_many([net(), fails, fails], X, Y)
+    assert type(results[1].error) is kind and str(results[1].error).startswith(told)
+    assert results.failed == [1, 2] and "model 1" not in str(results[2].error)
+    assert results[1].error is results[1].error.__cause__ or results[1].error.__cause__ in (None, error)
+    again = pickle.loads(pickle.dumps(results))
+    assert str(again[1].error).startswith(told)
+
+
+def test_results_in_another_order_and_some_of_them():
+    results = fit_many([net(), lambda: 1 / 0, net(seed=2)], X, Y)
+    some = results[:1] + results[2:]
+    assert results[1:].failed == [1] and isinstance(results[1:], fastml.Results)
+    results.reverse()
+    with pytest.raises(ZeroDivisionError, match="^model 1: division by zero"):
+        results.check()
+    assert len(some) == 2
+
+
+def test_a_generator_that_time_ends_is_told():
+    results = fit_many((net(seed=seed) for seed in range(10)), X, Y, time_limit=1e-12)
+    assert results == [] and results.interrupted == "time_limit"
+    assert fit_many((net(seed=seed) for seed in range(2)), X, Y, time_limit=1e9).interrupted is None
+    assert len(fit_many([net()], X, Y, time_limit=10**400).finished) == 1
+
+
+def test_then_that_fails_is_a_failure_and_no_more():
+    results = fit_many([net(), net(seed=2)], X, Y, then=lambda result: 1 / result.number)
+    assert results.finished == [1] and results.failed == [0] and results.unfinished == []
+    assert str(results[0].error) == "then, of model 0: division by zero"
+    assert repr(results) == "Results(1 of 2 models trained, 1 failed)"
+
+    def leaves(result):
+        raise SystemExit if result.number == 0 else KeyError
+
+    results = fit_many([net(), net(seed=2)], X, Y, then=leaves)
+    assert [type(result.error) for result in results] == [SystemExit, KeyError]
+
+
+def test_rows_of_a_result_are_those_that_were_trained_on():
+    whole, part = fit_many([net(), Task(net(seed=2), validation_split=0.2)], X, Y)
+    assert (whole.rows, part.rows) == (ROWS, ROWS - ROWS // 5)

@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 
@@ -181,3 +182,54 @@ def test_a_signal_ends_all_after_some_have_ended(taken):
         timer.join()
         signal.signal(signal.SIGTERM, before)
     assert threading.active_count() == threads_without_tasks()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_lock_around_fit_is_no_deadlock(n_threads):
+    lock = threading.Lock()
+
+    def scored(seed):
+        with lock:
+            return clone(CLASSIFIER).set_params(random_state=seed).fit(X, LABELS).score(X, LABELS)
+
+    alone = [scored(seed) for seed in range(6)]
+    with side_by_side(n_threads):
+        assert joblib.Parallel(n_jobs=-1)(joblib.delayed(scored)(seed) for seed in range(6)) == alone
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent to this process")
+def test_ctrl_c_reaches_tasks_that_wait():
+    waited = threading.Event()
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    start = time.perf_counter()
+    timer.start()
+    with side_by_side(), pytest.raises(KeyboardInterrupt):
+        joblib.Parallel(n_jobs=-1)(joblib.delayed(waited.wait)(60) for _ in range(4))
+    assert time.perf_counter() - start < 30
+    waited.set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent to this process")
+def test_ctrl_c_leaves_no_thread_behind():
+    long = clone(REGRESSOR).set_params(max_iter=10**7, tol=0, n_iter_no_change=10**7)
+    for seconds in (0.1, 0.2, 0.3):
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with side_by_side(), pytest.raises(KeyboardInterrupt):
+            cross_validate(long, X, Y, cv=30)
+        assert threading.active_count() == threads_without_tasks()
+
+
+def test_a_task_that_takes_its_time_holds_up_nobody():
+    """It waits for another, which ends only if that may go on."""
+    done = threading.Event()
+
+    def waits(number):
+        if number == 0:
+            return done.wait(60)
+        clone(CLASSIFIER).fit(X, LABELS)
+        if number == 3:
+            done.set()
+        return True
+
+    with side_by_side(2):
+        assert joblib.Parallel(n_jobs=-1)(joblib.delayed(waits)(number) for number in range(4)) == [True] * 4

@@ -85,12 +85,21 @@ class HeldSignals:
     def end(self):
         """Puts the handlers back and calls those that are due. From the first line on, signals count again."""
         self.ended, self.holding = True, False
+        left, raised = list(self.handlers.items()), None
+        while left:
+            try:
+                while left:
+                    number, handler = left[-1]
+                    if getsignal(number) == self.keep:
+                        signal.signal(number, handler)
+                    left.pop()
+            except BaseException as error:  # of a handler, as a signal has come in between
+                raised = error
         try:
-            for number, handler in self.handlers.items():
-                if getsignal(number) == self.keep:
-                    signal.signal(number, handler)
-        finally:  # what is not put back, as one of them has raised, passes signals on
             self.check()
+        finally:
+            if raised is not None:
+                raise raised
 
 
 def kept_by(handler):

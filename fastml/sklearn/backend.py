@@ -31,7 +31,7 @@ class Task:
     def __init__(self, call, callback):
         self.call, self.callback = call, callback
         self.go, self.back = threading.Semaphore(0), threading.Semaphore(0)
-        self.over = False
+        self.over = self.told = False  # and whether that has been taken note of
         self.result = self.error = None
         self.steps = None  # a generator that it wants completed
         self.outcome = None  # what that has returned and raised
@@ -100,7 +100,7 @@ class SideBySideBackend(ParallelBackendBase):
                 self.side = SideBySide(get_num_threads(), lambda: None)
                 self.side.__enter__()
             self.side.look = hold.check
-            while not task.over:
+            while not task.told:
                 if time.perf_counter() >= self.deadline:
                     self.side.refusal = late
                 self.turn()
@@ -133,6 +133,7 @@ class SideBySideBackend(ParallelBackendBase):
         """Takes note of the end of a task, or begins the training that it then waits for."""
         if task.over:
             self.begun.remove(task)
+            task.told = True
             task.callback(task)
             return
         steps, task.steps = task.steps, None
