@@ -56,10 +56,12 @@ def test_the_example_of_a_training_that_is_started_again(monkeypatch, tmp_path):
 @pytest.mark.filterwarnings("ignore:the training has not converged")
 def test_the_examples_of_many_models(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    first, second, ensemble, estimator, optuna, chunks = examples("docs/many.md")
+    first, folds, second, ensemble, estimator, optuna, chunks = examples("docs/many.md")
     exec(first.replace("range(200)", "range(6)"), names := {})
     assert len(names["results"].finished) == 30 and names["scores"].max() > 0.9
     assert "Results(30 of 30 models trained); the best has 9" in capsys.readouterr().out
+    exec(folds, names)
+    assert (names["unseen"] == names["y"]).mean() > 0.95 and len(names["least"]) == 5
     exec(ensemble, names)
     assert (names["unseen"] == names["y"]).mean() > 0.95
     assert repr(fastml.load("digits.safetensors")) == "Ensemble(20 models, 64 features, 10 outputs)"
