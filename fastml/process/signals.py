@@ -32,6 +32,8 @@ class HeldSignals:
         """Takes the place of the handlers as they are now, also of those that somebody has set in between."""
         for number in SIGNALS:
             handler = getsignal(number)
+            if handler == self.keep or type(handler) is int:  # is none of Python's, as most
+                continue
             while (left := kept_by(handler)) and left.ended:  # by a block that an exception has kept from tidying up
                 handler = left.handlers[number]
                 signal.signal(number, handler)
