@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastml.data.columns import CATEGORIES, NOTHING, NUMERIC
+from fastml.data.quantiles import Quantiles
 
 MOST_CODES = 2**24  # float32 holds the whole numbers below exactly
 
@@ -196,12 +197,13 @@ def codes(column, categories):
     return np.fromiter(map(known.get, column.values, repeat(0)), np.int64, len(column.values))
 
 
-def fit_column(column, one_hot_limit, embed_limit):
+def fit_column(column, one_hot_limit, embed_limit, numbers="standard"):
     """The encoding of a column, and a warning or None."""
     if column.kind == NOTHING:
         return Empty(), f"{column.label} holds missing values only: it is left out, and later values are ignored"
     if column.kind in NUMERIC:
-        return Number.fit(column), None
+        scored = numbers == "quantile" and column.kind != "boolean"
+        return (Quantiles if scored else Number).fit(column), None
     counts = Counter(column.values)
     counts.pop(None, None)
     if len(counts) <= one_hot_limit:
@@ -217,7 +219,7 @@ def fit_column(column, one_hot_limit, embed_limit):
     return Codes(column.kind, often), warning
 
 
-ENCODINGS = {kind.encoding: kind for kind in (Number, OneHot, Codes, Empty)}
+ENCODINGS = {kind.encoding: kind for kind in (Number, Quantiles, OneHot, Codes, Empty)}
 
 
 def describe(encoding):

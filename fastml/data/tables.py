@@ -14,6 +14,7 @@ from fastml.data.kinds import as_kind
 from fastml.data.reading import arranged, check_unique, opened, read
 from fastml.data.rows import RowReader
 from fastml.program.compiled import check_dtype
+from fastml.registry import lookup
 
 VERSION = 1
 
@@ -27,7 +28,7 @@ class TableEncoder:
     column               features
     ==================== ===============================================================================================
     numbers              standardized, (value - mean) / std, with the mean and standard deviation of the rows at fit; a
-                         constant column is 0, also where a later value differs
+                         constant column is 0, also where a later value differs; or normal scores, see `numbers`
     dates, durations     in days, standardized; with or without a time zone, which must stay so
     booleans             0 or 1
     text, categories     one-hot, if there are at most `one_hot_limit` categories, in sorted order
@@ -59,6 +60,8 @@ class TableEncoder:
     one_hot_limit : from 0, the most categories that become one-hot
     embed_limit : from 1, the most categories of another column that get a number
     dtype : "float32" or "float64". Statistics are computed in float64.
+    numbers : "standard", or "quantile": numbers, dates and durations become normal scores, by their rank among the rows
+        at fit, so that their distribution and outliers do not matter. See `fastml.data.quantiles`.
 
     Attributes, after `fit`
     -----------------------
@@ -70,8 +73,9 @@ class TableEncoder:
     one_hot_limit = Whole(0)
     embed_limit = Whole(1)
 
-    def __init__(self, one_hot_limit=16, embed_limit=1000, dtype="float32"):
+    def __init__(self, one_hot_limit=16, embed_limit=1000, dtype="float32", numbers="standard"):
         self.one_hot_limit, self.embed_limit, self.dtype = one_hot_limit, embed_limit, check_dtype(dtype)
+        self.numbers = lookup({"standard": "standard", "quantile": "quantile"}, numbers, "numbers")
         if self.embed_limit >= MOST_CODES:
             raise ValueError(f"embed_limit must be less than {MOST_CODES}, got {embed_limit}")
         self._encodings, self._reader, self._told = None, None, set()  # of what there was a warning already
@@ -152,7 +156,7 @@ class TableEncoder:
             "dtype": self.dtype,
             "names": self._given_names(),
             "columns": [describe(encoding) for encoding in self._encodings],
-        }
+        } | ({} if self.numbers == "standard" else {"numbers": self.numbers})  # which older versions do not know
 
     @classmethod
     def from_dict(cls, description):
@@ -181,7 +185,8 @@ class TableEncoder:
     def _fit(self, names, columns):
         """Fits to columns and, if all went well, keeps what came of it."""
         self._told = set()
-        encodings, told = zip(*(fit_column(c, self.one_hot_limit, self.embed_limit) for c in columns), strict=True)
+        how = self.one_hot_limit, self.embed_limit, self.numbers
+        encodings, told = zip(*(fit_column(column, *how) for column in columns), strict=True)
         if not any(encoding.width for encoding in encodings):
             raise ValueError("the table holds missing values only: there is nothing to learn from")
         for text in filter(None, told):
