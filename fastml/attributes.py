@@ -88,10 +88,10 @@ class Finite(Checked):
 
 
 class Whole(Checked):
-    """An int from `least` to 2**53, which floats hold exactly; or None if `optional`."""
+    """An int from `least` to `most`, 2**53 unless told, which floats hold exactly; or None if `optional`."""
 
-    def __init__(self, least, optional=False):
-        self.least, self.optional = least, optional
+    def __init__(self, least, optional=False, most=2**53):
+        self.least, self.optional, self.most = least, optional, most
 
     def check(self, value):
         if value is None and self.optional:
@@ -100,8 +100,9 @@ class Whole(Checked):
             raise TypeError(f"{self.name} must be an integer, got {type(value).__name__} {value!r}")
         if value < self.least:
             raise ValueError(f"{self.name} must be at least {self.least}, got {value}")
-        if value > 2**53:
-            raise ValueError(f"{self.name} must be at most 2**53, got {value}")
+        if value > self.most:
+            most = "2**53" if self.most == 2**53 else self.most
+            raise ValueError(f"{self.name} must be at most {most}, got {value}")
         return int(value)
 
 

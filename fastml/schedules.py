@@ -18,7 +18,8 @@ from fastml.keras_names import MISSING
 from fastml.telling import Told, missing
 
 __all__ = [  # what fastml itself gives of this file
-    "SCHEDULES", "CosineDecay", "ExponentialDecay", "OneCycle", "PiecewiseConstantDecay", "Schedule", "StepDecay",
+    "SCHEDULES", "CosineDecay", "CosineLog", "ExponentialDecay", "OneCycle", "PiecewiseConstantDecay", "Schedule",
+    "StepDecay",
 ]  # fmt: skip
 
 
@@ -165,6 +166,30 @@ class OneCycle(Schedule):
         return np.where(step < top, rising, falling)
 
 
+class CosineLog(Schedule):
+    """`cycles` times up from `final` to learning_rate and down again until `steps`, each twice as long as the last:
+    final + (learning_rate - final)·½·(1 - cos(2π·log₂(1 + (2^cycles - 1)·t))) at the share t of the steps.
+
+    "coslog4" of Holzmüller, Grinsztajn & Steinwart, "Better by Default", 2024: large rates many times, and several ends
+    from which weights may be kept.
+    """
+
+    learning_rate = Constant(0)
+    final = Constant(0)
+    steps = Whole(1, optional=True)
+    cycles = Whole(1, most=20)
+
+    def __init__(self, learning_rate: float, steps: int | None = None, cycles: int = 4, final: float = 0.0) -> None:
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.cycles = cycles
+        self.final = final
+
+    def at(self, step, steps):
+        turns = np.log2(1 + (2**self.cycles - 1) * np.clip(step / steps, 0, 1))
+        return self.final + (self.learning_rate - self.final) * (1 - np.cos(2 * np.pi * turns)) / 2
+
+
 def half_cosine(start, end, share):
     """From start at share 0 to end at share 1."""
     return end + (start - end) / 2 * (1 + np.cos(np.pi * np.clip(share, 0, 1)))
@@ -175,6 +200,7 @@ SCHEDULES = {
     "exponential": ExponentialDecay,
     "cosine": CosineDecay,
     "one_cycle": OneCycle,
+    "cosine_log": CosineLog,
     "piecewise_constant": PiecewiseConstantDecay,
 }
 

@@ -13,6 +13,7 @@ from fastml import (
     Adamax,
     AdamW,
     CosineDecay,
+    CosineLog,
     ExponentialDecay,
     OneCycle,
     PiecewiseConstantDecay,
@@ -160,6 +161,13 @@ def one_cycle(t, steps, learning_rate, warmup=0.3, div_factor=25.0, final_div_fa
     return end + (learning_rate - end) * math.cos(math.pi / 2 * (t - max(top, 0)) / (steps - 1 - max(top, 0))) ** 2
 
 
+def cosine_log(t, steps, learning_rate, cycles=4, final=0.0):
+    """The k-th cycle goes from the share (2ᵏ - 1) / (2^cycles - 1) to the next."""
+    share = min(1.0, t / steps) * (2**cycles - 1) + 1
+    within = math.log2(share) % 1
+    return final + (learning_rate - final) * math.sin(math.pi * within) ** 2
+
+
 def pieces(t, steps, boundaries, values):
     return next((value for bound, value in zip(boundaries, values, strict=False) if t <= bound), values[-1])
 
@@ -169,6 +177,7 @@ RATES = {
     ExponentialDecay: exponential,
     CosineDecay: cosine,
     OneCycle: one_cycle,
+    CosineLog: cosine_log,
     PiecewiseConstantDecay: pieces,
 }
 MOVES = {SGD: sgd, Adam: adam, AdamW: adam, Adamax: adamax, RMSprop: rmsprop, Adagrad: adagrad, Rprop: rprop}

@@ -24,6 +24,7 @@ from fastml import (
     BatchNormalization,
     Callback,
     CosineDecay,
+    CosineLog,
     Dense,
     ExponentialDecay,
     OneCycle,
@@ -85,6 +86,9 @@ SCHEDULED = {
     "one_cycle, other factors": OneCycle(0.1, warmup=0.47, div_factor=3.0, final_div_factor=10.0),
     "one_cycle, no warm-up": OneCycle(0.1, warmup=0.0),
     "one_cycle, early end": OneCycle(0.1, steps=15, warmup=0.5),
+    "cosine_log": CosineLog(0.1),
+    "cosine_log, other cycles": CosineLog(0.1, cycles=2, final=0.03),
+    "cosine_log, early end": CosineLog(0.1, steps=13),
     "piecewise_constant": PiecewiseConstantDecay([3, 11], [0.1, 0.03, 0.07]),
 }
 for name, schedule in SCHEDULED.items():

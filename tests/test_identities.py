@@ -17,6 +17,7 @@ from fastml import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CosineDecay,
+    CosineLog,
     Dense,
     Dropout,
     ExponentialDecay,
@@ -143,6 +144,7 @@ CONSTANT = {
     "exponential": ExponentialDecay(0.125, 3, decay_rate=1),
     "cosine": CosineDecay(0.125, final=0.125),
     "one_cycle": OneCycle(0.125, div_factor=1, final_div_factor=1),
+    "cosine_log": CosineLog(0.125, final=0.125),
     "piecewise_constant": PiecewiseConstantDecay([2, 5], [0.125] * 3),
 }
 

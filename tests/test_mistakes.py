@@ -16,6 +16,7 @@ from fastml import (
     BinaryCrossentropy,
     Callback,
     CosineDecay,
+    CosineLog,
     Dense,
     Dropout,
     EarlyStopping,
@@ -228,6 +229,9 @@ TRAINING = {
     "warm-up of all steps": (ValueError, "warmup_steps must be fewer.*10 of 10", lambda: CosineDecay(0.1, 10, 10)),
     "warm-up as a share": (TypeError, "warmup_steps must be an integer", lambda: CosineDecay(0.1, 10, 0.1)),
     "warm-up in steps": (ValueError, r"warmup must be in \[0, 1\)", lambda: OneCycle(0.1, 10, 3)),
+    "no cycle": (ValueError, "cycles must be", lambda: CosineLog(0.1, cycles=0)),
+    "half a cycle": (TypeError, "cycles must be an integer", lambda: CosineLog(0.1, cycles=0.5)),
+    "cycles without number": (ValueError, "cycles must be", lambda: CosineLog(0.1, cycles=100)),
     "a cycle of one": (ValueError, "steps must be at least 2", lambda: OneCycle(0.1, 1)),
     "div_factor": (ValueError, r"div_factor must be in \[1", lambda: OneCycle(0.1, div_factor=0.5)),
     "nobody logs it": (

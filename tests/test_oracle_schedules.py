@@ -1,6 +1,7 @@
 """Learning-rate schedules are PyTorch's: the rates, trainings with them, and the reduction on a plateau."""
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from fastml import (
     AdamW,
     Callback,
     CosineDecay,
+    CosineLog,
     Dense,
     ExponentialDecay,
     OneCycle,
@@ -37,6 +39,16 @@ def one_cycle(optimizer, steps=STEPS, **arguments):
     return torch_schedules.OneCycleLR(optimizer, 0.3, steps, cycle_momentum=False, **arguments)
 
 
+def cosine_log(optimizer, cycles=4, least=0.0):
+    """Its formula as a factor of the rate: PyTorch has none of the kind."""
+
+    def factor(t):
+        turns = math.log2(1 + (2**cycles - 1) * min(1, t / STEPS))
+        return least + (1 - least) * 0.5 * (1 - math.cos(2 * math.pi * turns))
+
+    return torch_schedules.LambdaLR(optimizer, factor)
+
+
 CASES = [  # of a schedule whose rate at the top is 0.3, and PyTorch's from an optimizer with the rate 0.3
     (StepDecay(0.3, 1), lambda o: torch_schedules.StepLR(o, 1)),
     (StepDecay(0.3, 7, 0.5), lambda o: torch_schedules.StepLR(o, 7, 0.5)),
@@ -56,6 +68,8 @@ CASES = [  # of a schedule whose rate at the top is 0.3, and PyTorch's from an o
     ),
     (OneCycle(0.3, warmup=0.9), lambda o: one_cycle(o, pct_start=0.9)),
     (OneCycle(0.3, warmup=0.09), lambda o: one_cycle(o, pct_start=0.09)),
+    (CosineLog(0.3, final=0.03), lambda o: cosine_log(o, least=0.1)),
+    (CosineLog(0.3, STEPS, 2, 0.06), lambda o: cosine_log(o, 2, 0.2)),
     (PiecewiseConstantDecay([5, 11], [0.3, 0.03, 0.003]), lambda o: torch_schedules.MultiStepLR(o, [6, 12], 0.1)),
     (PiecewiseConstantDecay([20], [0.3, 0.6]), lambda o: torch_schedules.MultiStepLR(o, [21], 2.0)),
 ]

@@ -102,7 +102,7 @@ def learning_rates(draw):
         return rate
     if kind == "piecewise_constant":
         return PiecewiseConstantDecay([draw(some.integers(0, 5)), 7], [rate, draw(RATES), draw(RATES)])
-    arguments = {} if kind in ("cosine", "one_cycle") else {"decay_steps": draw(some.integers(1, 5))}
+    arguments = {} if kind in ("cosine", "one_cycle", "cosine_log") else {"decay_steps": draw(some.integers(1, 5))}
     if kind == "cosine" and draw(some.booleans()):
         arguments = {"steps": 7, "warmup_steps": 3}
     return SCHEDULES[kind](rate, **arguments)

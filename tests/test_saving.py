@@ -27,6 +27,7 @@ from fastml import (
     AdamW,
     BatchNormalization,
     CosineDecay,
+    CosineLog,
     Dense,
     Dropout,
     ExponentialDecay,
@@ -132,6 +133,7 @@ RATES = {
     "exponential": ExponentialDecay(0.1, 10, 0.9, staircase=True),
     "cosine": CosineDecay(0.1, final=0.001),
     "one_cycle": OneCycle(0.1, 50),
+    "cosine_log": CosineLog(0.1, 30, 3, 0.01),
     "piecewise_constant": PiecewiseConstantDecay([10, 20], [0.1, 0.05, 0.01]),
 }
 
