@@ -83,7 +83,7 @@ def test_the_examples_of_modules(name):
     assert result.attempted > 0 and result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["classifier", "regressor"])
+@pytest.mark.parametrize("name", ["classifier", "regressor", "tabular"])
 def test_the_examples_of_the_estimators(name):
     pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
     result = doctest.testmod(importlib.import_module(f"fastml.sklearn.{name}"))

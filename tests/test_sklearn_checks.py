@@ -6,7 +6,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn, the extra sklearn")
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastml.sklearn import MLPClassifier, MLPRegressor
+from fastml.sklearn import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 
 ESTIMATORS = [
     MLPClassifier(),
@@ -19,6 +19,8 @@ ESTIMATORS = [
     MLPRegressor(n_ensemble=2),
     MLPClassifier(learning_rate_init=0.01, n_ensemble=2, bootstrap=True),
     MLPRegressor(learning_rate_init=0.01, n_ensemble=2, bootstrap=True, early_stopping=True),
+    TabularClassifier("fast"),
+    TabularRegressor("fast", n_ensemble=2),
 ]
 DRAWN = "rows are drawn, and the check shuffles them: not the same bits, as of scikit-learn's own forests"
 
@@ -26,6 +28,7 @@ DRAWN = "rows are drawn, and the check shuffles them: not the same bits, as of s
 @pytest.mark.filterwarnings("default")
 @parametrize_with_checks(ESTIMATORS)
 def test_estimator_checks(estimator, check):
-    if estimator.bootstrap and check.func.__name__.startswith("check_sample_weight_equivalence"):
+    drawn = estimator.bootstrap or estimator.early_stopping
+    if drawn and check.func.__name__.startswith("check_sample_weight_equivalence"):
         pytest.skip(DRAWN)
     check(estimator)

@@ -1,7 +1,5 @@
 """The memory of arrays: zeros that start where vectors may, and addresses."""
 
-from ctypes import addressof, c_char
-
 import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -16,13 +14,5 @@ def aligned_zeros(size, dtype):
 
 
 def address_of(array):
-    """The address of an array, told soonest in this way where that goes; a record would be described first."""
-    if not array.dtype.names:
-        try:
-            return addressof(start_of(array))
-        except (TypeError, ValueError):  # it is empty, not to be written to, or has gaps
-            pass
-    return array.ctypes.data
-
-
-start_of = c_char.from_buffer
+    """The address of an array, which NumPy tells sooner in this way, unless it describes a record at that."""
+    return array.ctypes.data if array.dtype.names else array.__array_interface__["data"][0]

@@ -10,9 +10,10 @@ if TYPE_CHECKING:  # what `__getattr__` gives
     from fastml.sklearn.backend import side_by_side
     from fastml.sklearn.classifier import MLPClassifier
     from fastml.sklearn.regressor import MLPRegressor
+    from fastml.sklearn.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "side_by_side"]
-ESTIMATORS = __all__[:2]
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor")
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor", "side_by_side"]
 
 
 def __getattr__(name):
@@ -23,9 +24,10 @@ def __getattr__(name):
         import sklearn  # noqa: F401
     except ImportError as error:  # pragma: no cover - the tests run with it
         raise ImportError("fastml.sklearn needs scikit-learn: pip install 'fastml-cpu[sklearn]'") from error
-    from fastml.sklearn import backend, classifier, regressor
+    from fastml.sklearn import backend, classifier, regressor, tabular
 
     found = {"MLPClassifier": classifier.MLPClassifier, "MLPRegressor": regressor.MLPRegressor}
+    found |= {"TabularClassifier": tabular.TabularClassifier, "TabularRegressor": tabular.TabularRegressor}
     found["side_by_side"] = backend.side_by_side
     globals().update(found)
     return found[name]

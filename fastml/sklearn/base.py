@@ -10,6 +10,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from fastml.data.arrays import check_unmasked
 from fastml.data.gaps import filled
 from fastml.data.row_weights import as_row_weights
+from fastml.data.tables import TableEncoder
 from fastml.files import saving
 from fastml.program.threads import num_threads
 from fastml.sklearn.chunks import Step, assumed_of
@@ -39,8 +40,21 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
 
     _parameter_constraints = CONSTRAINTS
     _known_outputs = None  # rows and outputs for them, of a copy that a scorer gets
-    _encodes = False  # whether to encode tables of numbers without gaps, too
+    _encodes = _encodes_arrays = False  # whether to encode tables of numbers without gaps, and arrays, too
     about_ = None  # a dict of plain values that `save` writes with the estimator; see its docstring
+
+    @property
+    def _count(self):
+        """Networks that there are to be."""
+        return self.n_ensemble
+
+    def _encoder(self, dtype):
+        """What is to make numbers of tables, and of arrays with gaps."""
+        return TableEncoder(dtype=dtype)
+
+    def _embedding_layers(self):
+        """Layers that stand before the dense ones, behind those of the encoder."""
+        return []
 
     def _set(self, parameters):
         """Keeps the arguments of the constructor, untouched, as scikit-learn wants it."""
@@ -77,7 +91,7 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
         before, step, begun, deadline = dict(vars(self)), None, False, deadline_of(self.time_limit)
         try:
             rows, validation, fresh, step = self._prepare(X, y, sample_weight, validation, incremental, before)
-            if self.n_ensemble > 1:
+            if self._count > 1:
                 members = Members(self, *rows, validation, fresh, deadline)
                 if here:
                     members.train()
@@ -116,7 +130,7 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
         y = self._take_targets(y, fresh, incremental)
         if folds:
             validation = None
-        elif self.n_ensemble > 1 and validation[0] is None:  # each member splits off its own
+        elif self._count > 1 and validation[0] is None:  # each member splits off its own
             self._check_validation(*validation)
             validation = None
         else:
@@ -144,13 +158,13 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
 
     def _check_ensemble(self):
         """ValueError for what an ensemble cannot be, or a single network."""
-        if self.n_ensemble == 1 and (self.bootstrap or self.oob_score):
+        if self._count == 1 and (self.bootstrap or self.oob_score):
             name = "bootstrap" if self.bootstrap else "oob_score"
             raise ValueError(f"{name}=True is for ensembles: it needs n_ensemble of 2 or more")
         there = len(vars(self).get("estimators_", [None]))
-        if self.warm_start and "model_" in vars(self) and there != self.n_ensemble:
+        if self.warm_start and "model_" in vars(self) and there != self._count:
             raise ValueError(
-                f"n_ensemble is {self.n_ensemble}, but warm_start goes on with what the fit before has trained: {there}"
+                f"n_ensemble is {self._count}, but warm_start goes on with what the fit before has trained: {there}"
             )
         if self.oob_score and not self.bootstrap:
             raise ValueError("oob_score=True needs bootstrap=True: else no network leaves out rows to be scored by")

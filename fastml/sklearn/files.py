@@ -28,6 +28,7 @@ STATE = (
     "best_validation_score_", "_target_mean", "_target_spread", "_aim", "_patience", "_announced", "_medians",
     "best_epoch_", "oob_score_",
 )  # fmt: skip
+CLASSIFIERS, REGRESSORS = ("MLPClassifier", "TabularClassifier"), ("MLPRegressor", "TabularRegressor")
 LATER = ("_medians", "best_epoch_")  # which older versions had not
 OF_MEMBER = [name for name in TRAINING if name != "model_"]
 TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (float,), "U": (str,), "O": (str, bool, int, float, type(None))}
@@ -42,7 +43,7 @@ def describe_estimator(estimator):
     known_medians(estimator)
     parameters = estimator.get_params(deep=False)
     for name in DROPPED:
-        if not isinstance(parameters[name], (str, Integral)):
+        if name in parameters and not isinstance(parameters[name], (str, Integral)):
             parameters[name] = None
     description = {
         "class": type(estimator).__name__,
@@ -70,14 +71,14 @@ def restore_estimator(description, model, classes, custom=None):
         raise ValueError(f"there is no estimator {description['class']!r}")
     parameters = {name: unpack(value, custom) for name, value in description["parameters"].items()}
     for name in DROPPED:
-        if not isinstance(parameters[name], (type(None), str, int)):
+        if not isinstance(parameters.get(name), (type(None), str, int)):
             raise ValueError(f"{name} is {parameters[name]!r}")
     estimator = kinds[description["class"]](**parameters)
     estimator._validate_params()
     vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model, custom))
     estimator.model_ = model
     if isinstance(model, Ensemble):
-        check(estimator.n_ensemble > 1, "there are several networks of an estimator that is to have one")
+        check(estimator._count > 1, "there are several networks of an estimator that is to have one")
         estimator.estimators_ = restored_members(estimator, description["members"])
     if "_inputs" not in vars(estimator):  # of an older version
         vars(estimator).update(assumed_of(estimator), _middle=None)
@@ -103,17 +104,17 @@ def restore_trained(description, model, custom=None):
 
     All is checked as for the estimator but its parameters, of which only `n_threads` counts.
     """
-    kind, names = description["class"], ("MLPClassifier", "MLPRegressor")
-    if kind not in names:
+    kind = description["class"]
+    if kind not in (*CLASSIFIERS, *REGRESSORS):
         raise ValueError(f"there is no estimator {kind!r}")
     parameters = {name: unpack(value, custom) for name, value in description["parameters"].items()}
     threads = parameters["n_threads"]
     if threads is not None:
         positive_integer("n_threads", threads, most=2**31 - 1)
-    state = checked_state(description, kind == "MLPClassifier", model, custom)
+    state = checked_state(description, kind in CLASSIFIERS, model, custom)
     optional = [state.get(name) for name in ("encoder_", "feature_names_in_", "n_features_in_", "_medians")]
     parts = model, *optional, threads, state.get("about_")
-    if kind == "MLPClassifier":
+    if kind in CLASSIFIERS:
         return TrainedClassifier(state["classes_"], state["_kind"], *parts)
     return TrainedRegressor(state["_target_mean"], state["_target_spread"], *parts)
 

@@ -38,6 +38,8 @@ def epochs_by_folds(estimator, X, y, weights):
     X = X.tocsr() if hasattr(X, "tocsr") else X
     try:
         target = np.asarray(y, object if isinstance(y, (list, tuple)) else None)
+        if target.ndim == 2 and target.shape[1] == 1:
+            y = target = target.ravel()
         parts = parted(estimator, target)
         found = [trained(estimator, X, y, weights, part) for part in parts]
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -79,7 +81,9 @@ def parted(estimator, y):
 def trained(estimator, X, y, weights, part):
     """A copy of the estimator, trained on a part of the rows until the others tell it to stop; and whether they did."""
     (X, y, weights), others = ([None if v is None else _safe_indexing(v, k) for v in (X, y, weights)] for k in part)
-    copy = clone(estimator).set_params(callbacks=None, **LONE)
+    copy = clone(estimator)
+    known = copy.get_params(deep=False)
+    copy.set_params(**{name: value for name, value in (LONE | {"callbacks": None}).items() if name in known})
     copy._encodes = estimator._encodes
     with warnings.catch_warnings(record=True) as told:  # all rows have the same
         warnings.simplefilter("always")

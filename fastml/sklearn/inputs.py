@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_X_y, validate_data
 
 from fastml.data.arrays import check_unmasked
 from fastml.data.reading import as_names, is_dicts, is_plain, is_table
-from fastml.data.tables import TableEncoder
 from fastml.sklearn.growth import learn
 from fastml.sklearn.labels import check_present
 
@@ -28,7 +27,7 @@ def checked_rows(estimator, X, y, reset, learns, **checks):
     X, checks = with_text_names(X), CHECKS | checks
     if reset:
         tabular = is_dicts(X) or (is_table(X) and (estimator._encodes or not is_plain(X)))
-        estimator.encoder_ = TableEncoder(dtype="float64").fit(X) if tabular else None
+        estimator.encoder_ = estimator._encoder("float64").fit(X) if tabular else None
     if estimator.encoder_ is not None and estimator.encoder_._named:
         X, y = check_X_y(encoded(estimator, X, learns), y, estimator=estimator, **checks)
         if reset:
@@ -37,8 +36,8 @@ def checked_rows(estimator, X, y, reset, learns, **checks):
         return X, y
     X, y = validate_data(estimator, of_dicts(estimator, X), y, reset=reset, **checks)
     check_sparse(X)
-    if reset and not sparse.issparse(X) and np.isnan(X).any():
-        estimator.encoder_ = TableEncoder(dtype=X.dtype.name).fit(X)
+    if reset and not sparse.issparse(X) and (estimator._encodes_arrays or np.isnan(X).any()):
+        estimator.encoder_ = estimator._encoder(X.dtype.name).fit(X)
     return X if estimator.encoder_ is None else encoded(estimator, X, learns), y
 
 

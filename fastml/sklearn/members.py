@@ -35,11 +35,11 @@ class Members:
         self.known = None if fresh else estimator.estimators_
         self.begun, self.left_out, self.told, self.notes = [], [], [], []
         draw = check_random_state(estimator.random_state)
-        self.seeds = draw.randint(2**31, size=estimator.n_ensemble).tolist()
+        self.seeds = draw.randint(2**31, size=estimator._count).tolist()
 
     def generator(self):
         """Trains all members one after the other; see `fastml.training.run.completed`."""
-        for number in range(self.estimator.n_ensemble):
+        for number in range(self.estimator._count):
             if self.begun and time.perf_counter() >= self.deadline:
                 break
             told = yield from self.begin(number)
@@ -51,7 +51,7 @@ class Members:
     def train(self):
         """Trains all members, as many at a time as there are threads."""
         estimator, errors, reason = self.estimator, {}, None
-        progress = make_nets_progress(min(1, int(estimator.verbose)), estimator.n_ensemble, "networks")
+        progress = make_nets_progress(min(1, int(estimator.verbose)), estimator._count, "networks")
         with hold_interrupts() as hold, hold.holding_alone():
 
             def look():
@@ -63,8 +63,8 @@ class Members:
                     raise KeyboardInterrupt
 
             try:
-                with SideBySide(min(get_num_threads(), estimator.n_ensemble), look) as side:
-                    for number in range(estimator.n_ensemble):
+                with SideBySide(min(get_num_threads(), estimator._count), look) as side:
+                    for number in range(estimator._count):
                         if self.begun and time.perf_counter() >= self.deadline:
                             break
                         steps = self.begin(number)
@@ -129,8 +129,8 @@ class Members:
         trained = [k for k, member in enumerate(self.begun) if member.n_iter_] or range(len(self.begun))
         self.begun, self.left_out = ([some[k] for k in trained] for some in (self.begun, self.left_out))
         estimator.estimators_ = members = self.begun
-        if len(members) < estimator.n_ensemble and time.perf_counter() >= self.deadline:
-            told = f"time_limit has ended the training: {len(members)} of {estimator.n_ensemble} networks are there"
+        if len(members) < estimator._count and time.perf_counter() >= self.deadline:
+            told = f"time_limit has ended the training: {len(members)} of {estimator._count} networks are there"
             self.notes.append((told, UserWarning))
         estimator.model_ = Ensemble([member.model_ for member in members])
         estimator.n_iter_, estimator.t_ = (max(vars(member)[name] for member in members) for name in ("n_iter_", "t_"))
@@ -172,7 +172,7 @@ class Members:
         message, category = max(told, key=lambda each: each[1] is UserWarning)
         count = len(self.begun) if category is UserWarning else len(told)
         what = "are kept" if category is UserWarning else "have not"
-        return [*self.notes, (f"{message} ({count} of {self.estimator.n_ensemble} networks {what})", category)]
+        return [*self.notes, (f"{message} ({count} of {self.estimator._count} networks {what})", category)]
 
 
 def mean_curve(lists):

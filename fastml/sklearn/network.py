@@ -90,6 +90,7 @@ def make_layers(estimator, aim, penalty):
         layers = [Normalization(estimator.normalization)]
     elif encoder is not None and encoder.embeddings:
         layers = [Embedding(encoder.embeddings)]
+    layers += estimator._embedding_layers()
     for size, activation, rate in zip(sizes, activations, rates, strict=True):
         if isinstance(activation, str):
             activation = NAMES.get(activation, activation)

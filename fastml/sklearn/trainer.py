@@ -37,9 +37,19 @@ class Trainer:
             raise AttributeError(f"this {type(self).__name__} has no weights before fit")
         if "estimators_" in vars(self):
             raise AttributeError("an ensemble has several networks: see those of estimators_")
-        if self.encoder_ and self.encoder_.embeddings:
+        if self._embedding_layers() or (self.encoder_ and self.encoder_.embeddings):
             raise AttributeError("a network with embeddings is not one of plain layers: see model_.get_weights()")
         return plain_weights(self.model_, *self._target_scale())
+
+    _all_epochs = False  # whether all epochs are meant to be trained, so that nothing needs to converge
+
+    @property
+    def _most_epochs(self):
+        return self.max_iter
+
+    @property
+    def _most_patience(self):
+        return self.n_iter_no_change
 
     def _target_scale(self):
         """Scale and shift from the network's outputs to targets, or nothing."""
@@ -50,7 +60,7 @@ class Trainer:
         self.n_iter_ = self.t_ = 0
         self.loss_curve_, self.history_ = [], {}
         self.validation_scores_ = self.best_validation_score_ = self.best_loss_ = self.best_epoch_ = None
-        self._patience = Patience(self.tol, self.n_iter_no_change)
+        self._patience = Patience(self.tol, self._most_patience)
 
     def _rows_of_batch(self, rows):
         if self.solver == "lbfgs":
@@ -105,7 +115,7 @@ class Trainer:
         options = {"shuffle": bool(self.shuffle), "sample_weight": weights}
         if deadline < np.inf:
             options["time_limit"] = max(deadline - time.perf_counter(), 1e-9)
-        folds, most = None, 1 if incremental else self.max_iter
+        folds, most = None, 1 if incremental else self._most_epochs
         if isinstance(validation, Folds):
             folds, validation, most = validation, None, validation.epochs
         if validation:
@@ -115,14 +125,14 @@ class Trainer:
         ended = yield from epochs.run(x, targets, batch, most, **options)
         if epochs.interrupted:
             return "Training interrupted by user.", UserWarning
-        if ended or incremental or time.perf_counter() >= deadline:
+        if ended or incremental or self._all_epochs or time.perf_counter() >= deadline:
             return None
-        told = f"the training has not converged in max_iter={self.max_iter} epochs: raise max_iter or tol"
+        told = f"the training has not converged in max_iter={self._most_epochs} epochs: raise max_iter or tol"
         return told, ConvergenceWarning
 
     def _minimize(self, x, targets, weights, deadline):
         adapter = self.model_._adapter()
         x, targets, weights = adapter.weighted(*adapter.rows(x, targets, weights))
-        stops = self.tol, self.max_iter, self.max_fun, self.verbose, deadline
+        stops = self.tol, self._most_epochs, self.max_fun, self.verbose, deadline
         self.n_iter_, self.loss_, told = minimize_loss(self.model_, x, targets, weights, self._aim.factor, *stops)
         return told and (told, ConvergenceWarning)
