@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastml.attributes import positive_integer
 from fastml.many import Many, check_call, train_many
 from fastml.sequential import Sequential
-from fastml.tasks import Results, Task, text_of
+from fastml.tasks import Result, Results, Task, text_of
 from fastml.training.fitting import deadline_of
 from fastml.training.progress import make_nets_progress
 
@@ -38,7 +38,8 @@ def fit_chunks(
     That is processes of this machine, loky, if ``joblib.parallel_config`` does not say otherwise; with "dask" it is
     the cluster of the client. Each worker trains a chunk by `fit_many`, on as many threads as it is told by
     OMP_NUM_THREADS, which both set. The results have the bits of one process. A chunk whose worker was killed is done
-    again. Models and functions travel by pickle; what changes is the models of the Results, not those that were given.
+    again. Models and functions travel by pickle to other processes; there, those that were given stay as they are. All
+    CPUs are used where ``parallel_config`` says nothing of n_jobs, or 1.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def fit_chunks(
     size : int
         Models in a chunk; by default four chunks for each worker, and at most 256 models.
     tries : int
-        How often a chunk is begun whose worker is killed, until that is an error.
+        How often what is left is begun anew after a worker was killed, while no chunk gets done: then its models fail.
 
     Needs joblib, which comes with scikit-learn. Raises as `fit_many` does.
 
@@ -74,7 +75,8 @@ def fit_chunks(
     many, progress, reason = Many({}, None, deadline), make_nets_progress(verbose, len(models)), None
     many.exhausted = True
     try:
-        while chunks:
+        while chunks and tries:
+            before = len(chunks)
             calls = [joblib.delayed(trained)(first, chunk, x, y, end, options) for first, chunk in chunks.items()]
             try:
                 for first, results in parallel(calls):
@@ -82,15 +84,24 @@ def fit_chunks(
                     many.take(results)
                     progress.update(many.done, many.rows)
             except LOST:  # with what was under way, and what was not yet taken back
-                tries -= 1
-                if tries == 0:
-                    raise
+                tries -= len(chunks) == before
     except KeyboardInterrupt as error:
         reason = error
     finally:
         progress.close()
-    many.exhausted = not chunks
+    many.exhausted = not reason
+    if not reason:
+        many.take(killed(chunks))
     return many.conclude(models, len(models), reason, depth=3)
+
+
+def killed(chunks):
+    """The Results of models whose worker was killed each time."""
+    for first, models in chunks.items():
+        for number in range(first, first + len(models)):
+            result = Result(number)
+            result.error = RuntimeError(f"model {number}: the worker of its chunk was killed again and again")
+            yield result
 
 
 def trained(first, models, x, y, end, options):

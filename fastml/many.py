@@ -236,11 +236,9 @@ class Many:
             try:
                 with self.hold.pause():
                     result.value = self.then(result)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
+            except Exception as error:
                 result.error = result.error or numbered(error, result.number, "then, of model")
-            result.model = result.history = None
+            result.model, result.history, result.callbacks = None, None, []
 
     def take(self, results):
         """Takes over Results that another process has got."""

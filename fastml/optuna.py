@@ -5,6 +5,7 @@ Needs the extra ``optuna``.
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -34,10 +35,10 @@ def optimize(
 
     The objective is what Optuna takes: a function of a trial that returns a number, or one for each direction of the
     study. In it `Sequential.fit`, the estimators of `fastml.sklearn` and what scikit-learn does with these give the
-    bits that they would give alone, while other trials train; a `fit_many` in it holds up the others. All else in
-    objectives runs one after the other, unless it waits. Trials are asked for while others are under way, up to about
-    twice as many as threads: what a sampler learns from comes later than in a sequence, and in an order that depends on
-    the clock, so that a study repeats exactly with `n_threads=1`, or with a sampler that does not look at results.
+    bits that they would give alone, while other trials train; a `fit_many` in it holds up the others. What else is in
+    an objective or a callback may run beside others', in threads of Python. A trial is asked for when it begins, while up
+    to about twice as many as threads are under way: what a sampler learns from comes later than in a sequence, and in
+    an order that depends on the clock. With `n_threads=1` it is a sequence, which repeats exactly.
     Pruning goes as ever, by `trial.report` and `trial.should_prune` in a callback after each epoch; so does
     ``study.stop()``. Optuna's own lines on each trial are not written; `callbacks` may do that.
 
@@ -87,10 +88,11 @@ def optimize(
     left = None if time_limit is None else max(trials.deadline - time.perf_counter(), 1e-9)
     try:
         with num_threads(threads):
-            options = {"time_limit": left, "tasks": get_num_threads() + 1}
+            count = get_num_threads()
+            options = {"time_limit": left, "tasks": count + 1}
             with joblib.parallel_config(backend=backend.NAME, n_jobs=-1, **options):
-                calls = (joblib.delayed(trials.run)(trial) for trial in trials.asked())
-                joblib.Parallel(pre_dispatch="n_jobs")(calls)
+                calls = (joblib.delayed(trials.run)() for _ in trials.wanted())
+                joblib.Parallel(pre_dispatch=1 if count == 1 else "n_jobs")(calls)
     finally:
         trials.conclude()
     trials.check()
@@ -118,19 +120,28 @@ class Trials:
         self.catch = tuple(self.catch)
         self.study, self.objective, self.callbacks, self.optuna = study, objective, list(callbacks), optuna
         self.under_way, self.done, self.errors = {}, 0, []
+        self.lock = threading.Lock()  # of these
 
-    def asked(self):
-        """Asks for trials, each when there is room for it."""
-        count = 0
+    def wanted(self):
+        """Something for each trial that there is to be."""
         self.study._stop_flag = False  # of an earlier call
-        while count != self.most and time.perf_counter() < self.deadline and not self.study._stop_flag:
-            trial = self.study.ask()
-            self.under_way[trial.number] = trial
+        count = 0
+        while count != self.most and not self.over:
             count += 1
-            yield trial
+            yield
 
-    def run(self, trial):
-        """Runs the objective, tells the study, and calls the callbacks."""
+    @property
+    def over(self):
+        """Whether no further trial is to begin."""
+        return self.study._stop_flag or time.perf_counter() >= self.deadline
+
+    def run(self):
+        """Asks for a trial, runs the objective, tells the study, and calls the callbacks."""
+        if self.over:
+            return
+        trial = self.study.ask()
+        with self.lock:
+            self.under_way[trial.number] = trial
         states, raised = self.optuna.trial.TrialState, None
         self.study._thread_local.in_optimize_loop = True  # so that `study.stop` may be called
         try:
@@ -140,8 +151,9 @@ class Trials:
         except Exception as error:
             values, state, raised = None, states.FAIL, error
         frozen = self.study.tell(trial, values, state=state, skip_if_finished=True)
-        self.under_way.pop(trial.number, None)
-        self.done += 1
+        with self.lock:
+            self.under_way.pop(trial.number, None)
+            self.done += 1
         if frozen.state is states.FAIL and state is None:
             raised = ValueError(f"the objective returned {values!r}, but there must be a number for each direction")
         late = isinstance(raised, TimeoutError) and time.perf_counter() >= self.deadline
@@ -156,7 +168,9 @@ class Trials:
     def conclude(self):
         """Fails what is still under way, where an error or a Ctrl-C has ended the study."""
         self.progress.close()
-        for trial in self.under_way.values():
+        with self.lock:
+            left = list(self.under_way.values())
+        for trial in left:
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
     def check(self):

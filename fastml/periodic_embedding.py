@@ -118,7 +118,8 @@ class PeriodicEmbedding(Layer):
     def lower(self, to, x, d_in):
         columns, d_out = self.embedded(d_in), self.units_out(d_in)
         a, room = to.rows(d_out), self.room(to)
-        kept = [column for column in range(d_in) if self.keep or column not in set(columns)]
+        gone = set() if self.keep else set(columns)
+        kept = [column for column in range(d_in) if column not in gone]
         copies, place = [], 0
         for column, width in runs(kept):
             copies.append((column, width, place))

@@ -57,7 +57,7 @@ class Result:
     rows : int
         Rows that it was trained on in each epoch.
     callbacks : list
-        Those of its training: copies of what `fit_many` was given, or the Task's own.
+        Those of its training: copies of what `fit_many` was given, or the Task's own; none where `then` is given.
     value
         What `then` gave.
     """

@@ -11,6 +11,7 @@ from numba import njit
 
 from fastml.kernels import vmath
 from fastml.kernels.dense import NONE, multiply, multiply_columns, multiply_transposed
+from fastml.kernels.embedding import fill
 from fastml.kernels.operands import Gradient, OfSlice, Rows, RowSlice, Scratch, Size, SummedRows, Weights
 from fastml.kernels.operation import operation
 from fastml.kernels.simd import elementwise
@@ -23,7 +24,6 @@ wave = elementwise(lambda t, w, b: vmath.cos_turns(t.fma(w, b)))
 slope = elementwise(lambda t, e, w, b: -e * vmath.sin_turns(t.fma(w, b)))
 moment = elementwise(lambda t, e, turn: turn * t * e)
 add_scaled = elementwise(lambda total, e, w: e.fma(w, total))
-fill = elementwise(lambda old, value: value)
 
 
 @njit(inline="always", error_model="numpy")

@@ -50,6 +50,21 @@ def test_trials_have_the_values_of_one_after_the_other(monkeypatch):
     assert len(widths) == 20 and max(widths) > 1
 
 
+def test_one_thread_takes_trials_one_after_the_other():
+    """However long one takes: each is asked for when the one before has been told."""
+
+    def slow(trial):
+        if trial.number == 0:
+            time.sleep(0.2)
+        assert sum(t.state.name == "RUNNING" for t in trial.study.get_trials(deepcopy=False)) == 1
+        return objective(trial)
+
+    alone, beside = study(), study()
+    alone.optimize(objective, n_trials=6)
+    optimize(beside, slow, 6, n_threads=1, verbose=0)
+    assert told(alone) == told(beside)
+
+
 def test_one_thread_repeats_a_study_whose_sampler_looks_at_results():
     found = []
     for _ in range(2):

@@ -85,3 +85,20 @@ def test_one_that_comes_before_handlers_are_put_back(monkeypatch):
     with hold_interrupts() as hold:
         pass
     assert hold.ended
+
+
+def test_one_that_outlives_the_block_around_it_puts_nothing_back():
+    """As a training that began in one block and goes on in another."""
+    with hold_interrupts() as outer, outer.holding_alone():
+        left = hold_interrupts()
+        inner = left.__enter__()
+    with inner.pause():
+        pass
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with hold_interrupts() as later:
+        with inner.pause():
+            with pytest.raises(KeyboardInterrupt):
+                interrupt()
+        assert signal.getsignal(signal.SIGINT) == later.keep
+    left.__exit__(None, None, None)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,5 +1,8 @@
 """Estimators with several networks: n_ensemble, bootstrap, out-of-bag scores, spread, time limits, and their files."""
 
+import os
+import signal
+import threading
 import time
 
 import numpy as np
@@ -205,7 +208,7 @@ def test_a_time_limit_ends_one_network_and_many():
         start = time.perf_counter()
         fitted = classifier(time_limit=0.3, **parameters).set_params(**endless).fit(X, Y)
         assert time.perf_counter() - start < 30
-        assert fitted.n_iter_ > 0 and fitted.score(X, Y) > 0.6
+        assert fitted.n_iter_ > 0 and (fitted.early_stopping or fitted.score(X, Y) > 0.6)
 
 
 @pytest.mark.filterwarnings("ignore:.*rows are in the bags of all networks")
@@ -278,3 +281,56 @@ def test_the_warning_says_how_many_have_not_converged():
     with pytest.warns(ConvergenceWarning, match=r"max_iter=20 epochs.*\(3 of 3 networks have not\)") as caught:
         classifier().fit(X, Y)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent to this process")
+def test_ctrl_c_ends_members_that_take_no_steps():
+    """By lbfgs, each trains as a whole."""
+    x, y = np.tile(X, (100, 1)), np.tile(Y, 100)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        fitted = MLPClassifier((50,), solver="lbfgs", max_iter=200, tol=0, n_ensemble=200, random_state=0).fit(x, y)
+    assert 1 <= len(fitted.estimators_) < 200
+
+
+@pytest.mark.filterwarnings("ignore:time_limit has ended")
+def test_warm_start_keeps_members_that_time_does_not_reach():
+    x, y = np.tile(X, (50, 1)), np.tile(Y, 50)
+    fitted = classifier(n_ensemble=4, warm_start=True, bootstrap=True).fit(x, y)
+    fitted.set_params(time_limit=1e-9).fit(x, y)
+    assert len(fitted.estimators_) == len(fitted.model_) == 4
+    fitted.set_params(time_limit=None).fit(x, y)
+
+
+def test_a_warm_start_that_fails_leaves_what_belongs_together():
+    class Fails(fastml.Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 3:
+                raise RuntimeError("as it were")
+
+    fitted = classifier(warm_start=True).fit(X, Y)
+    with pytest.raises(RuntimeError, match="as it were"):
+        fitted.set_params(callbacks=[Fails()]).fit(X, Y)
+    curves = [member.loss_curve_ for member in fitted.estimators_]
+    assert len(curves) == 3 and max(map(len, curves)) == len(fitted.loss_curve_) > 20
+    each = np.mean([member.predict_proba(X) for member in fitted.estimators_], axis=0)
+    np.testing.assert_allclose(fitted.predict_proba(X), each, rtol=1e-12)
+
+
+def test_what_a_model_is_counts_and_not_what_a_parameter_says(tmp_path):
+    fitted = classifier().fit(X, Y).set_params(n_ensemble=1)
+    fitted.save(tmp_path / "three.safetensors")
+    again = fastml.load(tmp_path / "three.safetensors")
+    np.testing.assert_array_equal(again.spread(X), fitted.spread(X))
+    with pytest.raises(AttributeError) as caught:
+        fitted.partial_fit(X, Y)
+    assert "single network" in str(caught.value.__cause__)
+
+
+def test_few_rows_share_the_time_among_their_folds():
+    x, y = X[::3], Y[::3]
+    endless = {"max_iter": 10**6, "n_iter_no_change": np.inf, "tol": 0, "n_ensemble": 1}
+    start = time.perf_counter()
+    fitted = classifier(early_stopping=True, time_limit=1.0, **endless).fit(x, y)
+    assert time.perf_counter() - start < 20
+    assert fitted.n_iter_ > 0 and fitted.predict(x).shape == y.shape

@@ -96,7 +96,7 @@ def test_results_are_those_of_one_after_the_other(name, taken):
     np.random.seed(0)  # noqa: NPY002
     with side_by_side():
         found = plain(call())
-    assert found == expected
+    assert found == expected and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert count is None or (len(taken) == count and set(taken) <= {4})
 
 

@@ -93,6 +93,7 @@ def contents(model, include_optimizer, estimator, custom):
     Users' functions and classes are put into the dict `custom`.
     """
     if hasattr(model, "models"):
+        check_count(model.models)
         description, tensors = {"version": VERSION, "fastml": __version__, "models": []}, {}
         for number, member in enumerate(model.models):
             described, own = description_of(member, include_optimizer, custom)

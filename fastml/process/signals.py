@@ -81,8 +81,9 @@ class HeldSignals:
                 self.check()
             yield
         finally:
-            self.holding = True
-            self.install()
+            if not self.ended:
+                self.holding = True
+                self.install()
 
     def end(self):
         """Puts the handlers back and calls those that are due. From the first line on, signals count again."""
@@ -111,19 +112,20 @@ def kept_by(handler):
 
 
 class Left:
-    """In place of a HeldSignals where signals are left to the one of the block around, or where there are none."""
+    """In place of a HeldSignals where signals are left to a block around, or, in other threads, where there are none.
+
+    It may outlive that block, and come to be within another.
+    """
 
     held = {}
-
-    def __init__(self, outer=None):
-        self.outer = outer
 
     def check(self):
         pass
 
     @contextmanager
     def pause(self, check=True):
-        with self.outer.pause(check=False) if self.outer else nullcontext():
+        outer = kept_by(getsignal(signal.SIGINT))
+        with outer.pause(check=False) if outer and outer.here else nullcontext():
             yield
 
     @contextmanager
@@ -146,7 +148,7 @@ def hold_interrupts(every=False):
     outer = kept_by(getsignal(signal.SIGINT))
     if outer and outer.here:  # this block is within another, whose signals count here as well
         if outer.alone:
-            yield Left(outer)
+            yield Left()
             return
         yield outer
         outer.check()

@@ -92,6 +92,7 @@ class BaseMLP(Fitted, Trainer, BaseEstimator):
         try:
             rows, validation, fresh, step = self._prepare(X, y, sample_weight, validation, incremental, before)
             if self._count > 1:
+                begun = not fresh  # as an error leaves networks that are further than they were
                 members = Members(self, *rows, validation, fresh, deadline)
                 if here:
                     members.train()

@@ -78,7 +78,6 @@ def restore_estimator(description, model, classes, custom=None):
     vars(estimator).update(checked_state(description, hasattr(estimator, "predict_proba"), model, custom))
     estimator.model_ = model
     if isinstance(model, Ensemble):
-        check(estimator._count > 1, "there are several networks of an estimator that is to have one")
         estimator.estimators_ = restored_members(estimator, description["members"])
     if "_inputs" not in vars(estimator):  # of an older version
         vars(estimator).update(assumed_of(estimator), _middle=None)

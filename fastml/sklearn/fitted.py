@@ -65,12 +65,12 @@ class Fitted:
     def _check_solver(self):
         if self.solver == "lbfgs":
             raise AttributeError("partial_fit needs a solver that goes in steps; lbfgs takes all rows at once")
-        if self._count > 1:
+        if self._count > 1 or "estimators_" in vars(self):
             raise AttributeError("partial_fit is for a single network: n_ensemble=1")
         return True
 
     def _check_several(self):
-        if self._count == 1:
+        if "estimators_" not in vars(self) and (self._count == 1 or "model_" in vars(self)):
             raise AttributeError("spread needs an ensemble, n_ensemble of 2 or more")
         return True
 

@@ -41,7 +41,7 @@ def epochs_by_folds(estimator, X, y, weights):
         if target.ndim == 2 and target.shape[1] == 1:
             y = target = target.ravel()
         parts = parted(estimator, target)
-        found = [trained(estimator, X, y, weights, part) for part in parts]
+        found = [trained(estimator, X, y, weights, part, 1 / (2 * len(parts))) for part in parts]
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
     if not found:
@@ -78,13 +78,18 @@ def parted(estimator, y):
     return list(StratifiedKFold(min(FOLDS, least), shuffle=True, random_state=seed).split(y, classes))
 
 
-def trained(estimator, X, y, weights, part):
-    """A copy of the estimator, trained on a part of the rows until the others tell it to stop; and whether they did."""
+def trained(estimator, X, y, weights, part, share):
+    """A copy of the estimator, trained on a part of the rows until the others tell it to stop; and whether they did.
+
+    It has this share of the time; half of it is for the training on all rows.
+    """
     (X, y, weights), others = ([None if v is None else _safe_indexing(v, k) for v in (X, y, weights)] for k in part)
     copy = clone(estimator)
     known = copy.get_params(deep=False)
     copy.set_params(**{name: value for name, value in (LONE | {"callbacks": None}).items() if name in known})
     copy._encodes = estimator._encodes
+    if estimator.time_limit is not None:
+        copy.time_limit = share * estimator.time_limit
     with warnings.catch_warnings(record=True) as told:  # all rows have the same
         warnings.simplefilter("always")
         copy.fit(X, y, weights, *others)

@@ -67,6 +67,7 @@ class Members:
                     for number in range(estimator._count):
                         if self.begun and time.perf_counter() >= self.deadline:
                             break
+                        look()
                         steps = self.begin(number)
                         member = self.begun[-1]
 
@@ -81,10 +82,16 @@ class Members:
                 look()
             except KeyboardInterrupt as error:
                 reason = error
+            except BaseException:
+                if not self.fresh and self.begun:  # their networks have changed
+                    self.conclude()
+                raise
             finally:
                 progress.close()
         if reason and not any(member.n_iter_ for member in self.begun):
             raise reason
+        if reason and not any(told and told[1] is UserWarning for told in self.told):
+            self.told.append(("Training interrupted by user.", UserWarning))
         self.conclude()
 
     def begin(self, number):
@@ -126,17 +133,23 @@ class Members:
     def conclude(self):
         """Makes of the members what the estimator is, and of their attributes its own: means, and the most epochs."""
         estimator = self.estimator
-        trained = [k for k, member in enumerate(self.begun) if member.n_iter_] or range(len(self.begun))
-        self.begun, self.left_out = ([some[k] for k in trained] for some in (self.begun, self.left_out))
+        if self.fresh:
+            trained = [k for k, member in enumerate(self.begun) if member.n_iter_] or range(len(self.begun))
+            self.begun, self.left_out = ([some[k] for k in trained] for some in (self.begun, self.left_out))
+        else:  # those that have not begun stay as they were
+            self.begun += self.known[len(self.begun) :]
+            self.left_out += [np.zeros(0, int)] * (len(self.begun) - len(self.left_out))
         estimator.estimators_ = members = self.begun
         if len(members) < estimator._count and time.perf_counter() >= self.deadline:
             told = f"time_limit has ended the training: {len(members)} of {estimator._count} networks are there"
             self.notes.append((told, UserWarning))
         estimator.model_ = Ensemble([member.model_ for member in members])
         estimator.n_iter_, estimator.t_ = (max(vars(member)[name] for member in members) for name in ("n_iter_", "t_"))
-        for name in ("loss_", "best_loss_", "best_validation_score_"):
+        for name in ("loss_", "best_loss_", "best_validation_score_", "best_epoch_"):
             values = [vars(member).get(name) for member in members]
             vars(estimator)[name] = None if None in values else float(np.mean(values))
+        if estimator.best_epoch_ is not None:
+            estimator.best_epoch_ = round(estimator.best_epoch_)
         estimator.loss_curve_ = mean_curve([member.loss_curve_ for member in members])
         names = members[0].history_
         estimator.history_ = {name: mean_curve([member.history_[name] for member in members]) for name in names}

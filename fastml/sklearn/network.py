@@ -142,9 +142,11 @@ def make_model(estimator, aim, penalty, width, dtype, generator):
 
 
 def spread_biases(model, generator):
-    """Draws the biases as the weights above them, as scikit-learn does: where epochs are few, it helps."""
+    """Draws biases of dense layers as the weights above them, as scikit-learn does: where epochs are few, it helps."""
     engine = model._engine
     for name, weights in zip(engine.names(), engine.weights(), strict=True):
+        if not isinstance(engine.layers[int(name.split(".")[0])], Dense):
+            continue
         if name.endswith(".W"):
             bound = np.sqrt(6 / sum(weights.shape))
         elif name.endswith(".b"):
