@@ -36,9 +36,9 @@ def optimize(
     The objective is what Optuna takes: a function of a trial that returns a number, or one for each direction of the
     study. In it `Sequential.fit`, the estimators of `fastml.sklearn` and what scikit-learn does with these give the
     bits that they would give alone, while other trials train; a `fit_many` in it holds up the others. What else is in
-    an objective or a callback may run beside others', in threads of Python. A trial is asked for when it begins, while up
-    to about twice as many as threads are under way: what a sampler learns from comes later than in a sequence, and in
-    an order that depends on the clock. With `n_threads=1` it is a sequence, which repeats exactly.
+    an objective or a callback may run beside others', in threads of Python. A trial is asked for when it begins, while
+    up to about twice as many as threads are under way: what a sampler learns from comes later than in a sequence, and
+    in an order that depends on the clock. With `n_threads=1` it is a sequence, which repeats exactly.
     Pruning goes as ever, by `trial.report` and `trial.should_prune` in a callback after each epoch; so does
     ``study.stop()``. Optuna's own lines on each trial are not written; `callbacks` may do that.
 
