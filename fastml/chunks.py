@@ -73,7 +73,6 @@ def fit_chunks(
     size = min(MOST, -(-len(models) // (EACH * workers))) if size is None else positive_integer("size", size)
     chunks = {first: models[first : first + size] for first in range(0, len(models), size)}
     many, progress, reason = Many({}, None, deadline), make_nets_progress(verbose, len(models)), None
-    many.exhausted = True
     try:
         while chunks and tries:
             before = len(chunks)
